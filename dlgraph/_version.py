@@ -1,0 +1,3 @@
+"""The version of dlgraph, stated here and nowhere else."""
+
+__version__ = "0.1.0"

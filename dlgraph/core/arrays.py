@@ -1,0 +1,43 @@
+"""Which array library holds these arrays: NumPy, or one that registered itself (CuPy).
+
+The only file that knows that there is more than one.  Forward functions get the module as `xp`.
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+_MODULES: dict[type, ModuleType] = {}
+
+
+def register(array_type: type, module: ModuleType) -> None:
+    """Make another array library known, for example CuPy when its extra is imported."""
+    _MODULES[array_type] = module
+
+
+def module_of(*values: Any) -> Any:
+    """NumPy, unless one of the values is an array of a registered library."""
+    if _MODULES:
+        for value in values:
+            module = _MODULES.get(type(value))
+            if module is not None:
+                return module
+    return np
+
+
+def is_array(value: Any) -> bool:
+    """Is this an array or array scalar of a known library?"""
+    return isinstance(value, (np.ndarray, np.generic)) or type(value) in _MODULES
+
+
+def read_only(array: Any) -> Any:
+    """A view that refuses to be written to (NumPy only; other libraries have no such flag)."""
+    if not isinstance(array, np.ndarray):
+        array = np.asarray(array) if isinstance(array, np.generic) else array
+    view = array.view()
+    if isinstance(view, np.ndarray):
+        view.flags.writeable = False
+    return view

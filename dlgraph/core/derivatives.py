@@ -1,0 +1,99 @@
+"""Derivatives as functions: `grad` and `value_and_grad`, in both modes.
+
+`autodiff.py` walks eager records, `gradients.py` builds the same walk as graph nodes; here is the
+form in which people ask for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from dlgraph.core import autodiff
+from dlgraph.core.tensor import Tensor, _plain
+from dlgraph.errors import BackwardError, OperationError
+
+
+def grad(
+    y: Any,
+    xs: Any,
+    *,
+    gradient: Any = None,
+    create_graph: bool = False,
+    retain_graph: bool | None = None,
+    allow_unused: bool = False,
+) -> Any:
+    r"""Gradient of `y` with respect to `xs`: $\partial y / \partial x$, without touching `.grad`.
+
+    `xs` is a tensor or a sequence of tensors (also intermediate ones); the answer has the same
+    form, each gradient the shape and dtype of its `x`.  `y` is a scalar, or `gradient` gives its
+    own gradient.  `create_graph=True` makes the answer differentiable again.  Where `y` does not
+    depend on an `x`, its gradient is zeros, or None with `allow_unused=True`.
+
+    Raises `BackwardError` if an `x` does not require gradients or the record was used up.
+
+    >>> import dlgraph as dg
+    >>> x = dg.Tensor(2.0, requires_grad=True)
+    >>> y = x * x * x
+    >>> first = dg.grad(y, x, create_graph=True)
+    >>> second = dg.grad(first, x)
+    >>> print(first, second)
+    12.0 12.0
+    """
+    several = isinstance(xs, (list, tuple))
+    targets = list(xs) if several else [xs]
+    for value in (y, *targets):
+        if not isinstance(value, Tensor):
+            raise OperationError(
+                f"dg.grad works on eager tensors, not on {type(value).__name__}",
+                hint="in a graph use dg.gradients(loss, variables)",
+            )
+    for x in targets:
+        if not x.requires_grad:
+            raise BackwardError(
+                f"dg.grad: {autodiff._called(x)} does not require gradients, so nothing was "
+                "recorded for it",
+                hint="create it with requires_grad=True before computing y",
+            )
+    seeds = [autodiff._seed(y, gradient, create_graph)]
+    retain = create_graph if retain_graph is None else retain_graph
+    found = autodiff.gradients_of(
+        [y], seeds, targets, create_graph=create_graph, retain=bool(retain)
+    )
+    result = [_as_tensor(g, x, allow_unused) for g, x in zip(found, targets, strict=True)]
+    return (type(xs)(result) if type(xs) in (list, tuple) else result) if several else result[0]
+
+
+def _as_tensor(g: Any, x: Tensor, allow_unused: bool) -> Tensor | None:
+    if g is None:
+        return None if allow_unused else _plain(np.zeros_like(x._data))
+    return g if isinstance(g, Tensor) else _plain(g)
+
+
+def value_and_grad(
+    function: Callable[..., Any], argnums: int | Sequence[int] = 0
+) -> Callable[..., tuple[Any, Any]]:
+    """A function that returns the value of `function` and its gradient.
+
+    The gradient is taken with respect to the positional arguments in `argnums` (numbers or
+    arrays are made tensors).
+
+    >>> import dlgraph as dg
+    >>> f = dg.value_and_grad(lambda a, b: 2 * a + 3 * b, argnums=(0, 1))
+    >>> value, (da, db) = f(4.0, 5.0)
+    >>> print(value, da, db)
+    23.0 2.0 3.0
+    """
+    wanted = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+
+    def run(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
+        leaves = list(args)
+        for i in wanted:
+            leaves[i] = Tensor(leaves[i], requires_grad=True)
+        value = function(*leaves, **kwargs)
+        found = grad(value, [leaves[i] for i in wanted])
+        return value.detach(), found[0] if isinstance(argnums, int) else tuple(found)
+
+    return run

@@ -1,0 +1,89 @@
+"""Turn a failed operation into an error that a student can use.
+
+The arrays' own message ("operands could not be broadcast together") is replaced by the shape rule
+of the primitive, worded with the names, shapes and dtypes of what was passed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from dlgraph.core.primitive import Primitive, target_dtype, weak_kind
+from dlgraph.core.spec import Spec, show_shape, spec_of
+from dlgraph.core.where import Where, name_in_frame, user_frame
+from dlgraph.errors import DlgraphError, OperationError
+
+
+def explain(
+    primitive: Primitive,
+    inputs: tuple,
+    attrs: dict[str, Any],
+    error: Exception,
+    *,
+    node: str | None = None,
+    where: Where | str | None = "caller",
+) -> DlgraphError:
+    """The error to raise instead of `error`, which the operation failed with."""
+    if not isinstance(error, DlgraphError):
+        error = _from_rules(primitive, inputs, attrs) or OperationError(str(error), where=None)
+    if error.node is not None or error.where is not None or error.what.startswith(primitive.name):
+        return error  # worded further inside already
+    attempted = f"{primitive.name}: {formula_with_shapes(primitive, inputs, attrs)}"
+    return type(error)(
+        f"{attempted}: {error.what}", node=node, where=where, hint=error.hint, extra=error.extra
+    )
+
+
+def _from_rules(primitive: Primitive, inputs: tuple, attrs: dict) -> DlgraphError | None:
+    # Eager code computes first and asks the rules only when that failed.
+    try:
+        primitive.infer(*(spec_of(x) for x in inputs), **attrs)
+        if primitive.promotes:
+            kinds = [weak_kind(inputs[i]) or spec_of(inputs[i]).dtype for i in primitive.promotes]
+            target_dtype(primitive, kinds)
+    except DlgraphError as found:
+        return found
+    except Exception:
+        return None
+    return None
+
+
+def formula_with_shapes(primitive: Primitive, inputs: tuple, attrs: dict[str, Any]) -> str:
+    """`h (64, 100) @ W2 (784, 10)`; attributes that differ from their defaults are added."""
+    text = primitive.formula(*(describe_operand(value) for value in inputs))
+    shown = [
+        f"{name}={value!r}"
+        for name, value in attrs.items()
+        if value is not primitive.attributes.get(name) and np.size(value) <= 8
+    ]
+    return f"{text} with {', '.join(shown)}" if shown else text
+
+
+def describe_operand(value: Any) -> str:
+    """Name, shape and (if not float32) dtype of an operand; a number is just itself."""
+    if isinstance(value, (bool, int, float)):
+        return repr(value)
+    spec = spec_of(value)
+    name = display_name(value)
+    dtype = "" if spec.dtype == np.float32 else f" {spec.dtype}"
+    return (
+        f"{name} {show_shape(spec.shape)}{dtype}" if name else f"{_kind(value)} {spec_text(spec)}"
+    )
+
+
+def spec_text(spec: Spec) -> str:
+    """Shape, and the dtype where it is not the usual float32."""
+    dtype = "" if spec.dtype == np.float32 else f" {spec.dtype}"
+    return f"{show_shape(spec.shape)}{dtype}"
+
+
+def display_name(value: Any) -> str | None:
+    """The name that was given, or the variable of the user's code that holds the value."""
+    name = getattr(value, "name", None)
+    return name if isinstance(name, str) and name else name_in_frame(value, user_frame(2))
+
+
+def _kind(value: Any) -> str:
+    return "array" if isinstance(value, np.ndarray) else type(value).__name__.lower()

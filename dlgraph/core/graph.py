@@ -1,0 +1,609 @@
+"""Graph and Node: a program written down before it runs.  Define-then-run starts here.
+
+A graph is an append-only list of immutable records; a `Node` is a handle on one of them, an index
+with a graph.  An input always has a smaller index than its reader, so the list itself is a
+topological order.  Next: `state.py` (placeholders, variables, assignment), `gradients.py`,
+`session.py`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import weakref
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, NamedTuple, NoReturn
+
+import numpy as np
+
+from dlgraph.core import arrays
+from dlgraph.core.explain import explain
+from dlgraph.core.operators import Operators
+from dlgraph.core.primitive import FUNCTIONS, Primitive, carrier, target_dtype, weak_kind
+from dlgraph.core.spec import Shape, Spec, show_shape
+from dlgraph.core.tensor import Tensor, as_array, show_value, value_of
+from dlgraph.core.where import Where, user_line
+from dlgraph.errors import FetchError, GraphError, SymbolicValueError
+
+NO_VALUE = Spec((), np.dtype(np.void))  # of nodes that only do something
+
+
+class Record(NamedTuple):
+    """What a graph knows about one node.  Never changed once appended."""
+
+    primitive: Primitive
+    inputs: tuple[int, ...]
+    attrs: dict[str, Any]
+    spec: Spec
+    name: str  # unique in the graph, scopes in front: "mlp/layer1/matmul"
+    where: Where | None = None
+    role: str = "forward"  # or "backward", "update"
+    twin: int | None = None  # of a backward node: the forward node it belongs to
+    control: tuple[int, ...] = ()  # nodes that must run before this one
+    origin: tuple[int, ...] = ()  # after a pass: the nodes of the source graph it stands for
+
+
+class Building(NamedTuple):
+    """The circumstances in which nodes are being added at the moment."""
+
+    graph: Graph | None = None
+    scope: str = ""
+    role: str = "forward"
+    twin: int | None = None
+    where: Where | None = None
+    control: tuple[int, ...] = ()
+
+
+BUILDING: ContextVar[Building] = ContextVar("dlgraph_building", default=Building())  # noqa: B039
+
+
+@contextmanager
+def building(**changes: Any) -> Iterator[None]:
+    """Add nodes in other circumstances for the length of a `with` block."""
+    token = BUILDING.set(BUILDING.get()._replace(**changes))
+    try:
+        yield
+    finally:
+        BUILDING.reset(token)
+
+
+class Graph:
+    """A computation that can be held, printed, drawn, differentiated, rewritten and run.
+
+    >>> import dlgraph as dg
+    >>> g = dg.Graph()
+    >>> with g.as_default():
+    ...     a = dg.placeholder((), name="a")
+    ...     b = dg.placeholder((), name="b")
+    ...     y = 2 * a + 3 * b
+    >>> print(g)
+    graph with 7 nodes
+      a           () float32  placeholder
+      b           () float32  placeholder
+      constant    () float32  constant = 2.0
+      multiply    () float32  constant * a
+      constant_1  () float32  constant = 3.0
+      multiply_1  () float32  constant_1 * b
+      add         () float32  multiply + multiply_1
+    >>> print(dg.Session(g).run(y, {a: 4.0, b: 5.0}))
+    23.0
+    """
+
+    def __init__(self, name: str | None = None):
+        self.name = name
+        self.records: list[Record] = []
+        self._index: dict[str, int] = {}
+        self._count: dict[str, int] = {}
+        self._handles: dict[int, weakref.ref[Node]] = {}
+        self._variables: dict[int, int] = {}  # id of a tensor -> its node
+        self.recorded: dict[int, Tensor] = {}  # of an eager record: the tensors themselves
+        self._startup: Graph | None = None
+        self._source: weakref.ref[Graph] | None = None  # of a clone: the graph it came from
+
+    # ---- looking at it
+    @property
+    def nodes(self) -> list[Node]:
+        """All nodes, inputs before readers."""
+        return [self.handle(i) for i in range(len(self.records))]
+
+    def handle(self, index: int) -> Node:
+        """The node with this index; the same object as long as somebody holds it."""
+        held = self._handles.get(index)
+        node = held() if held is not None else None
+        if node is None:
+            node = Node(self, index)
+            self._handles[index] = weakref.ref(node)
+        return node
+
+    def node(self, which: str | Node) -> Node:
+        """Find a node by its name, or the node of a clone by the original node.
+
+        Raises `FetchError` with the nearest names if there is none.
+        """
+        return self.handle(self.index_of(which))
+
+    def index_of(self, which: Any) -> int:
+        """The index of a node given by name, as a node, or as a variable's tensor."""
+        if isinstance(which, Node):
+            if which.graph is self:
+                return which.index
+            source = self._source() if self._source is not None else None
+            if which.graph is source and which.name in self._index:
+                return self._index[which.name]
+            self._not_here(which.name, "it belongs to another graph")
+        if isinstance(which, Tensor):
+            if id(which) in self._variables:
+                return self._variables[id(which)]
+            self._not_here(which.name or "this tensor", "no node of this graph reads it")
+        if isinstance(which, str):
+            if which in self._index:
+                return self._index[which]
+            self._not_here(which, "there is no node of this name")
+        raise FetchError(
+            f"a node, or the name of one, is needed here, not {type(which).__name__}",
+            hint="pass what dg.placeholder or an operation returned",
+        )
+
+    def _not_here(self, name: str, why: str) -> NoReturn:
+        import difflib
+
+        near = difflib.get_close_matches(name, self._index, 3, 0.4)
+        raise FetchError(
+            f"{self!r} has no node {name!r}: {why}",
+            hint=f"did you mean {' or '.join(near)}?" if near else "print(graph) lists all nodes",
+        )
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __repr__(self) -> str:
+        return f"<Graph {self.name or ''}{' ' * bool(self.name)}with {len(self)} nodes>"
+
+    def __str__(self) -> str:
+        rows = [(r.name, str_spec(r.spec), self.describe(i)) for i, r in enumerate(self.records)]
+        first, second = (max((len(row[k]) for row in rows), default=0) for k in (0, 1))
+        title = f"graph {self.name} with" if self.name else "graph with"
+        lines = [f"  {a:<{first}}  {b:<{second}}  {c}".rstrip() for a, b, c in rows]
+        return "\n".join([f"{title} {len(rows)} node{'s' * (len(rows) != 1)}", *lines])
+
+    def describe(self, index: int) -> str:
+        """One node as a formula over the names of its inputs."""
+        record = self.records[index]
+        if record.primitive.name == "constant":
+            value = record.attrs["value"]
+            return f"constant = {show_value(value)}"
+        if not record.inputs:
+            text = record.primitive.name
+        else:
+            text = record.primitive.formula(*(self.records[i].name for i in record.inputs))
+        extra = [
+            f"{name}={show_shape(value) if isinstance(value, tuple) else value}"
+            for name, value in record.attrs.items()
+            if value is not None
+            and value is not False
+            and isinstance(value, (bool, int, float, str, tuple, np.dtype))
+        ]
+        after = [self.records[i].name for i in record.control]
+        text += f"  [{', '.join(extra)}]" if extra else ""
+        return text + (f"  after {', '.join(after)}" if after else "")
+
+    def structure_hash(self) -> str:
+        """A hash of what is computed: primitives, links, attributes, constants, shapes.
+
+        Names and lines do not count; two graphs of the same structure have the same hash, on
+        every machine.
+
+        >>> import dlgraph as dg
+        >>> def build():
+        ...     with dg.Graph().as_default() as g:
+        ...         _ = dg.placeholder((None, 3)).sum()
+        ...     return g.structure_hash()
+        >>> build() == build()
+        True
+        """
+        digest = hashlib.sha256()
+        dims: dict[Any, int] = {}
+        for record in self.records:
+            known = [
+                s if isinstance(s, int) else f"?{dims.setdefault(s, len(dims))}"
+                for s in record.spec.shape
+            ]
+            parts = (record.primitive.name, record.inputs, known, str(record.spec.dtype))
+            digest.update(repr((parts, freeze(record.attrs), record.control)).encode())
+        return digest.hexdigest()[:16]
+
+    # ---- building it
+    @contextmanager
+    def as_default(self) -> Iterator[Graph]:
+        """Placeholders, constants and variables made inside the block go into this graph."""
+        with building(graph=self, scope="", role="forward", twin=None, where=None, control=()):
+            yield self
+
+    @contextmanager
+    def control_dependencies(self, nodes: Iterable[Any]) -> Iterator[None]:
+        """Nodes made inside the block run only after these nodes have run.
+
+        >>> import dlgraph as dg
+        >>> with dg.Graph().as_default() as g:
+        ...     w = dg.variable(dg.Parameter(1.0), name="w")
+        ...     step = dg.assign(w, w + 1)
+        ...     with g.control_dependencies([step]):
+        ...         after = dg.read(w)
+        >>> print(dg.Session(g).run([w, after]))
+        [np.float32(1.0), np.float32(2.0)]
+        """
+        wanted = tuple(sorted(self.index_of(node) for node in nodes))
+        with building(control=tuple(sorted({*BUILDING.get().control, *wanted}))):
+            yield
+
+    @property
+    def startup(self) -> Graph:
+        """The start-up graph: the initialisers of this graph's parameters, as nodes.
+
+        `session.run(graph.startup)` runs them; running them again draws new random values.
+        """
+        if self._startup is None:
+            self._startup = Graph(f"{self.name or 'graph'}/startup")
+        return self._startup
+
+    def add(
+        self,
+        primitive: Primitive,
+        inputs: tuple[int, ...] = (),
+        attrs: dict[str, Any] | None = None,
+        spec: Spec = NO_VALUE,
+        name: str | None = None,
+    ) -> Node:
+        """Append a node.  Operations call this; it is public for passes and for your own ops."""
+        now = BUILDING.get()
+        where = now.where or user_line()
+        record = Record(
+            primitive,
+            inputs,
+            attrs if attrs is not None else {},
+            spec,
+            self._unique(name or primitive.name, now.scope),
+            where,
+            now.role,
+            now.twin,
+            now.control,
+        )
+        index = len(self.records)
+        self.records.append(record)
+        self._index[record.name] = index
+        return self.handle(index)
+
+    def _unique(self, name: str, scope: str) -> str:
+        path = f"{scope}/{name}" if scope else name
+        count = self._count.get(path)
+        if count is None:
+            self._count[path] = 0
+            return path
+        while True:
+            count += 1
+            candidate = f"{path}_{count}"
+            if candidate not in self._index:
+                self._count[path] = count
+                return candidate
+
+    def convert(self, value: Any, dtype: Any = None) -> Node:
+        """A node for this value: a node stays, a tensor becomes a variable, a number a constant."""
+        if isinstance(value, Node):
+            if value.graph is not self:
+                raise GraphError(
+                    f"{value.name!r} belongs to {value.graph!r}, the other operands to {self!r}",
+                    hint="nodes of different graphs cannot be combined; build both in one graph",
+                )
+            return value
+        if isinstance(value, Tensor):
+            return self.variable(value)
+        array = as_array(value, dtype)
+        array = arrays.read_only(array)
+        return self.add(
+            FUNCTIONS["constant"],  # type: ignore[arg-type]
+            attrs={"value": array},
+            spec=Spec(array.shape, array.dtype),
+        )
+
+    def variable(self, tensor: Tensor, name: str | None = None) -> Node:
+        """The node that reads this tensor each time the graph runs; one per tensor."""
+        index = self._variables.get(id(tensor))
+        if index is not None:
+            return self.handle(index)
+        if tensor._op is not None:
+            raise GraphError(
+                f"{tensor!r} was computed eagerly; a graph cannot look into that computation",
+                hint="compute it inside the graph, or pass tensor.detach() to freeze its value",
+            )
+        if not tensor.requires_grad and type(tensor) is Tensor:
+            return self.convert(value_of(tensor))
+        node = self.add(
+            FUNCTIONS["variable"],  # type: ignore[arg-type]
+            attrs={"tensor": tensor},
+            spec=tensor.spec,
+            name=name or _leaf_name(tensor.name) or "variable",
+        )
+        self._variables[id(tensor)] = node.index
+        return node
+
+    # ---- copies
+    def clone(self, for_test: bool = False) -> Graph:
+        """A copy; with `for_test=True` only the forward part, in evaluation mode.
+
+        For testing, backward and update nodes are left out and every `train_or_test` node
+        (dropout, batch normalisation) is replaced by its test input.  Names stay, so nodes of the
+        original can be fetched from, and fed to, a session of the clone.  It makes no
+        difference whether the graph is cloned before or after `minimize`.
+
+        >>> import dlgraph as dg
+        >>> with dg.Graph().as_default() as g:
+        ...     x = dg.placeholder((3,), name="x")
+        ...     y = dg.nn.Dropout(0.5)(x)
+        >>> print(dg.Session(g.clone(for_test=True)).run(y, {x: [1.0, 2.0, 3.0]}))
+        [1. 2. 3.]
+        """
+        from dlgraph.core.clone import clone
+
+        return clone(self, for_test)
+
+
+def freeze(value: Any) -> Any:
+    """Attributes as something printable and comparable: arrays by their bytes, tensors by spec."""
+    if isinstance(value, dict):
+        return tuple((key, freeze(value[key])) for key in sorted(value))
+    if isinstance(value, (list, tuple)):
+        return tuple(freeze(one) for one in value)
+    if isinstance(value, slice):
+        return ("slice", value.start, value.stop, value.step)
+    if isinstance(value, Tensor):
+        return ("tensor", value._spec_shape(), str(value._spec_dtype()))
+    if isinstance(value, (np.ndarray, np.generic)):
+        whole = np.ascontiguousarray(value)
+        return (whole.shape, str(whole.dtype), hashlib.sha256(whole.tobytes()).hexdigest()[:16])
+    if isinstance(value, (bool, int, float, str, type(None), np.dtype)):
+        return str(value)
+    return type(value).__name__
+
+
+def _leaf_name(name: str | None) -> str | None:
+    # A parameter called "layer1.weight" is "weight" inside the scope of its layer.
+    return name.rpartition(".")[2] if name else None
+
+
+def str_spec(spec: Spec) -> str:
+    """The spec in print; a node that only does something has no value."""
+    return "no value" if spec == NO_VALUE else str(spec)
+
+
+class Node(Operators):
+    """A value that does not exist until the graph runs; what it will be is known (`spec`).
+
+    Operators, methods and functions on nodes append further nodes.  Asking for a value
+    (`float(node)`, `if node:`) is an error that says how to run the graph.
+    """
+
+    __slots__ = ("__weakref__", "graph", "index")
+
+    graph: Graph
+    index: int
+
+    def __init__(self, graph: Graph, index: int):
+        object.__setattr__(self, "graph", graph)
+        object.__setattr__(self, "index", index)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(f"a node cannot be changed (tried to set {name!r})")
+
+    @property
+    def record(self) -> Record:
+        """All that the graph knows about this node."""
+        return self.graph.records[self.index]
+
+    @property
+    def primitive(self) -> Primitive:
+        """The operation."""
+        return self.record.primitive
+
+    @property
+    def inputs(self) -> tuple[Node, ...]:
+        """The nodes whose values this one reads."""
+        return tuple(self.graph.handle(i) for i in self.record.inputs)
+
+    @property
+    def attrs(self) -> dict[str, Any]:
+        """The operation's fixed arguments (axis, shape ...)."""
+        return self.record.attrs
+
+    @property
+    def spec(self) -> Spec:
+        """Shape and dtype."""
+        return self.record.spec
+
+    @property
+    def shape(self) -> Shape:
+        """Sizes; those not known before the run are `Dim` objects."""
+        return self.record.spec.shape
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Element type."""
+        return self.record.spec.dtype
+
+    @property
+    def ndim(self) -> int:
+        """Number of dimensions."""
+        return len(self.record.spec.shape)
+
+    @property
+    def name(self) -> str:
+        """Unique name, with the scopes: `mlp/layer1/matmul`."""
+        return self.record.name
+
+    @property
+    def scope(self) -> str:
+        """The scopes alone: `mlp/layer1`."""
+        return self.record.name.rpartition("/")[0]
+
+    @property
+    def where(self) -> Where | None:
+        """The user's line that made it."""
+        return self.record.where
+
+    @property
+    def role(self) -> str:
+        """forward, backward or update."""
+        return self.record.role
+
+    @property
+    def twin(self) -> Node | None:
+        """Of a backward node: the forward node whose gradient rule made it."""
+        return None if self.record.twin is None else self.graph.handle(self.record.twin)
+
+    @property
+    def tensor(self) -> Tensor | None:
+        """The tensor behind it: a variable's storage, or the eager tensor it was recorded from."""
+        return self.graph.recorded.get(self.index) or self.record.attrs.get("tensor")
+
+    def detach(self) -> Node:
+        """The same value; no gradient flows through the result."""
+        return FUNCTIONS["stop_gradient"](self)
+
+    def __repr__(self) -> str:
+        return f"<Node {self.name} {str_spec(self.spec)}, not run yet>"
+
+    def _asked(self, how: str, hint: str | None = None) -> NoReturn:
+        raise SymbolicValueError(
+            f"{how}: {self.name} {self.spec} is a graph node, it has no value until the graph runs",
+            extra={"made at": str(self.where)} if self.where else None,
+            hint=hint or f"session.run({self.name.rpartition('/')[2]}, feed) returns the value",
+        )
+
+    def __bool__(self) -> bool:
+        self._asked(
+            "if node:",
+            "Python decides while the graph is being built; to choose at run time use "
+            "dg.where(condition, a, b)",
+        )
+
+    def __float__(self) -> float:
+        self._asked("float(node)")
+
+    def __int__(self) -> int:
+        self._asked("int(node)")
+
+    def __index__(self) -> int:
+        self._asked("node used as an integer")
+
+    def __array__(self, *args: Any, **kwargs: Any) -> np.ndarray:
+        self._asked("np.asarray(node)")
+
+    def numpy(self) -> NoReturn:
+        """Not possible before the graph runs; the error says what to do."""
+        self._asked("node.numpy()")
+
+    def item(self) -> NoReturn:
+        """Not possible before the graph runs; the error says what to do."""
+        self._asked("node.item()")
+
+    def backward(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Eager only; in a graph the gradient is built with `dg.gradients`."""
+        self._asked(
+            "node.backward()",
+            "in a graph the gradient is a node too: dg.gradients(loss, variables), "
+            "or optimizer.minimize(loss)",
+        )
+
+    def __len__(self) -> int:
+        if self.ndim and isinstance(self.shape[0], int):
+            return self.shape[0]
+        self._asked("len(node)", "this size is known only at run time")
+
+    def __iter__(self) -> Iterator[Node]:
+        return (self[i] for i in range(len(self)))
+
+    def __contains__(self, value: Any) -> bool:
+        self._asked("value in node")
+
+
+def apply_graph(primitive: Primitive, inputs: tuple, attrs: dict[str, Any]) -> Node:
+    """Interpret a primitive on Nodes: infer what the result will be, and write it down."""
+    graph = next(x.graph for x in inputs if isinstance(x, Node))
+    try:
+        nodes = graph_operands(graph, primitive, inputs)
+        records = graph.records
+        spec = primitive.infer(*(records[node.index].spec for node in nodes), **attrs)
+    except Exception as error:
+        scope = BUILDING.get().scope
+        node = f"{scope}/{primitive.name}" if scope else primitive.name
+        raise explain(primitive, inputs, attrs, error, node=node) from None
+    return graph.add(primitive, tuple(node.index for node in nodes), attrs, spec)
+
+
+def graph_operands(graph: Graph, primitive: Primitive, inputs: tuple) -> list[Node]:
+    """The inputs as nodes; numbers as constants, integers brought to float by visible casts."""
+    positions: Any = primitive.promotes
+    if primitive.variadic and positions:
+        positions = range(len(inputs))
+    if not positions:
+        return [graph.convert(x) for x in inputs]
+    kinds: list[Any] = []
+    for i in positions:
+        x = inputs[i]
+        typed = isinstance(x, (Node, Tensor))
+        kind = None if typed else weak_kind(x)
+        kinds.append(x.dtype if typed else kind or np.asarray(x).dtype)
+    target = target_dtype(primitive, kinds)
+    nodes = []
+    for i, x in enumerate(inputs):
+        wanted = target if i in positions else None
+        node = graph.convert(x, None if isinstance(x, (Node, Tensor)) else wanted)
+        if wanted is not None and node.dtype != wanted:
+            node = FUNCTIONS["astype"](node, wanted)
+        nodes.append(node)
+    return nodes
+
+
+carrier(Node, apply_graph, first=True)
+
+
+@contextmanager
+def name_scope(name: str) -> Iterator[str]:
+    """Names of nodes made inside the block start with `name/`; scopes nest.
+
+    >>> import dlgraph as dg
+    >>> with dg.Graph().as_default():
+    ...     x = dg.placeholder((), name="x")
+    ...     with dg.name_scope("block"), dg.name_scope("inner"):
+    ...         y = x * x
+    >>> y.name, y.scope
+    ('block/inner/multiply', 'block/inner')
+    """
+    if not isinstance(name, str) or not all(p.replace("_", "a").isalnum() for p in name.split("/")):
+        raise GraphError(
+            f"name_scope({name!r}): a scope is called by letters, digits and underscores",
+            hint='for example "layer1"',
+        )
+    outer = BUILDING.get().scope
+    path = f"{outer}/{name}" if outer else name
+    with building(scope=path):
+        yield path
+
+
+def default_graph(what: str) -> Graph:
+    """The graph of the enclosing `with graph.as_default():`, or an error that says to open one."""
+    graph = BUILDING.get().graph
+    if graph is None:
+        raise GraphError(
+            f"{what} belongs to a graph, and none is open",
+            hint="graph = dg.Graph(), then inside `with graph.as_default():`",
+        )
+    return graph
+
+
+def current_graph() -> Graph | None:
+    """The graph of the enclosing `with graph.as_default():`, None in eager code."""
+    return BUILDING.get().graph

@@ -1,0 +1,147 @@
+"""How operations run right now in this thread: recorded or not, watched or not.
+
+One context variable holds it, so that a background thread that trains does not disturb the cell
+that evaluates.  None, the usual case, means: record where gradients are needed, watch nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ContextDecorator
+from contextvars import ContextVar, Token
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from dlgraph.core.where import Where, user_line
+from dlgraph.errors import NonFiniteError
+
+
+class Mode(NamedTuple):
+    """What deviates from the usual."""
+
+    recording: bool = True
+    watch: Watch | None = None
+
+
+MODE: ContextVar[Mode | None] = ContextVar("dlgraph_mode", default=None)
+
+
+class _Switch(ContextDecorator):
+    """Base of the context managers below; usable as a decorator, nestable, re-enterable."""
+
+    def __init__(self) -> None:
+        self._tokens: list[Token] = []
+
+    def _change(self, mode: Mode) -> Mode:
+        raise NotImplementedError
+
+    def __enter__(self) -> Any:
+        self._tokens.append(MODE.set(self._change(MODE.get() or Mode())))
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        MODE.reset(self._tokens.pop())
+
+
+class no_grad(_Switch):
+    """Operations inside are computed but not recorded: no gradient will be asked of them.
+
+    >>> import dlgraph as dg
+    >>> w = dg.Tensor(3.0, requires_grad=True)
+    >>> with dg.no_grad():
+    ...     y = w * 2
+    >>> y.requires_grad
+    False
+    """
+
+    def _change(self, mode: Mode) -> Mode:
+        return mode._replace(recording=False)
+
+
+class enable_grad(_Switch):
+    """Operations inside are recorded again, within an outer `no_grad`.
+
+    >>> import dlgraph as dg
+    >>> w = dg.Tensor(3.0, requires_grad=True)
+    >>> with dg.no_grad(), dg.enable_grad():
+    ...     y = w * 2
+    >>> y.requires_grad
+    True
+    """
+
+    def _change(self, mode: Mode) -> Mode:
+        return mode._replace(recording=True)
+
+
+def is_recording() -> bool:
+    """Are operations on tensors that need gradients recorded at the moment?"""
+    mode = MODE.get()
+    return mode is None or mode.recording
+
+
+class Watch(_Switch):
+    """Look at every operation while it runs, in both modes; see `watch`."""
+
+    def __init__(self, nan: bool, lines: bool, call: Callable[..., None] | None):
+        super().__init__()
+        self.nan, self.lines, self.call = nan, lines, call
+
+    def _change(self, mode: Mode) -> Mode:
+        return mode._replace(watch=self)
+
+    def see(
+        self, primitive: Any, data: Any, inputs: tuple, node: str | None, where: Where | None
+    ) -> None:
+        """Called by both modes with the result of one operation."""
+        if self.nan and not _finite(data):
+            raise _non_finite(primitive, data, inputs, node, where)
+        if self.call is not None:
+            self.call(primitive, data, inputs)
+
+
+def watch(
+    *, nan: bool = True, lines: bool = True, call: Callable[..., None] | None = None
+) -> Watch:
+    """Watch operations inside a `with` block (eager operations and session runs).
+
+    `nan`: stop at the first operation whose result has a NaN or an infinity, and name it.
+    `lines`: remember the line of every recorded operation, for drawings and errors.
+    `call(primitive, result, inputs)`: your own observer.  Costs nothing when not used.
+
+    >>> import dlgraph as dg
+    >>> import numpy as np
+    >>> x = dg.Tensor([1.0, 0.0], name="x")
+    >>> with dg.watch(nan=True), np.errstate(divide="ignore"):
+    ...     dg.log(x)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    dlgraph.errors.NonFiniteError: log: the result (2,) float32 has 1 infinite element of 2, ...
+    """
+    return Watch(nan, lines, call)
+
+
+def _finite(data: Any) -> bool:
+    dtype = getattr(data, "dtype", None)
+    return dtype is None or dtype.kind not in "fc" or bool(np.isfinite(data).all())
+
+
+def _non_finite(
+    primitive: Any, data: Any, inputs: tuple, node: str | None, where: Where | None
+) -> NonFiniteError:
+    count, infinite = int(np.isnan(data).sum()), int(np.isinf(data).sum())
+    found = [f"{n} {word}" for n, word in ((count, "NaN"), (infinite, "infinite")) if n]
+    first = np.argwhere(~np.isfinite(np.atleast_1d(data)))[0].tolist()
+    plural = "s" if count + infinite > 1 else ""
+    ranges = {}
+    for name, value in zip(primitive.inputs, inputs, strict=False):
+        if getattr(getattr(value, "dtype", None), "kind", "") == "f" and np.size(value):
+            ranges[name] = f"from {np.min(value):.6g} to {np.max(value):.6g}"
+    return NonFiniteError(
+        f"{primitive.name}: the result {tuple(np.shape(data))} {data.dtype} has "
+        f"{' and '.join(found)} element{plural} of {np.size(data)}, the first at {first}",
+        node=node,
+        where=where or user_line(),
+        extra={f"input {name}": text for name, text in ranges.items()},
+        hint="this is the first operation that made one; look at the range of its inputs",
+    )

@@ -1,0 +1,186 @@
+"""Python operators and methods that Tensor and Node share.
+
+Each forwards to the primitive or composite of that name, found in `FUNCTIONS` when called: the
+operations are defined above this layer, in `dlgraph/ops`.  Next: `tensor.py`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dlgraph.core.primitive import FUNCTIONS
+
+
+class Operators:
+    """What one can do with a value, whether it exists already (Tensor) or will later (Node)."""
+
+    __slots__ = ()
+    __array_ufunc__ = None  # so that `numpy_array * tensor` asks the tensor
+
+    # ---- arithmetic
+    def __add__(self, other: Any) -> Any:
+        return FUNCTIONS["add"](self, other)
+
+    def __radd__(self, other: Any) -> Any:
+        return FUNCTIONS["add"](other, self)
+
+    def __sub__(self, other: Any) -> Any:
+        return FUNCTIONS["subtract"](self, other)
+
+    def __rsub__(self, other: Any) -> Any:
+        return FUNCTIONS["subtract"](other, self)
+
+    def __mul__(self, other: Any) -> Any:
+        return FUNCTIONS["multiply"](self, other)
+
+    def __rmul__(self, other: Any) -> Any:
+        return FUNCTIONS["multiply"](other, self)
+
+    def __truediv__(self, other: Any) -> Any:
+        return FUNCTIONS["divide"](self, other)
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return FUNCTIONS["divide"](other, self)
+
+    def __pow__(self, other: Any) -> Any:
+        return FUNCTIONS["pow"](self, other)
+
+    def __rpow__(self, other: Any) -> Any:
+        return FUNCTIONS["pow"](other, self)
+
+    def __matmul__(self, other: Any) -> Any:
+        return FUNCTIONS["matmul"](self, other)
+
+    def __rmatmul__(self, other: Any) -> Any:
+        return FUNCTIONS["matmul"](other, self)
+
+    def __neg__(self) -> Any:
+        return FUNCTIONS["negative"](self)
+
+    def __pos__(self) -> Any:
+        return self
+
+    def __abs__(self) -> Any:
+        return FUNCTIONS["absolute"](self)
+
+    # ---- comparison and logic (element by element; `is` compares identity)
+    def __eq__(self, other: Any) -> Any:
+        return FUNCTIONS["equal"](self, other)
+
+    def __ne__(self, other: Any) -> Any:
+        return FUNCTIONS["not_equal"](self, other)
+
+    def __lt__(self, other: Any) -> Any:
+        return FUNCTIONS["less"](self, other)
+
+    def __le__(self, other: Any) -> Any:
+        return FUNCTIONS["less_equal"](self, other)
+
+    def __gt__(self, other: Any) -> Any:
+        return FUNCTIONS["greater"](self, other)
+
+    def __ge__(self, other: Any) -> Any:
+        return FUNCTIONS["greater_equal"](self, other)
+
+    def __and__(self, other: Any) -> Any:
+        return FUNCTIONS["logical_and"](self, other)
+
+    def __or__(self, other: Any) -> Any:
+        return FUNCTIONS["logical_or"](self, other)
+
+    def __invert__(self) -> Any:
+        return FUNCTIONS["logical_not"](self)
+
+    __hash__ = object.__hash__
+
+    # ---- indexing and shape
+    def __getitem__(self, index: Any) -> Any:
+        return FUNCTIONS["getitem"](self, index)
+
+    def reshape(self, *shape: Any) -> Any:
+        """The same elements in another shape; one size may be -1."""
+        if len(shape) == 1 and isinstance(shape[0], (tuple, list)):
+            shape = tuple(shape[0])
+        return FUNCTIONS["reshape"](self, shape=shape)
+
+    def transpose(self, *axes: Any) -> Any:
+        """Axes in another order (reversed by default)."""
+        if len(axes) == 1 and (axes[0] is None or isinstance(axes[0], (tuple, list))):
+            axes = tuple(axes[0] or ())
+        return FUNCTIONS["transpose"](self, axes=axes or None)
+
+    def swapaxes(self, first: int, second: int) -> Any:
+        """Two axes exchanged."""
+        return FUNCTIONS["swapaxes"](self, first, second)
+
+    def squeeze(self, axis: Any = None) -> Any:
+        """Axes of size 1 removed."""
+        return FUNCTIONS["squeeze"](self, axis=axis)
+
+    def flatten(self, start: int = 0) -> Any:
+        """All axes from `start` on as one."""
+        return FUNCTIONS["flatten"](self, start)
+
+    @property
+    def T(self) -> Any:
+        """Axes reversed."""
+        return FUNCTIONS["transpose"](self)
+
+    @property
+    def mT(self) -> Any:
+        """The last two axes exchanged: the transpose of each matrix in a stack."""
+        return FUNCTIONS["swapaxes"](self, -1, -2)
+
+    # ---- reductions
+    def sum(self, axis: Any = None, keepdims: bool = False) -> Any:
+        """Sum over the axes."""
+        return FUNCTIONS["sum"](self, axis=axis, keepdims=keepdims)
+
+    def mean(self, axis: Any = None, keepdims: bool = False) -> Any:
+        """Mean over the axes."""
+        return FUNCTIONS["mean"](self, axis=axis, keepdims=keepdims)
+
+    def max(self, axis: Any = None, keepdims: bool = False) -> Any:
+        """Largest element over the axes."""
+        return FUNCTIONS["max"](self, axis=axis, keepdims=keepdims)
+
+    def min(self, axis: Any = None, keepdims: bool = False) -> Any:
+        """Smallest element over the axes."""
+        return FUNCTIONS["min"](self, axis=axis, keepdims=keepdims)
+
+    def var(self, axis: Any = None, keepdims: bool = False) -> Any:
+        """Variance over the axes (divided by the count, as in NumPy)."""
+        return FUNCTIONS["var"](self, axis=axis, keepdims=keepdims)
+
+    def argmax(self, axis: int | None = None) -> Any:
+        """Index of the largest element."""
+        return FUNCTIONS["argmax"](self, axis=axis)
+
+    # ---- element types and functions people write as methods
+    def astype(self, dtype: Any) -> Any:
+        """Another element type; the only way in which dtypes change."""
+        return FUNCTIONS["astype"](self, dtype)
+
+    def exp(self) -> Any:
+        """Exponential of every element."""
+        return FUNCTIONS["exp"](self)
+
+    def log(self) -> Any:
+        """Natural logarithm of every element."""
+        return FUNCTIONS["log"](self)
+
+    def sqrt(self) -> Any:
+        """Square root of every element."""
+        return FUNCTIONS["sqrt"](self)
+
+    def tanh(self) -> Any:
+        """Hyperbolic tangent of every element."""
+        return FUNCTIONS["tanh"](self)
+
+    def relu(self) -> Any:
+        """Negative elements replaced by 0."""
+        return FUNCTIONS["relu"](self)
+
+    def sigmoid(self) -> Any:
+        """Logistic function of every element."""
+        return FUNCTIONS["sigmoid"](self)

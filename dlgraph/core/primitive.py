@@ -1,0 +1,356 @@
+"""One definition per primitive, and the dispatcher that interprets it.
+
+A primitive is a forward function together with everything else the system knows about it: the
+gradient rules, the shape rule, the formula, the ONNX name.  All of it stands in one place, about
+ten lines, in `dlgraph/ops`:
+
+    @primitive(text="tanh({x})", tex=r"\\tanh {x}", onnx="Tanh", kind="elementwise", floating=True)
+    def tanh(xp, x):
+        '''Hyperbolic tangent of every element. ...'''
+        return xp.tanh(x)
+
+    tanh.vjp(x=lambda g, y: g * (1 - y * y))
+
+A gradient rule is one function per differentiable input.  The names of its parameters say what it
+needs: `g` is the incoming gradient, `y` the output, anything else an input or an attribute.  So
+`lambda g, y` keeps the output alive for the backward pass and lets the input go.  Rules use only
+operators and primitives, hence the same rule runs on plain arrays (numbers), on Tensors (recorded
+again, for higher derivatives) and on graph Nodes (the gradient as a graph).
+
+`apply` looks at the inputs: a Node makes a node, a Tensor computes and may record, plain arrays
+just compute.  Next: `operators.py`, then `tensor.py` and `graph.py`, the two carriers.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from dlgraph.core import arrays
+from dlgraph.core.spec import DEFAULT_FLOAT, Spec, common_dtype, floating, same_as_first
+from dlgraph.errors import OperationError
+
+REGISTRY: dict[str, Primitive] = {}
+FUNCTIONS: dict[str, Callable[..., Any]] = {}  # primitives and composites, by public name
+
+Rule = Callable[..., Any]
+Pull = Callable[[Any, Any, Any, dict[str, Any]], Any]
+
+
+class Primitive:
+    """An operation of the engine; calling it applies it to arrays, Tensors or Nodes.
+
+    >>> import dlgraph as dg
+    >>> dg.tanh
+    <Primitive tanh: tanh(x)>
+    >>> dg.tanh.kind, dg.tanh.onnx
+    ('elementwise', 'Tanh')
+    >>> print(dg.tanh(dg.Tensor([0.0, 1.0])))
+    [0. 0.76159]
+    """
+
+    def __init__(self, function: Callable[..., Any], **facts: Any):
+        # help(), IPython's `?` and doctest see the function that states the primitive.
+        functools.update_wrapper(self, function)
+        parameters = list(inspect.signature(function).parameters.values())[1:]  # without xp
+        self.__signature__ = inspect.Signature(parameters)
+        self.name: str = facts.pop("name", None) or function.__name__
+        self.variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
+        self.inputs = tuple(p.name for p in parameters if p.kind is not p.KEYWORD_ONLY)
+        self.attributes: dict[str, Any] = {
+            p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY
+        }
+        self.optional = sum(
+            p.default is not p.empty for p in parameters if p.kind is not p.KEYWORD_ONLY
+        )
+        self.ufunc: str | None = facts.pop("ufunc", None)
+        self.operator: Callable[..., Any] | None = facts.pop("operator", None)
+        self.forward: Callable[..., Any] = _forward_of(function, self.ufunc, self.operator)
+        self.infer: Callable[..., Spec] = facts.pop("infer", same_as_first)
+        self.kind: str = facts.pop("kind")
+        self.text: str = facts.pop("text", None) or f"{self.name}({', '.join(self.braced())})"
+        operator_name = self.name.replace("_", "-")
+        self.tex: str = facts.pop("tex", None) or (
+            rf"\operatorname{{{{{operator_name}}}}}({', '.join(self.braced())})"
+        )
+        self.onnx: str | None = facts.pop("onnx", None)
+        self.broadcasts: bool = facts.pop("broadcasts", False)
+        self.floating: bool = facts.pop("floating", False)
+        self.promotes: tuple[int, ...] = facts.pop("promotes", (0,) if self.floating else ())
+        self.effect: bool = facts.pop("effect", False)
+        self.shape_only: tuple[str, ...] = facts.pop("shape_only", ())
+        self.unused: tuple[str, ...] = facts.pop("unused", ())
+        self.rules: dict[str, Rule] = {}
+        self.pulls: tuple[Pull | None, ...] = ()
+        if facts:
+            raise OperationError(f"primitive {self.name}: unknown facts {sorted(facts)}")
+
+    def braced(self) -> list[str]:
+        """The inputs as the blanks of a formula template: `{a}`, `{b}`."""
+        return [f"{{{name}}}" for name in self.inputs]
+
+    def vjp(self, **rules: Rule) -> Primitive:
+        """State the gradient rule of each differentiable input, by its name.
+
+        The rule maps the gradient `g` of the output to the gradient of that input
+        (a vector-Jacobian product).  Its parameters declare what it needs.
+        """
+        unknown = set(rules) - set(self.inputs)
+        if unknown:
+            raise OperationError(
+                f"{self.name} has no input {', '.join(sorted(unknown))}",
+                hint=f"its inputs are {', '.join(self.inputs)}",
+            )
+        self.rules = dict(rules)
+        self.pulls = tuple(
+            _pull(self, rules[name]) if name in rules else None for name in self.inputs
+        )
+        return self
+
+    def pull(self, position: int) -> Pull | None:
+        """The rule for the input at this position, callable as `(g, y, inputs, attrs)`."""
+        if not self.pulls:
+            return None
+        if not self.variadic:
+            return self.pulls[position]
+        pull = self.pulls[0]
+        if pull is None:
+            return None
+        return lambda g, y, inputs, attrs: pull(g, y, inputs, {**attrs, "position": position})
+
+    @property
+    def differentiable(self) -> bool:
+        """Has it a gradient rule at all?"""
+        return bool(self.rules)
+
+    def needs(self, position: int) -> frozenset[str]:
+        """What the rule of this input reads: `y`, inputs and attributes, by name."""
+        rule = self.rules.get(self.inputs[0 if self.variadic else position])
+        return frozenset() if rule is None else frozenset(_parameters(rule)) - {"g"}
+
+    def __call__(self, *inputs: Any, **attrs: Any) -> Any:
+        if not self.variadic and len(inputs) != len(self.inputs):
+            inputs, attrs = self._sort_out(inputs, attrs)
+        return apply(self, inputs, attrs)
+
+    def _sort_out(self, given: tuple, attrs: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
+        # Positional attributes (`sum(x, 0)`), inputs by keyword (`matmul(a=..., b=...)`).
+        count = len(self.inputs)
+        inputs = list(given[:count])
+        spare = [name for name in self.attributes if name not in attrs]
+        attrs = dict(attrs) | dict(zip(spare, given[count:], strict=False))
+        for name in self.inputs[len(inputs) :]:
+            if name in attrs:
+                inputs.append(attrs.pop(name))
+        if len(inputs) < count - self.optional or len(given) > count + len(spare):
+            raise OperationError(
+                f"{self.name} takes {count} input{'s' * (count != 1)} "
+                f"({', '.join(self.inputs)}), got {len(given)}",
+                hint=f"call it as {self.name}{self.signature}",
+            )
+        return tuple(inputs), attrs
+
+    def complete(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """All attributes, defaults filled in, lists as tuples; unknown ones are an error."""
+        if not self.attributes and not attrs:
+            return attrs
+        if not attrs.keys() <= self.attributes.keys():
+            unknown = ", ".join(sorted(attrs.keys() - self.attributes.keys()))
+            raise OperationError(
+                f"{self.name} has no argument {unknown}",
+                hint=f"call it as {self.name}{self.signature}",
+            )
+        full = {**self.attributes, **attrs}
+        for name, value in full.items():
+            if value is inspect.Parameter.empty:
+                raise OperationError(
+                    f"{self.name} needs the argument {name}",
+                    hint=f"call it as {self.name}{self.signature}",
+                )
+            if type(value) is list:
+                full[name] = tuple(value)
+        return full
+
+    @property
+    def signature(self) -> str:
+        """How it is called, for errors and help: `(x, *, axis=None, keepdims=False)`."""
+        words = list(self.inputs)
+        words += ["*"] if self.attributes else []
+        words += [
+            name if value is inspect.Parameter.empty else f"{name}={value!r}"
+            for name, value in self.attributes.items()
+        ]
+        return f"({', '.join(words)})"
+
+    def formula(self, *names: str) -> str:
+        """The plain-text formula with the names put in: `{a} * {b}` -> `x * 2`."""
+        if self.variadic:
+            return self.text.format(**{self.inputs[0]: ", ".join(names)})
+        padded = [*names, *("" for _ in self.inputs[len(names) :])]
+        return self.text.format(**dict(zip(self.inputs, padded, strict=True)))
+
+    def __repr__(self) -> str:
+        return f"<Primitive {self.name}: {self.formula(*self.inputs)}>"
+
+
+def _forward_of(function: Callable, ufunc: str | None, operator: Callable | None) -> Callable:
+    # An array function or a Python operator can be the whole forward: then there is no body.
+    # (An operator on two NumPy scalars takes a tenth of the time of the array function.)
+    if operator is not None:
+        return lambda xp, *inputs: operator(*inputs)
+    if ufunc is not None:
+        return lambda xp, *inputs: getattr(xp, ufunc)(*inputs)
+    return function
+
+
+def _parameters(rule: Rule) -> tuple[str, ...]:
+    return tuple(inspect.signature(rule).parameters)
+
+
+def _pull(primitive: Primitive, rule: Rule) -> Pull:
+    """Adapt a rule to one calling form, `(g, y, inputs, attrs)`, once and for all."""
+    names = _parameters(rule)
+    known = {"g", "y", "position", *primitive.inputs, *primitive.attributes}
+    if not set(names) <= known:
+        raise OperationError(
+            f"gradient rule of {primitive.name}: unknown parameters "
+            f"{', '.join(sorted(set(names) - known))}",
+            hint=f"it may use g, y, {', '.join([*primitive.inputs, *primitive.attributes])}",
+        )
+    if names == ("g",):
+        return lambda g, y, inputs, attrs: rule(g)
+    if names == ("g", "y"):
+        return lambda g, y, inputs, attrs: rule(g, y)
+    position = {name: i for i, name in enumerate(primitive.inputs)}
+    if len(names) == 2 and names[0] == "g" and names[1] in position and not primitive.variadic:
+        only = position[names[1]]
+        return lambda g, y, inputs, attrs: rule(g, inputs[only])
+
+    def pull(g: Any, y: Any, inputs: Any, attrs: dict[str, Any]) -> Any:
+        values = []
+        for name in names:
+            if name == "g":
+                values.append(g)
+            elif name == "y":
+                values.append(y)
+            elif name in position:
+                values.append(inputs if primitive.variadic else inputs[position[name]])
+            else:
+                values.append(attrs[name])
+        return rule(*values)
+
+    return pull
+
+
+def primitive(**facts: Any) -> Callable[[Callable[..., Any]], Primitive]:
+    """Declare a primitive.
+
+    Facts: `kind` (elementwise, reduce, contract, view, index, random, state, effect: drives
+    fusion, memory planning and colours), `infer` (specs -> Spec), `text` and `tex` (formula
+    templates), `onnx` (operator name), `ufunc` (name of the array function that is the whole
+    forward and can write to `out=`), `operator` (the Python operator that does the same),
+    `broadcasts` (inputs are stretched, so gradients are summed back), `floating`
+    (integers become float32), `promotes` (positions of inputs that must share a dtype),
+    `shape_only` (inputs of which only the shape is read), `unused` (inputs that a run does not
+    need), `effect` (changes state).
+
+    >>> import dlgraph as dg
+    >>> @dg.primitive(text="cube({x})", kind="elementwise", floating=True)
+    ... def cube_example(xp, x):
+    ...     '''Third power of every element.'''
+    ...     return x * x * x
+    >>> _ = cube_example.vjp(x=lambda g, x: g * (3.0 * x * x))
+    >>> x = dg.Tensor(2.0, requires_grad=True)
+    >>> cube_example(x).backward()
+    >>> print(x.grad)
+    12.0
+    """
+
+    def declare(function: Callable[..., Any]) -> Primitive:
+        made = Primitive(function, **facts)
+        REGISTRY[made.name] = FUNCTIONS[made.name] = made
+        return made
+
+    return declare
+
+
+def composite(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Declare a function that is composed of primitives, so that methods can find it by name."""
+    FUNCTIONS[function.__name__] = function
+    return function
+
+
+# ---- dispatch ------------------------------------------------------------------------------------
+
+Handler = Callable[[Primitive, tuple, dict[str, Any]], Any]
+_CARRIERS: list[tuple[type, Handler]] = []  # strongest first: Node, then Tensor
+_RANK: dict[type, int] = {}
+
+
+def carrier(cls: type, handler: Handler, *, first: bool = False) -> None:
+    """Say how primitives are applied when an input is of this class (`Tensor`, `Node`)."""
+    _CARRIERS.insert(0 if first else len(_CARRIERS), (cls, handler))
+    _RANK.clear()
+
+
+def _rank(cls: type) -> int:
+    found = [i for i, (carried, _) in enumerate(_CARRIERS) if issubclass(cls, carried)]
+    _RANK[cls] = rank = found[0] if found else len(_CARRIERS)
+    return rank
+
+
+def apply(primitive: Primitive, inputs: tuple, attrs: dict[str, Any]) -> Any:
+    """Interpret a primitive: record a node, compute a Tensor, or compute an array."""
+    attrs = primitive.complete(attrs)
+    best = len(_CARRIERS)
+    for value in inputs:
+        cls = type(value)
+        rank = _RANK.get(cls)
+        if rank is None:
+            rank = _rank(cls)
+        if rank < best:
+            best = rank
+    if best < len(_CARRIERS):
+        return _CARRIERS[best][1](primitive, inputs, attrs)
+    return run(primitive, inputs, attrs)
+
+
+def run(primitive: Primitive, inputs: tuple, attrs: dict[str, Any]) -> Any:
+    """Compute on plain arrays and numbers; used by gradient rules, where dtypes agree already."""
+    return primitive.forward(arrays.module_of(*inputs), *inputs, **attrs)
+
+
+def weak_kind(value: Any) -> type | None:
+    """`bool`, `int` or `float` for a number without a dtype of its own, else None.
+
+    Python numbers, NumPy scalars, 0-d arrays and lists are weak: they take the dtype of what they
+    meet.  So `x * np.sqrt(2)` stays float32, although NumPy's square root is a float64.
+    """
+    if isinstance(value, (bool, np.bool_)):
+        return bool
+    if isinstance(value, (int, np.integer)):
+        return int
+    if isinstance(value, (float, np.floating)):
+        return float
+    if isinstance(value, (list, tuple)) or (isinstance(value, np.ndarray) and value.ndim == 0):
+        return {"b": bool, "i": int, "u": int, "f": float}.get(np.asarray(value).dtype.kind)
+    return None
+
+
+def target_dtype(primitive: Primitive, kinds: list[Any]) -> np.dtype:
+    """The dtype to which the operands named in `promotes` are brought.
+
+    `kinds` holds, per operand, its dtype, or `bool`, `int` or `float` if it is weak.
+    """
+    strong = [kind for kind in kinds if isinstance(kind, np.dtype)]
+    weak = [kind for kind in kinds if not isinstance(kind, np.dtype)]
+    dtype = common_dtype(strong) if strong else np.dtype(bool)
+    if float in weak and dtype.kind in "biu":
+        dtype = DEFAULT_FLOAT
+    elif int in weak and dtype.kind == "b":
+        dtype = np.dtype(np.int64)
+    return floating(dtype) if primitive.floating else dtype

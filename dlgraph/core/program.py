@@ -1,0 +1,181 @@
+"""A plan: what has to run, in which order, for given fetches and feeds; and the interpreter.
+
+The plan is a list of calls.  Values live in a list of slots and are dropped after their last
+reader.  Other executors take the same graph and the same fetches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from dlgraph.core import arrays
+from dlgraph.core.explain import explain
+from dlgraph.core.graph import Graph
+from dlgraph.core.mode import MODE
+from dlgraph.core.state import show_placeholder
+from dlgraph.errors import DlgraphError, FeedError
+
+
+class Step(NamedTuple):
+    """One call: the record it belongs to, its forward function, its inputs, what to drop after."""
+
+    record: int
+    forward: Any
+    inputs: tuple[int, ...]
+    attrs: dict[str, Any]
+    drop: tuple[int, ...]
+
+
+class Program:
+    """The compiled plan of a graph for one set of fetches and feeds.
+
+    >>> import dlgraph as dg
+    >>> with dg.Graph().as_default() as g:
+    ...     a = dg.placeholder((), name="a")
+    ...     b = dg.placeholder((), name="b")
+    ...     product, unused = a * b, a + b
+    >>> program = dg.Session(g).program(product, [a, b])
+    >>> print(program)
+    program with 1 step for multiply
+      multiply = a * b
+    """
+
+    def __init__(self, graph: Graph, fetches: Iterable[int], feeds: Iterable[int]):
+        self.graph = graph
+        self.fetches = tuple(fetches)
+        self.feeds = tuple(feeds)
+        self.indices = needed(graph, self.fetches, set(self.feeds))
+        self._require_feeds()
+        self.steps = self._plan()
+
+    def _require_feeds(self) -> None:
+        for index in self.indices:
+            record = self.graph.records[index]
+            if record.primitive.name == "placeholder" and record.attrs["default"] is None:
+                path = path_to(self.graph, index, self.fetches, set(self.feeds))
+                raise FeedError(
+                    f"{show_placeholder(record.name, record.spec)} needs a value to compute "
+                    f"{self.graph.records[path[-1]].name!r}",
+                    extra={
+                        "needed via": " -> ".join(self.graph.records[i].name for i in path),
+                        **({"made at": str(record.where)} if record.where else {}),
+                    },
+                    hint=f"session.run(..., {{{record.name.rpartition('/')[2]}: value}})",
+                )
+
+    def _plan(self) -> list[Step]:
+        records = self.graph.records
+        reads = {i: _live_inputs(records[i]) for i in self.indices}
+        last = {i: index for index in self.indices for i in reads[index]}
+        keep = {*self.fetches}
+        steps = []
+        for index in self.indices:
+            record = records[index]
+            drop = tuple({i for i in reads[index] if last[i] == index and i not in keep})
+            steps.append(Step(index, record.primitive.forward, record.inputs, record.attrs, drop))
+        return steps
+
+    def run(self, feeds: list[Any]) -> list[Any]:
+        """Values of the fetches for the values of the feeds, both in the order of the program."""
+        values: dict[int, Any] = dict(zip(self.feeds, feeds, strict=True))
+        get = values.get
+        mode = MODE.get()
+        watch = mode.watch if mode is not None else None
+        step = None
+        try:
+            for step in self.steps:
+                inputs = [get(i) for i in step.inputs]
+                xp = arrays.module_of(*inputs)
+                values[step.record] = step.forward(xp, *inputs, **step.attrs)
+                if watch is not None:
+                    self._watch(watch, step, values[step.record], inputs)
+                for i in step.drop:
+                    del values[i]
+        except Exception as error:
+            raise self._explained(step, inputs, error) from None
+        return [values[i] for i in self.fetches]
+
+    def _watch(self, watch: Any, step: Step, value: Any, inputs: list[Any]) -> None:
+        record = self.graph.records[step.record]
+        watch.see(record.primitive, value, tuple(inputs), record.name, record.where)
+
+    def _explained(self, step: Step | None, inputs: list[Any], error: Exception) -> Exception:
+        if step is None:
+            return error
+        record = self.graph.records[step.record]
+        if isinstance(error, DlgraphError) and error.where is not None:
+            return error
+        named = tuple(
+            _Named(self.graph.records[i].name, value)
+            for i, value in zip(record.inputs, inputs, strict=True)
+        )
+        return explain(
+            record.primitive, named, record.attrs, error, node=record.name, where=record.where
+        )
+
+    def __str__(self) -> str:
+        names = ", ".join(self.graph.records[i].name for i in self.fetches)
+        count = len(self.steps)
+        lines = [f"program with {count} step{'s' * (count != 1)} for {names}"]
+        for step in self.steps:
+            text = self.graph.describe(step.record)
+            joint = " " if text.startswith("constant = ") else " = "
+            text = text.removeprefix("constant ") if joint == " " else text
+            lines.append(f"  {self.graph.records[step.record].name}{joint}{text}")
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        return f"<Program of {len(self.steps)} steps>"
+
+
+class _Named:
+    # A value of a run under the name of its node, for the wording of errors.
+    def __init__(self, name: str, value: Any):
+        self.name, self.value = name, value
+        self.shape = getattr(value, "shape", ())
+        self.dtype = getattr(value, "dtype", None)
+
+
+def _live_inputs(record: Any) -> tuple[int, ...]:
+    """The inputs whose values a run really reads."""
+    unused = record.primitive.unused
+    if not unused:
+        return record.inputs
+    names = record.primitive.inputs
+    return tuple(i for i, name in zip(record.inputs, names, strict=True) if name not in unused)
+
+
+def needed(graph: Graph, fetches: Iterable[int], feeds: set[int]) -> list[int]:
+    """The nodes that have to run for the fetches, in order; nothing behind a feed."""
+    seen: set[int] = set()
+    stack = [i for i in fetches if i not in feeds]
+    while stack:
+        index = stack.pop()
+        if index in seen:
+            continue
+        seen.add(index)
+        record = graph.records[index]
+        for i in (*_live_inputs(record), *record.control):
+            if i not in feeds and i not in seen:
+                stack.append(i)
+    return sorted(seen)
+
+
+def path_to(graph: Graph, target: int, fetches: Iterable[int], feeds: set[int]) -> list[int]:
+    """A shortest path from a node forward to the fetch that needs it, for error messages."""
+    came: dict[int, int | None] = {i: None for i in fetches}
+    queue = list(came)
+    for index in queue:
+        if index == target:
+            break
+        record = graph.records[index]
+        for i in (*_live_inputs(record), *record.control):
+            if i not in came and i not in feeds:
+                came[i] = index
+                queue.append(i)
+    path, at = [], target if target in came else None
+    while at is not None:
+        path.append(at)
+        at = came[at]
+    return path

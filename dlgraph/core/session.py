@@ -1,0 +1,241 @@
+"""Session: runs a graph.  Checks what is fed, keeps one plan per set of fetches and feeds."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from dlgraph.core import arrays
+from dlgraph.core.graph import NO_VALUE, Graph, Node
+from dlgraph.core.primitive import weak_kind
+from dlgraph.core.program import Program
+from dlgraph.core.spec import Dim, Spec, show_shape
+from dlgraph.core.state import show_placeholder
+from dlgraph.core.tensor import Tensor, value_of
+from dlgraph.errors import FeedError, FetchError, GrowingGraphWarning
+
+# Warn when the graph grew before this many runs in a row: building between two runs is normal.
+GROWTH_RUNS = 3
+
+
+class Session:
+    """Runs the nodes of a graph.
+
+    `run` computes just what the fetches need.  The plan for a set of fetches and feeds is made
+    once and kept.
+
+    >>> import dlgraph as dg
+    >>> with dg.Graph().as_default() as g:
+    ...     a = dg.placeholder((), name="a")
+    ...     y = 2 * a + 1
+    >>> session = dg.Session(g)
+    >>> print(session.run(y, {a: 4.0}))
+    9.0
+    >>> session.run({"value": y, "pair": [a, "multiply"]}, {"a": 1.0})
+    {'value': np.float32(3.0), 'pair': [np.float32(1.0), np.float32(2.0)]}
+    """
+
+    def __init__(self, graph: Graph):
+        if not isinstance(graph, Graph):
+            raise FetchError(
+                f"Session(graph) needs a Graph, not {type(graph).__name__}",
+                hint="pass the graph that the nodes were built in: dg.Session(node.graph)",
+            )
+        self.graph = graph
+        self._programs: dict[tuple, Program] = {}
+        self._startup: Session | None = None
+        self._seen = len(graph)
+        self._growths = 0
+
+    def run(self, fetches: Any, feed: Mapping[Any, Any] | None = None) -> Any:
+        """Compute the fetches.
+
+        `fetches`: a node, the name of one, a graph's `startup`, or lists, tuples and dicts of
+        them, nested as you like; the answer has the same form, with NumPy arrays (None for nodes
+        that only do something).  `feed` maps placeholders (or their names, or any other node)
+        to values.
+
+        Raises `FeedError` for a missing, unknown or ill-fitting feed, `FetchError` for an unknown
+        fetch, `UninitialisedError` when the initialisers have not run.
+        """
+        if isinstance(fetches, Graph):
+            return self._run_startup(fetches)
+        flat: list[int] = []
+        form = self._flatten(fetches, flat)
+        feeds = self._check_feed(feed or {})
+        self._check_growth()
+        program = self._program(tuple(flat), tuple(feeds))
+        found = program.run(list(feeds.values()))
+        results = [self._hand_out(i, value) for i, value in zip(flat, found, strict=True)]
+        return _rebuild(form, iter(results))
+
+    def program(self, fetches: Any, feed: Any = ()) -> Program:
+        """The plan for these fetches and these feeds (a mapping, or just the fed nodes)."""
+        flat: list[int] = []
+        self._flatten(fetches, flat)
+        return self._program(tuple(flat), tuple(sorted(map(self.graph.index_of, feed))))
+
+    def _program(self, fetches: tuple[int, ...], feeds: tuple[int, ...]) -> Program:
+        program = self._programs.get((fetches, feeds))
+        if program is None:
+            program = self._programs[fetches, feeds] = Program(self.graph, fetches, feeds)
+        return program
+
+    def _run_startup(self, graph: Graph) -> None:
+        if graph is not self.graph._startup:
+            raise FetchError(
+                f"{graph!r} is not the start-up graph of {self.graph!r}",
+                hint="session.run(graph.startup) initialises the parameters of this graph",
+            )
+        if self._startup is None:
+            self._startup = Session(graph)
+        effects = [i for i, r in enumerate(graph.records) if r.primitive.effect]
+        self._startup._seen = len(graph)
+        self._startup.run([graph.handle(i) for i in effects])
+
+    def _flatten(self, fetches: Any, flat: list[int]) -> Any:
+        # Nesting is as deep as the user wrote it down, so plain recursion is fine here.
+        if isinstance(fetches, Mapping):
+            return {key: self._flatten(value, flat) for key, value in fetches.items()}
+        if isinstance(fetches, (list, tuple)):
+            parts = [self._flatten(value, flat) for value in fetches]
+            named = hasattr(fetches, "_fields")
+            return type(fetches)(*parts) if named else type(fetches)(parts)
+        flat.append(self.graph.index_of(fetches))
+        return _SLOT
+
+    def _check_feed(self, feed: Mapping[Any, Any]) -> dict[int, Any]:
+        if not isinstance(feed, Mapping):
+            raise FeedError(
+                f"feed is a dictionary from placeholders to values, not {type(feed).__name__}",
+                hint="session.run(y, {x: value})",
+            )
+        checked: dict[int, Any] = {}
+        for key, value in feed.items():
+            try:
+                index = self.graph.index_of(key)
+            except FetchError as error:
+                raise FeedError(f"feed: {error.what}", hint=error.hint) from None
+            if index in checked:
+                raise FeedError(f"{self.graph.records[index].name!r} is fed twice")
+            checked[index] = self._fed(index, value)
+        self._check_same_dims(checked)
+        return dict(sorted(checked.items()))
+
+    def _fed(self, index: int, value: Any) -> Any:
+        record = self.graph.records[index]
+        if isinstance(value, Node):
+            raise FeedError(
+                f"{record.name!r} is fed with the node {value.name!r}, which has no value",
+                hint="feed numbers or arrays; to connect nodes, use them in the formula",
+            )
+        if isinstance(value, Tensor):
+            value = value_of(value)
+        what = show_placeholder(record.name, record.spec)
+        value = _typed(value, record.spec, what)
+        if not _fits(value.shape, record.spec.shape):
+            raise FeedError(
+                f"{what} was fed with shape {show_shape(value.shape)}",
+                extra={"made at": str(record.where)} if record.where else None,
+                hint=_shape_hint(value.shape, record.spec.shape),
+            )
+        return value
+
+    def _check_same_dims(self, fed: dict[int, Any]) -> None:
+        known: dict[Dim, tuple[int, str]] = {}
+        for index, value in fed.items():
+            record = self.graph.records[index]
+            for size, dim in zip(value.shape, record.spec.shape, strict=True):
+                if not isinstance(dim, Dim):
+                    continue
+                first, other = known.setdefault(dim, (size, record.name))
+                if first != size:
+                    called = f"the size {dim}" if dim.root.name else "a size they share"
+                    raise FeedError(
+                        f"{other!r} and {record.name!r} were fed with different sizes: {called} "
+                        f"is {first} in one and {size} in the other",
+                        hint="feed the same number of samples to both",
+                    )
+
+    def _hand_out(self, index: int, value: Any) -> Any:
+        record = self.graph.records[index]
+        if record.spec == NO_VALUE or value is None:
+            return None
+        if np.ndim(value) == 0:
+            return value[()]  # a scalar is handed out as a number, whichever op made it
+        # What the graph or the caller still holds (a variable, a view, a feed) is copied.
+        if isinstance(value, np.ndarray) and (
+            record.primitive.kind in ("state", "view", "effect", "control", "index")
+        ):
+            return value.copy()
+        return value
+
+    def _check_growth(self) -> None:
+        size = len(self.graph)
+        self._growths = self._growths + 1 if size > self._seen else 0
+        added, self._seen = size - self._seen, size
+        if self._growths != GROWTH_RUNS:
+            return
+        where = self.graph.records[-1].where
+        warnings.warn(
+            f"the graph grew between the last {GROWTH_RUNS} runs, by {added} nodes before this "
+            f"one (now {size}): operations are being built inside the loop\n"
+            f"  at    {where}\n"
+            "  hint  build once before the loop; inside it only call session.run",
+            GrowingGraphWarning,
+            stacklevel=3,
+        )
+
+
+_SLOT = object()
+
+
+def _rebuild(form: Any, results: Any) -> Any:
+    if form is _SLOT:
+        return next(results)
+    if isinstance(form, dict):
+        return {key: _rebuild(value, results) for key, value in form.items()}
+    parts = [_rebuild(value, results) for value in form]
+    return type(form)(*parts) if hasattr(form, "_fields") else type(form)(parts)
+
+
+def _typed(value: Any, spec: Spec, what: str) -> Any:
+    """The fed value as an array of the placeholder's dtype; only bare numbers adapt."""
+    weak = weak_kind(value) is not None or not arrays.is_array(value)
+    try:
+        array = np.asarray(value) if weak else value
+    except ValueError as error:
+        raise FeedError(f"{what} was fed with something that is no array: {error}") from None
+    if array.dtype == spec.dtype:
+        return array if isinstance(array, np.ndarray) or not weak else np.asarray(array)
+    order = "bifc"
+    adapts = weak and array.dtype.kind in order and spec.dtype.kind.replace("u", "i") in order
+    if adapts and order.index(array.dtype.kind) <= order.index(spec.dtype.kind.replace("u", "i")):
+        return array.astype(spec.dtype)
+    if array.dtype.kind not in "biufc":
+        raise FeedError(f"{what} was fed with elements of type {array.dtype}")
+    raise FeedError(
+        f"{what} was fed with {array.dtype}",
+        hint=f'nothing is converted silently: feed value.astype("{spec.dtype}")',
+    )
+
+
+def _fits(shape: tuple[int, ...], wanted: tuple[Any, ...]) -> bool:
+    return len(shape) == len(wanted) and all(
+        isinstance(w, Dim) or s == w for s, w in zip(shape, wanted, strict=True)
+    )
+
+
+def _shape_hint(shape: tuple[int, ...], wanted: tuple[Any, ...]) -> str:
+    if len(shape) == len(wanted) - 1 and _fits(shape, wanted[1:]):
+        return "a batch of one sample has a first axis of size 1: value[None]"
+    known = [w for w in wanted if not isinstance(w, Dim)]
+    if np.prod(shape, dtype=int) and known and len(known) < len(wanted):
+        total, inner = int(np.prod(shape)), int(np.prod(known))
+        if inner and total % inner == 0 and len(known) == len(wanted) - 1:
+            sizes = ", ".join("-1" if isinstance(w, Dim) else str(w) for w in wanted)
+            return f"the elements would fit: value.reshape({sizes})"
+    return "? stands for any size, the other sizes must be equal"

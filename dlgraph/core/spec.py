@@ -1,0 +1,293 @@
+"""What is known about a value before it exists: its shape and its dtype.
+
+A `Spec` is what a graph node carries instead of numbers.  A size may be unknown (`Dim`), which is
+how one graph serves every batch size.  The shape and dtype rules that primitives share live here
+too; each is used to infer nodes, and to word the error when eager code meets the same mistake.
+Next: `primitive.py`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from dlgraph.errors import DtypeError, OperationError, ShapeError
+
+DEFAULT_FLOAT = np.dtype(np.float32)
+
+
+class Dim:
+    """A size that is not known until the graph runs, such as the batch.
+
+    Two unknown sizes are equal if they are the same object, carry the same name, or met in an
+    operation that needs equal sizes (`join`): the batch of the images and that of their labels.
+
+    >>> from dlgraph.core.spec import Dim
+    >>> Dim("batch") == Dim("batch"), Dim() == Dim()
+    (True, False)
+    >>> images, labels = Dim(), Dim()
+    >>> images.join(labels)
+    >>> images == labels
+    True
+    """
+
+    __slots__ = ("_joined", "name")
+
+    def __init__(self, name: str | None = None):
+        self.name = name
+        self._joined: Dim | None = None
+
+    @property
+    def root(self) -> Dim:
+        """The size that stands for all that were joined to this one."""
+        found = self
+        while found._joined is not None:
+            found = found._joined
+        return found
+
+    def join(self, other: Dim) -> None:
+        """From now on the two are known to be equal."""
+        mine, yours = self.root, other.root
+        if mine is yours:
+            return
+        if mine.name is None:
+            mine._joined = yours
+        elif yours.name is None:
+            yours._joined = mine
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        if not isinstance(other, Dim):
+            return False
+        mine, yours = self.root, other.root
+        return mine is yours or (mine.name is not None and mine.name == yours.name)
+
+    def __hash__(self) -> int:
+        root = self.root
+        return id(root) if root.name is None else hash(root.name)
+
+    def __repr__(self) -> str:
+        return self.root.name or "?"
+
+
+Shape = tuple[Any, ...]  # of int or Dim
+
+
+class Spec(NamedTuple):
+    """Shape and dtype of a value.
+
+    >>> from dlgraph.core.spec import Dim, Spec
+    >>> import numpy as np
+    >>> print(Spec((Dim("batch"), 784), np.dtype("float32")))
+    (batch, 784) float32
+    """
+
+    shape: Shape
+    dtype: np.dtype
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    def __str__(self) -> str:
+        return f"{show_shape(self.shape)} {self.dtype}"
+
+
+def show_shape(shape: Sequence[Any]) -> str:
+    """A shape as people write it, unknown sizes as `?` or by their name."""
+    inner = ", ".join(str(size) for size in shape)
+    return f"({inner},)" if len(shape) == 1 else f"({inner})"
+
+
+def spec_of(value: Any) -> Spec:
+    """The spec of an array, a number, a Tensor or a Node."""
+    spec = getattr(value, "spec", None)
+    if spec is not None:
+        return spec
+    if not hasattr(value, "dtype"):
+        value = np.asarray(value)
+    return Spec(tuple(value.shape), value.dtype)
+
+
+# ---- dtypes ------------------------------------------------------------------------------------
+
+
+def floating(dtype: np.dtype) -> np.dtype:
+    """The dtype in which a function like `exp` answers: integers and booleans become float32."""
+    return dtype if dtype.kind in "fc" else DEFAULT_FLOAT
+
+
+def common_dtype(dtypes: Iterable[np.dtype]) -> np.dtype:
+    """The dtype that several operands meet in.
+
+    Booleans give way to integers and integers to floats, whatever their widths, so that an int64
+    label never turns a float32 model into float64.  Two floats of different widths are refused:
+    one of them would be converted silently.
+    """
+    kinds = {dtype for dtype in dtypes}
+    for group in ("fc", "iu", "b"):
+        found = {dtype for dtype in kinds if dtype.kind in group}
+        if len(found) == 1:
+            return found.pop()
+        if found and group == "fc":
+            names = " and ".join(sorted(str(dtype) for dtype in found))
+            raise DtypeError(
+                f"{names} meet in one operation, one of them would be converted silently",
+                where=None,
+                hint='convert one of them yourself: x.astype("float32")',
+            )
+        if found:
+            return np.result_type(*found)
+    raise OperationError(f"no numeric dtype among {sorted(map(str, kinds))}", where=None)
+
+
+# ---- shapes ------------------------------------------------------------------------------------
+
+
+def broadcast_shapes(*shapes: Shape) -> Shape:
+    """NumPy's broadcasting, with unknown sizes.
+
+    Sizes are aligned at the end; 1 stretches to anything; an unknown size next to a known one
+    (other than 1) must turn out to be that one, or 1.
+    """
+    rank = max((len(shape) for shape in shapes), default=0)
+    result: list[Any] = []
+    for axis in range(-rank, 0):
+        sizes = [shape[axis] for shape in shapes if len(shape) >= -axis]
+        known = {size for size in sizes if isinstance(size, int) and size != 1}
+        unknown = [size for size in sizes if isinstance(size, Dim)]
+        if len(known) > 1:
+            shown = " and ".join(show_shape(shape) for shape in shapes)
+            raise ShapeError(
+                f"shapes {shown} do not broadcast: sizes {' and '.join(map(str, sorted(known)))} "
+                f"meet on axis {axis}",
+                where=None,
+                hint="shapes are aligned at their last axis; sizes must be equal, or one of them 1",
+            )
+        if known:
+            result.append(known.pop())
+        elif unknown:
+            same = all(size == unknown[0] for size in unknown)
+            result.append(unknown[0] if same else Dim())
+        else:
+            result.append(1)
+    return tuple(result)
+
+
+def same_shape(shape: Shape, wanted: Shape) -> bool:
+    """Can the two be equal?  If so, unknown sizes that face each other are joined."""
+    pairs = list(zip(shape, wanted, strict=False))
+    if len(shape) != len(wanted) or any(
+        isinstance(a, int) and isinstance(b, int) and a != b for a, b in pairs
+    ):
+        return False
+    for a, b in pairs:
+        if isinstance(a, Dim) and isinstance(b, Dim):
+            a.join(b)
+    return True
+
+
+def normalise_axis(axis: int, ndim: int) -> int:
+    """A possibly negative axis as 0 ... ndim - 1.
+
+    >>> from dlgraph.core.spec import normalise_axis
+    >>> normalise_axis(-1, 3)
+    2
+    """
+    if not isinstance(axis, (int, np.integer)) or isinstance(axis, bool):
+        raise OperationError(f"axis must be an integer, not {axis!r}", where=None)
+    if not -ndim <= axis < ndim:
+        raise ShapeError(
+            f"axis {axis} is out of range for {ndim} dimensions",
+            where=None,
+            hint=f"allowed are {-ndim} to {ndim - 1}" if ndim else "a scalar has no axis",
+        )
+    return int(axis) % ndim
+
+
+def normalise_axes(axis: Any, ndim: int) -> tuple[int, ...]:
+    """None (all axes), one axis or several, as a sorted tuple without negatives."""
+    if axis is None:
+        return tuple(range(ndim))
+    axes = axis if isinstance(axis, (tuple, list)) else (axis,)
+    found = tuple(sorted(normalise_axis(one, ndim) for one in axes))
+    if len(set(found)) != len(found):
+        raise ShapeError(f"axis {axis!r} names the same dimension twice", where=None)
+    return found
+
+
+def reduced_shape(shape: Shape, axis: Any, keepdims: bool) -> Shape:
+    """The shape that is left when the axes are summed (or maximised ...) away."""
+    axes = set(normalise_axes(axis, len(shape)))
+    kept = [1 if i in axes else size for i, size in enumerate(shape)]
+    return tuple(kept if keepdims else [size for i, size in enumerate(shape) if i not in axes])
+
+
+def size_of(shape: Shape) -> int | None:
+    """The number of elements, None if it is not known yet."""
+    return math.prod(shape) if all(isinstance(size, int) for size in shape) else None
+
+
+def reshaped(shape: Shape, target: Sequence[Any]) -> Shape:
+    """The shape that `reshape` gives; one size may be -1, and unknown sizes are carried through."""
+    target = tuple(target)
+    if sum(isinstance(size, int) and size == -1 for size in target) > 1:
+        raise ShapeError(f"reshape to {show_shape(target)}: only one size may be -1", where=None)
+    source_known, source_unknown = _split(shape)
+    target_known, target_unknown = _split([size for size in target if size != -1])
+    open_end = -1 in target
+    left = [size for size in source_unknown if size not in target_unknown]
+    extra = [size for size in target_unknown if size not in source_unknown]
+    if not left and not extra:
+        fits = source_known % target_known == 0 if open_end and target_known else False
+        if open_end and fits:
+            return tuple(source_known // target_known if s == -1 else s for s in target)
+        if not open_end and source_known == target_known:
+            return target
+        if open_end and target_known == 0 and source_known == 0:
+            raise ShapeError("reshape of an empty array cannot infer -1", where=None)
+    elif open_end and not extra and len(left) == 1 and source_known == target_known:
+        return tuple(left[0] if size == -1 else size for size in target)
+    elif open_end or extra or left:
+        # Whether this fits is known only at run time.
+        return tuple(Dim() if size == -1 else size for size in target)
+    raise ShapeError(
+        f"{show_shape(shape)} has {source_known} elements"
+        + (" for each unknown size" if source_unknown else "")
+        + f", {show_shape(target)} has room for {target_known}",
+        where=None,
+        hint="the product of the sizes must stay the same; -1 stands for what is left over",
+    )
+
+
+def _split(shape: Sequence[Any]) -> tuple[int, list[Dim]]:
+    known = math.prod(size for size in shape if isinstance(size, int))
+    return known, [size for size in shape if isinstance(size, Dim)]
+
+
+# ---- rules shared by many primitives -------------------------------------------------------------
+
+
+def same_as_first(x: Spec, *others: Spec, **attrs: Any) -> Spec:
+    """The result has the shape and dtype of the first input."""
+    return x
+
+
+def broadcast(*specs: Spec, **attrs: Any) -> Spec:
+    """The result has the broadcast shape and the common dtype."""
+    dtype = specs[0].dtype if len(specs) == 1 else common_dtype(s.dtype for s in specs)
+    return Spec(broadcast_shapes(*(s.shape for s in specs)), dtype)
+
+
+def compare(*specs: Spec, **attrs: Any) -> Spec:
+    """The result has the broadcast shape and is boolean."""
+    return Spec(broadcast_shapes(*(s.shape for s in specs)), np.dtype(bool))
+
+
+def reduce(x: Spec, axis: Any = None, keepdims: bool = False) -> Spec:
+    """The result lacks the reduced axes (or has them with size 1)."""
+    return Spec(reduced_shape(x.shape, axis, keepdims), x.dtype)

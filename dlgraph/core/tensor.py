@@ -1,0 +1,575 @@
+"""Tensor: a value with a memory.  Eager mode (define-by-run) is this file and `autodiff.py`.
+
+An operation on Tensors is computed at once.  If a gradient may be asked for later, the result
+remembers which primitive made it from which inputs: the result *is* the graph node.  Links point
+only from outputs to inputs, so there is no global tape, no reference cycle, and a graph nobody
+holds is gone.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dlgraph.core import arrays, autodiff
+from dlgraph.core.explain import explain
+from dlgraph.core.mode import MODE
+from dlgraph.core.operators import Operators
+from dlgraph.core.primitive import (
+    FUNCTIONS,
+    Primitive,
+    carrier,
+    target_dtype,
+    weak_kind,
+)
+from dlgraph.core.spec import DEFAULT_FLOAT, Spec
+from dlgraph.core.where import Where, user_line
+from dlgraph.errors import DtypeError, MutationError, OperationError, UninitialisedError
+
+if TYPE_CHECKING:
+    from dlgraph.core.graph import Graph
+
+_order = itertools.count(1).__next__  # every tensor and every change gets the next number
+_NO_ATTRS: dict[str, Any] = {}
+
+
+class Tensor(Operators):
+    """An array that knows how it was computed.
+
+    `data` is a number, a nested list or an array; it is copied, so that changing it later cannot
+    change a gradient.  Python floats become float32, Python integers int64; arrays keep their
+    dtype.  With `requires_grad=True` operations on it are recorded, and `backward()` on a result
+    fills its `.grad`.
+
+    >>> import dlgraph as dg
+    >>> a = dg.Tensor(4.0, requires_grad=True, name="a")
+    >>> b = dg.Tensor(5.0, requires_grad=True, name="b")
+    >>> y = 2 * a + 3 * b
+    >>> y
+    Tensor(23.0, float32, made by add)
+    >>> y.backward()
+    >>> print(a.grad, b.grad)
+    2.0 3.0
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_attrs",
+        "_changed",
+        "_data",
+        "_grad",
+        "_inputs",
+        "_op",
+        "_order",
+        "_used",
+        "_where",
+        "name",
+        "requires_grad",
+    )
+
+    def __init__(
+        self,
+        data: Any,
+        *,
+        dtype: Any = None,
+        requires_grad: bool = False,
+        name: str | None = None,
+    ):
+        self._data: Any = as_array(data, dtype)
+        if requires_grad and self._data.dtype.kind not in "fc":
+            raise DtypeError(
+                f"a tensor of {self._data.dtype} cannot require gradients: "
+                "integers have no small changes",
+                hint="write the numbers with a point (4.0), or pass dtype='float32'",
+            )
+        self._grad: Any = None
+        self._op: Primitive | None = None
+        self._inputs: tuple = ()
+        self._attrs: dict[str, Any] = _NO_ATTRS
+        self._order: int = _order()
+        self._used: Where | None = None  # where backward() consumed the record
+        self._changed: int = 0  # order number of the last in-place change
+        self._where: Where | None = None
+        self.name = name
+        self.requires_grad = requires_grad
+
+    # ---- what it is
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Sizes of the dimensions."""
+        return value_of(self).shape
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Element type."""
+        return value_of(self).dtype
+
+    @property
+    def ndim(self) -> int:
+        """Number of dimensions."""
+        return value_of(self).ndim
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return value_of(self).size
+
+    @property
+    def spec(self) -> Spec:
+        """Shape and dtype together."""
+        return Spec(self.shape, self.dtype)
+
+    @property
+    def is_leaf(self) -> bool:
+        """Was it given by the user, not computed?"""
+        return self._op is None
+
+    @property
+    def grad(self) -> Tensor | None:
+        """The gradient that `backward()` left here, None if it has not been computed."""
+        if self._grad is not None and not isinstance(self._grad, Tensor):
+            self._grad = _plain(self._grad)
+        return self._grad
+
+    @grad.setter
+    def grad(self, value: Any) -> None:
+        if value is not None and np.shape(getattr(value, "_data", value)) != self.shape:
+            raise OperationError(
+                f"a gradient for a tensor of shape {self.shape} must have that shape, "
+                f"not {np.shape(getattr(value, '_data', value))}"
+            )
+        self._grad = value if value is None or isinstance(value, Tensor) else Tensor(value)
+
+    @property
+    def graph(self) -> Graph:
+        """The recorded computation, as the same `Graph` that define-then-run builds.
+
+        >>> import dlgraph as dg
+        >>> a = dg.Tensor(4.0, requires_grad=True, name="a")
+        >>> print((2 * a).graph)
+        graph with 3 nodes
+          a         () float32  variable
+          constant  () float32  constant = 2.0
+          multiply  () float32  constant * a
+        """
+        from dlgraph.core.recorded import recorded_graph
+
+        return recorded_graph(self)
+
+    # ---- values out
+    def numpy(self) -> np.ndarray:
+        """The values as a NumPy array that cannot be written to (no copy).
+
+        >>> import dlgraph as dg
+        >>> dg.Tensor([1.0, 2.0]).numpy()
+        array([1., 2.], dtype=float32)
+        """
+        return arrays.read_only(value_of(self))
+
+    def item(self) -> Any:
+        """The one element as a Python number."""
+        if self.size != 1:
+            raise OperationError(
+                f"item() needs exactly one element, this tensor has {self.size} (shape "
+                f"{self.shape})",
+                hint="reduce it first: x.sum().item(), or index it: x[0].item()",
+            )
+        return value_of(self).item()
+
+    def tolist(self) -> Any:
+        """The values as nested Python lists."""
+        return value_of(self).tolist()
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        found = np.asarray(value_of(self))
+        if dtype is not None and found.dtype != dtype:
+            return found.astype(dtype)
+        return found.copy() if copy else arrays.read_only(found)
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __index__(self) -> int:
+        if self.dtype.kind not in "iu":
+            raise DtypeError(f"a tensor of {self.dtype} cannot be used as an index")
+        return int(self.item())
+
+    def __bool__(self) -> bool:
+        if self.size != 1:
+            raise OperationError(
+                f"the truth of a tensor of shape {self.shape} is ambiguous: it has {self.size} "
+                "elements",
+                hint="compare all of them: (x > 0).numpy().all(), or any()",
+            )
+        return bool(self.item())
+
+    def __len__(self) -> int:
+        if not self.ndim:
+            raise OperationError("a scalar tensor has no length")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[i] for i in range(len(self)))
+
+    def __contains__(self, value: Any) -> bool:
+        return bool((value_of(self) == getattr(value, "_data", value)).any())
+
+    # ---- values in
+    def assign(self, value: Any) -> None:
+        """Replace the values of a leaf in place, keeping shape and dtype.
+
+        A computation that used the old values can no longer be differentiated; asking for it
+        gives a `MutationError` instead of a wrong gradient.
+
+        >>> import dlgraph as dg
+        >>> w = dg.Tensor([1.0, 2.0], name="w")
+        >>> w.assign([3.0, 4.0])
+        >>> print(w)
+        [3. 4.]
+        """
+        if self._op is not None:
+            raise MutationError(
+                f"{describe(self)} was computed by {self._op.name}; only leaves can be assigned to",
+                hint="make a new tensor from the new values instead",
+            )
+        weak = weak_kind(value) is not None
+        new = as_array(value, self._spec_dtype() if weak else None)
+        shape, dtype = self._spec_shape(), self._spec_dtype()
+        if new.shape != shape or new.dtype != dtype:
+            raise MutationError(
+                f"assign: {describe(self)} holds {shape} {dtype}, the new value is {new.shape} "
+                f"{new.dtype}",
+                hint="assignment never converts or stretches; bring the value into this form first",
+            )
+        self._replace(new)
+
+    def _replace(self, data: Any) -> None:
+        # Rebinding instead of writing keeps arrays that others read (a fetched value, a view
+        # handed out by numpy()) as they were.
+        self._data = data
+        self._changed = _order()
+
+    def _spec_shape(self) -> tuple[int, ...]:
+        return self._data.shape
+
+    def _spec_dtype(self) -> np.dtype:
+        return self._data.dtype
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        raise MutationError(
+            f"{describe(self)}: single elements of a tensor cannot be overwritten, the record of "
+            "how it was computed would no longer be true",
+            hint="build a new one with dg.where(...), or replace all values of a leaf: "
+            "x.assign(...)",
+        )
+
+    # ---- gradients
+    def backward(
+        self, gradient: Any = None, *, retain_graph: bool = False, create_graph: bool = False
+    ) -> None:
+        """Fill `.grad` of every tensor that this one was computed from.
+
+        The chain rule from here to the leaves, in reverse order of computation; gradients that
+        meet are added.  `gradient` is the gradient of this tensor itself: 1 for a scalar, required
+        otherwise.  A record can be walked once, unless `retain_graph=True`; `create_graph=True`
+        records the backward pass too, for higher derivatives.
+
+        Raises `BackwardError` for a tensor that is not a scalar, that was not computed from
+        anything that requires gradients, or whose record was used up.
+
+        >>> import dlgraph as dg
+        >>> x = dg.Tensor(3.0, requires_grad=True)
+        >>> (x * x).backward()
+        >>> print(x.grad)
+        6.0
+        """
+        autodiff.backward(self, gradient, retain_graph or create_graph, create_graph)
+
+    def detach(self) -> Tensor:
+        """The same values without the memory: no gradient flows through the result."""
+        found = _plain(value_of(self))
+        found._changed = self._changed
+        return found
+
+    # ---- shown
+    def __repr__(self) -> str:
+        if self._data is None:
+            return f"{type(self).__name__}(not initialised, {self._spec_dtype()})"
+        facts = [show_value(self._data, 20), str(self.dtype)]
+        if self.ndim:
+            facts.append(f"shape {self.shape}")
+        if self.name:
+            facts.append(f"name={self.name!r}")
+        if self._op is not None:
+            facts.append(f"made by {self._op.name}")
+        elif self.requires_grad:
+            facts.append("requires_grad=True")
+        return f"{type(self).__name__}({', '.join(facts)})"
+
+    def __str__(self) -> str:
+        return str(value_of(self))
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item() if spec else str(self), spec)
+
+    # ---- arithmetic without the general dispatcher: most of eager time is spent here
+    def __add__(self, other: Any) -> Any:
+        return _arithmetic(FUNCTIONS["add"], self, other)
+
+    def __sub__(self, other: Any) -> Any:
+        return _arithmetic(FUNCTIONS["subtract"], self, other)
+
+    def __mul__(self, other: Any) -> Any:
+        return _arithmetic(FUNCTIONS["multiply"], self, other)
+
+    def __truediv__(self, other: Any) -> Any:
+        return _arithmetic(FUNCTIONS["divide"], self, other)
+
+    def __radd__(self, other: Any) -> Any:
+        return _with_number(FUNCTIONS["add"], other, self)
+
+    def __rsub__(self, other: Any) -> Any:
+        return _with_number(FUNCTIONS["subtract"], other, self)
+
+    def __rmul__(self, other: Any) -> Any:
+        return _with_number(FUNCTIONS["multiply"], other, self)
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return _with_number(FUNCTIONS["divide"], other, self)
+
+
+def _arithmetic(primitive: Any, x: Tensor, other: Any) -> Any:
+    # The common case, `float tensor op tensor of the same dtype` or `op number`, done directly;
+    # anything else, errors included, goes the general way.
+    try:
+        a = x._data
+        dtype = a.dtype
+        if dtype.kind == "f":
+            if isinstance(other, Tensor):
+                b = other._data
+                if b.dtype is dtype:
+                    data = primitive.operator(a, b)
+                    return _result(
+                        data, primitive, (x, other), x.requires_grad or other.requires_grad
+                    )
+            elif type(other) is float or type(other) is int:
+                b = dtype.type(other)
+                return _result(primitive.operator(a, b), primitive, (x, b), x.requires_grad)
+    except (ValueError, AttributeError):
+        pass
+    return primitive(x, other)
+
+
+def _with_number(primitive: Any, number: Any, x: Tensor) -> Any:
+    # `2 * x`: the same shortcut with the number on the left.
+    data = x._data
+    if (type(number) is float or type(number) is int) and data is not None:
+        dtype = data.dtype
+        if dtype.kind == "f":
+            a = dtype.type(number)
+            return _result(primitive.operator(a, data), primitive, (a, x), x.requires_grad)
+    return primitive(number, x)
+
+
+def _result(
+    data: Any,
+    primitive: Primitive,
+    inputs: tuple,
+    wants_grad: bool,
+    attrs: dict[str, Any] = _NO_ATTRS,
+) -> Tensor:
+    """Wrap the outcome of an operation, and record it if a gradient may be asked for."""
+    made = _new(Tensor)
+    made._data = data
+    made._grad = made._used = made._where = made.name = None
+    made._changed = 0
+    made._order = _order()
+    mode = MODE.get()
+    if wants_grad and (mode is None or mode.recording):
+        made._op = primitive
+        made._inputs = inputs
+        made._attrs = attrs
+        made.requires_grad = True
+    else:
+        made._op = None
+        made._inputs = ()
+        made._attrs = _NO_ATTRS
+        made.requires_grad = False
+    if mode is not None and mode.watch is not None:
+        if mode.watch.lines:
+            made._where = user_line()
+        values = tuple(x._data if isinstance(x, Tensor) else x for x in inputs)
+        mode.watch.see(primitive, data, values, None, made._where)
+    return made
+
+
+_new = Tensor.__new__
+
+
+def _plain(data: Any) -> Tensor:
+    """Wrap an array that the engine owns, without copying or recording."""
+    made = _new(Tensor)
+    made._data = data
+    made._grad = made._used = made._where = made.name = made._op = None
+    made._inputs, made._attrs, made._changed, made._order = (), _NO_ATTRS, 0, _order()
+    made.requires_grad = False
+    return made
+
+
+def apply_eager(primitive: Primitive, inputs: tuple, attrs: dict[str, Any]) -> Tensor:
+    """Interpret a primitive on Tensors: compute now, record if a gradient may be needed."""
+    try:
+        operands = eager_operands(primitive, inputs)
+        data = primitive.forward(arrays.module_of(*operands), *operands, **attrs)
+    except Exception as error:
+        raise explain(primitive, inputs, attrs, error) from None
+    wants_grad = False
+    kept = operands
+    if primitive.rules:
+        for x in inputs:
+            if isinstance(x, Tensor) and x.requires_grad:
+                wants_grad = True
+    # The record keeps the Tensors themselves (the links of the graph); what was not a Tensor, or
+    # was an integer tensor that had to become float, is kept as the array that was used.
+    kept = tuple(
+        x if isinstance(x, Tensor) and x._data is used else used
+        for x, used in zip(inputs, operands, strict=True)
+    )
+    return _result(data, primitive, kept, wants_grad, attrs)
+
+
+def eager_operands(primitive: Primitive, inputs: tuple) -> list[Any]:
+    """The arrays of the inputs, numbers and integers brought to the dtype they are used in."""
+    values = [value_of(x) if isinstance(x, Tensor) else x for x in inputs]
+    together = range(len(values)) if primitive.variadic and primitive.promotes else None
+    positions = together or primitive.promotes
+    if positions:
+        kinds = [
+            values[i].dtype if isinstance(inputs[i], Tensor) else weak_kind(values[i])
+            for i in positions
+        ]
+        kinds = [
+            np.asarray(values[i]).dtype if kind is None else kind
+            for i, kind in zip(positions, kinds, strict=True)
+        ]
+        target = target_dtype(primitive, kinds)
+        for i in positions:
+            if getattr(values[i], "dtype", None) is not target:
+                values[i] = as_array(values[i], target, copy=False)
+    return [v if arrays.is_array(v) else np.asarray(v) for v in values]
+
+
+def value_of(tensor: Tensor) -> Any:
+    """The array of a tensor, or the error that says why there is none yet."""
+    if tensor._data is None:
+        raise UninitialisedError(
+            f"{describe(tensor)} has no value yet",
+            hint="it was made for a graph: run the initialisers first, session.run(graph.startup)",
+        )
+    return tensor._data
+
+
+def describe(tensor: Tensor) -> str:
+    """How a tensor is called in errors."""
+    kind = "parameter" if isinstance(tensor, Parameter) else "tensor"
+    return f"{kind} {tensor.name!r}" if tensor.name else f"this {kind}"
+
+
+def show_value(value: Any, threshold: int = 6) -> str:
+    """A value in one line, long arrays shortened."""
+    if not np.ndim(value):
+        return str(value[()] if isinstance(value, np.ndarray) else value)
+    return " ".join(np.array2string(value, separator=", ", threshold=threshold).split())
+
+
+def as_array(data: Any, dtype: Any = None, *, copy: bool = True) -> Any:
+    """An array of the engine's own: floats of Python become float32, integers int64."""
+    if isinstance(data, Tensor):
+        data = value_of(data)
+    if arrays.is_array(data):
+        target = data.dtype if dtype is None else np.dtype(dtype)
+        found = data.astype(target) if copy or data.dtype != target else data
+    else:
+        try:
+            found = np.array(data, dtype=dtype)
+        except (ValueError, TypeError) as error:
+            raise OperationError(
+                f"cannot make an array of this {type(data).__name__}: {error}",
+                hint="use a number, an array, or a nested list whose rows have equal lengths",
+            ) from None
+        if dtype is None and found.dtype == np.float64:
+            found = found.astype(DEFAULT_FLOAT)
+    if found.dtype.kind not in "biufc":
+        raise DtypeError(
+            f"cannot compute with elements of type {found.dtype}",
+            hint="tensors hold numbers or booleans",
+        )
+    return found
+
+
+class Parameter(Tensor):
+    """A tensor that training changes; both modes share its storage.
+
+    Made from values (`Parameter([0.0])`) or from an initialiser of `dg.nn.init`.  With an
+    initialiser, eager code gets the values at once; while a graph is being built
+    (`with graph.as_default():`) they are computed when `session.run(graph.startup)` is called.
+
+    >>> import dlgraph as dg
+    >>> w = dg.Parameter([0.5], name="w")
+    >>> w.requires_grad, w.name
+    (True, 'w')
+    """
+
+    __slots__ = ("_spec",)
+
+    def __init__(
+        self,
+        data: Any,
+        *,
+        dtype: Any = None,
+        name: str | None = None,
+        requires_grad: bool = True,
+    ):
+        initialiser = data if hasattr(data, "initial_value") else None
+        super().__init__(
+            0.0 if initialiser else data,
+            dtype=dtype,
+            requires_grad=requires_grad,
+            name=name,
+        )
+        self._spec: Spec = (
+            initialiser.spec if initialiser else Spec(self._data.shape, self._data.dtype)
+        )
+        if initialiser:
+            self._data = None
+            initialiser.initialise(self)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Sizes of the dimensions, known before the values are."""
+        return self._spec.shape
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Element type, known before the values are."""
+        return self._spec.dtype
+
+    @property
+    def ndim(self) -> int:
+        """Number of dimensions."""
+        return len(self._spec.shape)
+
+    def _spec_shape(self) -> tuple[int, ...]:
+        return self._spec.shape
+
+    def _spec_dtype(self) -> np.dtype:
+        return self._spec.dtype
+
+
+carrier(Tensor, apply_eager)

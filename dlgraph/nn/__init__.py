@@ -1,0 +1,24 @@
+"""Layers, initialisers and losses."""
+
+from dlgraph.nn import init
+from dlgraph.nn.layers import Dropout, Flatten, Linear, ReLU, Sequential, Sigmoid, Softmax, Tanh
+from dlgraph.nn.module import Module
+from dlgraph.ops.nn import accuracy, cross_entropy, l1_loss, mse_loss, softmax_cross_entropy
+
+__all__ = [
+    "Dropout",
+    "Flatten",
+    "Linear",
+    "Module",
+    "ReLU",
+    "Sequential",
+    "Sigmoid",
+    "Softmax",
+    "Tanh",
+    "accuracy",
+    "cross_entropy",
+    "init",
+    "l1_loss",
+    "mse_loss",
+    "softmax_cross_entropy",
+]

@@ -1,0 +1,185 @@
+"""The layers of a multilayer perceptron."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dlgraph.core.graph import Node
+from dlgraph.core.spec import Dim, show_shape
+from dlgraph.core.state import train_or_test
+from dlgraph.core.tensor import Parameter
+from dlgraph.errors import OperationError, ShapeError
+from dlgraph.nn import init
+from dlgraph.nn.module import Module
+from dlgraph.ops.math import relu, sigmoid, tanh
+from dlgraph.ops.nn import softmax
+from dlgraph.ops.random import Stream, default_stream, dropout
+from dlgraph.ops.shape import flatten
+
+
+class Linear(Module):
+    r"""Affine map $y = x W + b$; x (..., in_features), W (in, out), b (out), y (..., out_features).
+
+    W starts Xavier-uniform and b at 0 unless initialisers are given (`weight`, `bias`: functions
+    of `(shape, rng=...)`, or values).  `rng` is the random stream to draw from.
+
+    >>> import dlgraph as dg
+    >>> layer = dg.nn.Linear(3, 2, rng=dg.Stream(0))
+    >>> layer(dg.Tensor([[1.0, 2.0, 3.0]])).shape
+    (1, 2)
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        *,
+        rng: Stream | None = None,
+        dtype: Any = "float32",
+    ):
+        for name, size in (("in_features", in_features), ("out_features", out_features)):
+            if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+                raise OperationError(
+                    f"Linear({name}={size!r}): a number of features is a whole number above 0"
+                )
+        self.in_features, self.out_features = in_features, out_features
+        shape = (in_features, out_features)
+        self.weight = Parameter(init.xavier_uniform(shape, rng=rng, dtype=dtype))
+        self.bias = Parameter(init.zeros((out_features,), dtype=dtype)) if bias else None
+
+    def forward(self, x: Any) -> Any:
+        """Apply the map to the last axis."""
+        size = x.shape[-1] if x.ndim else None
+        if size != self.in_features and not isinstance(size, Dim):
+            raise ShapeError(
+                f"{self._name or 'this Linear'} was made for in_features={self.in_features}, its "
+                f"input {show_shape(x.shape)} has {size if x.ndim else 'no axis'}",
+                hint="flatten images first: x.flatten(1)"
+                if x.ndim > 2
+                else "the out_features of one layer are the in_features of the next",
+            )
+        y = x @ self.weight
+        return y if self.bias is None else y + self.bias
+
+    def extra_repr(self) -> str:
+        """The sizes."""
+        return f"{self.in_features}, {self.out_features}" + ", bias=False" * (self.bias is None)
+
+
+class Sequential(Module):
+    """Modules one after the other.
+
+    >>> import dlgraph as dg
+    >>> net = dg.nn.Sequential(dg.nn.Linear(4, 3), dg.nn.ReLU())
+    >>> net
+    Sequential(
+      0: Linear(4, 3)
+      1: ReLU()
+    )
+    """
+
+    layers: tuple[Module, ...]
+
+    def __init__(self, *layers: Module):
+        for i, layer in enumerate(layers):
+            if not isinstance(layer, Module):
+                raise OperationError(
+                    f"Sequential: item {i} is a {type(layer).__name__}, not a layer",
+                    hint="pass the layers themselves: Sequential(Linear(4, 3), ReLU())",
+                )
+        for i, layer in enumerate(layers):
+            setattr(self, str(i), layer)
+        # Without the name-giving of Module: the layers have their numbers already.
+        object.__setattr__(self, "layers", layers)
+
+    def children(self) -> Any:
+        """The layers by number."""
+        return ((str(i), layer) for i, layer in enumerate(self.layers))
+
+    def forward(self, x: Any) -> Any:
+        """The output of the last layer."""
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+    def __len__(self) -> int:
+        return len(self.layers)
+
+    def __getitem__(self, index: int) -> Module:
+        return self.layers[index]
+
+
+class ReLU(Module):
+    """The rectifier as a layer; see `dg.relu`."""
+
+    def forward(self, x: Any) -> Any:
+        """Negative elements replaced by 0."""
+        return relu(x)
+
+
+class Tanh(Module):
+    """The hyperbolic tangent as a layer; see `dg.tanh`."""
+
+    def forward(self, x: Any) -> Any:
+        """Hyperbolic tangent of every element."""
+        return tanh(x)
+
+
+class Sigmoid(Module):
+    """The logistic function as a layer; see `dg.sigmoid`."""
+
+    def forward(self, x: Any) -> Any:
+        """Logistic function of every element."""
+        return sigmoid(x)
+
+
+class Softmax(Module):
+    """The softmax as a layer, for probabilities to look at; `dg.nn.cross_entropy` takes logits."""
+
+    def __init__(self, axis: int = -1):
+        self.axis = axis
+
+    def forward(self, x: Any) -> Any:
+        """Probabilities along the axis."""
+        return softmax(x, axis=self.axis)
+
+
+class Flatten(Module):
+    """All axes but the first as one: (n, 28, 28) becomes (n, 784)."""
+
+    def forward(self, x: Any) -> Any:
+        """The flattened input."""
+        return flatten(x, start=1)
+
+
+class Dropout(Module):
+    """While training, elements are set to 0 with probability `rate`; see `dg.drop`.
+
+    In evaluation (`model.eval()`, or a graph cloned for testing) the input passes unchanged.
+    Each layer draws from a stream of its own, split off `rng`.
+
+    >>> import dlgraph as dg
+    >>> layer = dg.nn.Dropout(0.5, rng=dg.Stream(0))
+    >>> layer.eval()(dg.Tensor([1.0, 2.0])).tolist()
+    [1.0, 2.0]
+    """
+
+    def __init__(self, rate: float = 0.5, *, rng: Stream | None = None):
+        if not 0 <= rate < 1:
+            raise OperationError(
+                f"Dropout({rate}): the rate is a probability of at least 0 and less than 1"
+            )
+        self.rate = float(rate)
+        self.rng = (rng or default_stream()).split()
+
+    def forward(self, x: Any) -> Any:
+        """The thinned input while training, the input itself otherwise."""
+        if not self.training or self.rate == 0:
+            return x
+        thinned = dropout(x, self.rate, self.rng)
+        return train_or_test(thinned, x) if isinstance(x, Node) else thinned
+
+    def extra_repr(self) -> str:
+        """The rate."""
+        return str(self.rate)

@@ -1,0 +1,191 @@
+"""Module: a layer or model, plain Python with parameters as attributes.
+
+There is no registration to remember: parameters and sub-modules are found by looking at the
+attributes (also in lists, tuples and dictionaries), in the order in which they were set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from dlgraph.core.graph import Node, name_scope
+from dlgraph.core.tensor import Parameter
+from dlgraph.errors import OperationError, ShapeError
+
+
+class Module:
+    """Base of layers and models; write `forward`, call the module.
+
+    The same source runs in both modes: called with tensors it computes, called with nodes it
+    builds, each module in a name scope of its own.
+
+    >>> import dlgraph as dg
+    >>> class Line(dg.nn.Module):
+    ...     def __init__(self):
+    ...         self.slope = dg.Parameter(2.0)
+    ...         self.offset = dg.Parameter(1.0)
+    ...     def forward(self, x):
+    ...         return self.slope * x + self.offset
+    >>> line = Line()
+    >>> print(line(dg.Tensor(3.0)))
+    7.0
+    >>> [name for name, _ in line.named_parameters()]
+    ['slope', 'offset']
+    """
+
+    training = True
+    _name: str | None = None
+
+    def forward(self, *inputs: Any, **options: Any) -> Any:
+        """What the module computes; every subclass writes its own."""
+        raise NotImplementedError(f"{type(self).__name__} has no forward method")
+
+    def __call__(self, *inputs: Any, **options: Any) -> Any:
+        for value in inputs:
+            if isinstance(value, Node):
+                with name_scope(self._name or type(self).__name__.lower()):
+                    return self.forward(*inputs, **options)
+        return self.forward(*inputs, **options)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+        if isinstance(value, (Parameter, Module, list, tuple, dict)):
+            _label(name, value)
+
+    # ---- what is inside
+    def children(self) -> Iterator[tuple[str, Module]]:
+        """Direct sub-modules with their names, in order."""
+        for name, value in vars(self).items():
+            yield from ((n, v) for n, v in _walk(name, value) if isinstance(v, Module))
+
+    def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
+        """This module (named "") and all below it, outer before inner; each once."""
+        seen: set[int] = set()
+        stack: list[tuple[str, Module]] = [(prefix, self)]
+        while stack:
+            path, module = stack.pop()
+            if id(module) in seen:
+                continue
+            seen.add(id(module))
+            yield path, module
+            below = [(f"{path}.{name}" if path else name, m) for name, m in module.children()]
+            stack.extend(reversed(below))
+
+    def modules(self) -> Iterator[Module]:
+        """This module and all below it."""
+        return (module for _, module in self.named_modules())
+
+    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
+        """All parameters with their paths, in the order in which they were set; shared ones once.
+
+        >>> import dlgraph as dg
+        >>> net = dg.nn.Sequential(dg.nn.Linear(2, 3), dg.nn.ReLU(), dg.nn.Linear(3, 1))
+        >>> for name, parameter in net.named_parameters():
+        ...     print(name, parameter.shape)
+        0.weight (2, 3)
+        0.bias (3,)
+        2.weight (3, 1)
+        2.bias (1,)
+        """
+        seen: set[int] = set()
+        for path, module in self.named_modules():
+            for name, value in vars(module).items():
+                for inner, found in _walk(name, value):
+                    if isinstance(found, Parameter) and id(found) not in seen:
+                        seen.add(id(found))
+                        yield (f"{path}.{inner}" if path else inner), found
+
+    def parameters(self) -> list[Parameter]:
+        """All parameters, in the order of `named_parameters`."""
+        return [parameter for _, parameter in self.named_parameters()]
+
+    def parameter_count(self) -> int:
+        """How many numbers training adjusts."""
+        return sum(int(np.prod(p.shape)) for p in self.parameters() if p.requires_grad)
+
+    # ---- modes
+    def train(self, mode: bool = True) -> Module:
+        """Switch to training behaviour (dropout on) or, with False, to evaluation."""
+        for module in self.modules():
+            module.training = mode
+        return self
+
+    def eval(self) -> Module:
+        """Switch to evaluation behaviour; it does not switch gradients off (`dg.no_grad` does)."""
+        return self.train(False)
+
+    def zero_grad(self) -> None:
+        """Forget the gradients of all parameters."""
+        for parameter in self.parameters():
+            parameter.grad = None
+
+    # ---- values
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Copies of all parameter values by path."""
+        return {name: p.numpy().copy() for name, p in self.named_parameters()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over parameter values by path; nothing is changed unless all of them fit.
+
+        Raises `OperationError` for missing or surplus names, `ShapeError` for wrong shapes.
+        """
+        mine = dict(self.named_parameters())
+        missing, surplus = sorted(mine.keys() - state.keys()), sorted(state.keys() - mine.keys())
+        if missing or surplus:
+            parts = [f"missing {', '.join(missing)}"] if missing else []
+            parts += [f"not part of this model {', '.join(surplus)}"] if surplus else []
+            raise OperationError(f"load_state_dict: {'; '.join(parts)}")
+        for name, parameter in mine.items():
+            value = np.asarray(state[name])
+            if value.shape != parameter.shape or value.dtype != parameter.dtype:
+                raise ShapeError(
+                    f"load_state_dict: {name} is {parameter.shape} {parameter.dtype} here, "
+                    f"{value.shape} {value.dtype} in the state",
+                    hint="was the state saved from a model of another size?",
+                )
+        for name, parameter in mine.items():
+            parameter.assign(np.asarray(state[name]))
+
+    # ---- shown
+    def extra_repr(self) -> str:
+        """The facts a subclass wants to see in its repr, such as its sizes."""
+        return ""
+
+    def __repr__(self) -> str:
+        lines = []
+        for name, child in self.children():
+            first, *rest = repr(child).splitlines()
+            lines += [f"  {name}: {first}", *(f"  {line}" for line in rest)]
+        head = f"{type(self).__name__}({self.extra_repr()}"
+        return f"{head})" if not lines else "\n".join([head, *lines, ")"])
+
+
+def _walk(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """Parameters and modules in an attribute, looking into containers, with their path."""
+    stack = [(name, value)]
+    while stack:
+        path, found = stack.pop()
+        if isinstance(found, (Parameter, Module)):
+            yield path, found
+        elif isinstance(found, (list, tuple)):
+            stack.extend(reversed([(f"{path}.{i}", one) for i, one in enumerate(found)]))
+        elif isinstance(found, dict):
+            stack.extend(reversed([(f"{path}.{key}", one) for key, one in found.items()]))
+
+
+def _label(name: str, value: Any) -> None:
+    # Parameters and modules learn what they are called here, so that errors and drawings can say
+    # `layer2.weight`.  A name that somebody gave stays.
+    for path, found in _walk(name, value):
+        if isinstance(found, Parameter):
+            if found.name is None:
+                found.name = path
+        elif isinstance(found, Module):
+            if found._name is None:
+                object.__setattr__(found, "_name", path.replace(".", "_"))
+            for inner, parameter in found.named_parameters():
+                if parameter.name in (None, inner):
+                    parameter.name = f"{path}.{inner}"

@@ -1,0 +1,314 @@
+"""Indexing, gathering and scattering.
+
+`x[index]` is split in two: basic indexing (numbers, slices, None, ...) gives a view; indexing with
+arrays gathers elements.  The gradient of both adds the pieces back to where they came from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from dlgraph.core.primitive import composite, primitive
+from dlgraph.core.spec import Dim, Spec, broadcast_shapes, normalise_axis
+from dlgraph.errors import DtypeError, LabelError, OperationError, ShapeError
+
+
+class At(NamedTuple):
+    """In a stored index: the place of the array with this number among the inputs."""
+
+    number: int
+
+
+def _sliced(shape: Sequence[Any], index: tuple) -> list[Any]:
+    """The shape that basic indexing gives."""
+    result: list[Any] = []
+    axis = 0
+    for entry in index:
+        if entry is None:
+            result.append(1)
+            continue
+        size = shape[axis]
+        if isinstance(entry, slice):
+            result.append(_slice_size(entry, size))
+        elif not isinstance(size, Dim) and not -size <= entry < size:
+            raise LabelError(
+                f"index {entry} is out of range for axis {axis} with size {size}", where=None
+            )
+        axis += 1
+    return [*result, *shape[axis:]]
+
+
+def _slice_size(entry: slice, size: Any) -> Any:
+    if entry == slice(None):
+        return size
+    if isinstance(size, Dim):
+        return Dim()
+    return len(range(*entry.indices(size)))
+
+
+def _whole(index: tuple, ndim: int) -> tuple:
+    """The index with `...` written out; too many entries are an error."""
+    used = sum(entry is not None and entry is not Ellipsis for entry in index)
+    if used > ndim:
+        raise ShapeError(f"{used} indices for {ndim} dimensions", where=None)
+    if not any(entry is Ellipsis for entry in index):
+        return index
+    place = next(i for i, entry in enumerate(index) if entry is Ellipsis)
+    filler = (slice(None),) * (ndim - used)
+    return (*index[:place], *filler, *index[place + 1 :])
+
+
+def _basic_spec(x: Spec, index: tuple) -> Spec:
+    return Spec(tuple(_sliced(x.shape, _whole(index, x.ndim))), x.dtype)
+
+
+@primitive(name="slice", kind="view", infer=_basic_spec, text="{x}[...]", onnx="Slice")
+def _slice(xp: Any, x: Any, *, index: tuple) -> Any:
+    """Basic indexing: numbers, slices, None and `...`."""
+    return x[index]
+
+
+_slice.vjp(x=lambda g, x, index: scatter(g, x, index=index))
+
+
+def _gather_spec(*xs: Spec, index: tuple) -> Spec:
+    x, arrays = xs[0], xs[1:]
+    index = _whole(index, x.ndim)
+    if len(arrays) == 1 and arrays[0].dtype.kind == "b":
+        rest = x.shape[arrays[0].ndim :]
+        return Spec((Dim(), *rest), x.dtype)
+    joint = broadcast_shapes(*(a.shape for a in arrays))
+    places = [i for i, entry in enumerate(index) if isinstance(entry, At)]
+    basic = tuple(slice(0, 1) if isinstance(entry, At) else entry for entry in index)
+    sizes: list[Any] = []
+    axis = 0
+    for entry, plain in zip(index, basic, strict=True):
+        if isinstance(entry, At):
+            axis += 1
+            continue
+        sizes += _sliced(x.shape[axis : axis + (plain is not None)], (plain,))
+        axis += plain is not None
+    sizes += x.shape[axis:]
+    together = places == list(range(places[0], places[-1] + 1))
+    start = sum(not isinstance(entry, int) for entry in index[: places[0]]) if together else 0
+    return Spec((*sizes[:start], *joint, *sizes[start:]), x.dtype)
+
+
+@primitive(name="gather", kind="index", infer=_gather_spec, text="gather({xs})", onnx="GatherND")
+def _gather(xp: Any, *xs: Any, index: tuple) -> Any:
+    """Indexing with integer or boolean arrays."""
+    return xs[0][_filled(index, xs[1:])]
+
+
+def _filled(index: tuple, arrays: Sequence[Any]) -> tuple:
+    return tuple(arrays[entry.number] if isinstance(entry, At) else entry for entry in index)
+
+
+def _gather_rule(g: Any, xs: Sequence[Any], index: tuple, position: int) -> Any:
+    return scatter_add(g, *xs, index=index) if position == 0 else None
+
+
+_gather.vjp(xs=_gather_rule)
+
+
+def _scatter_spec(x: Spec, like: Spec, index: tuple) -> Spec:
+    return Spec(like.shape, x.dtype)
+
+
+@primitive(kind="index", infer=_scatter_spec, shape_only=("like",), text="scatter({x})")
+def scatter(xp: Any, x: Any, like: Any, *, index: tuple) -> Any:
+    """Zeros in the shape of `like`, with `x` at this basic index; the gradient of slicing.
+
+    >>> import dlgraph as dg
+    >>> print(dg.scatter(dg.Tensor([1.0]), dg.Tensor([0.0, 0.0, 0.0]), index=(slice(1, 2),)))
+    [0. 1. 0.]
+    """
+    result = xp.zeros(like.shape, x.dtype)
+    result[index] = x
+    return result
+
+
+scatter.vjp(x=lambda g, index: _slice(g, index=index))
+
+
+def _scatter_add_spec(*xs: Spec, index: tuple) -> Spec:
+    return Spec(xs[1].shape, xs[0].dtype)
+
+
+@primitive(kind="index", infer=_scatter_add_spec, text="scatter_add({xs})")
+def scatter_add(xp: Any, *xs: Any, index: tuple) -> Any:
+    """Zeros in the shape of the second value, with the first one added at an index of arrays.
+
+    Elements that were gathered twice are added twice; the gradient of gathering.
+
+    >>> import dlgraph as dg
+    >>> x = dg.Tensor([1.0, 2.0], requires_grad=True)
+    >>> x[dg.Tensor([0, 0, 1])].sum().backward()
+    >>> print(x.grad)
+    [2. 1.]
+    """
+    result = xp.zeros(xs[1].shape, xs[0].dtype)
+    xp.add.at(result, _filled(index, xs[2:]), xs[0])
+    return result
+
+
+def _scatter_add_rule(g: Any, xs: Sequence[Any], index: tuple, position: int) -> Any:
+    return _gather(g, *xs[2:], index=index) if position == 0 else None
+
+
+scatter_add.vjp(xs=_scatter_add_rule)
+
+
+@composite
+def getitem(x: Any, index: Any) -> Any:
+    """What `x[index]` does: NumPy's basic and advanced indexing.
+
+    >>> import dlgraph as dg
+    >>> x = dg.Tensor([[1.0, 2.0], [3.0, 4.0]])
+    >>> print(x[0, 1], x[:, 0], x[dg.Tensor([1, 0]), [0, 1]])
+    2.0 [1. 3.] [3. 2.]
+    """
+    entries = index if isinstance(index, tuple) else (index,)
+    stored: list[Any] = []
+    arrays: list[Any] = []
+    for entry in entries:
+        if entry is None or entry is Ellipsis:
+            stored.append(entry)
+        elif isinstance(entry, slice):
+            stored.append(slice(*(_whole_number(v) for v in (entry.start, entry.stop, entry.step))))
+        elif isinstance(entry, (int, np.integer)) and not isinstance(entry, bool):
+            stored.append(int(entry))
+        else:
+            stored.append(At(len(arrays)))
+            arrays.append(_index_array(entry))
+    if not arrays:
+        return _slice(x, index=tuple(stored))
+    return _gather(x, *arrays, index=tuple(stored))
+
+
+def _whole_number(value: Any) -> int | None:
+    if value is None or isinstance(value, int):
+        return value
+    if isinstance(value, Dim) or not hasattr(value, "__index__"):
+        raise OperationError(
+            f"a slice needs whole numbers, not {value!r}", hint="unknown sizes cannot be sliced at"
+        )
+    return value.__index__()
+
+
+def _index_array(entry: Any) -> Any:
+    if not hasattr(entry, "dtype"):
+        entry = np.asarray(entry)
+    if entry.dtype.kind not in "biu":
+        raise DtypeError(
+            f"an index has dtype {entry.dtype}; indices are integers or booleans",
+            hint='x[i.astype("int64")]',
+        )
+    return entry
+
+
+def _take_along_spec(x: Spec, indices: Spec, axis: int) -> Spec:
+    normalise_axis(axis, x.ndim)
+    if x.ndim != indices.ndim:
+        raise ShapeError(f"the indices have {indices.ndim} axes, the values {x.ndim}", where=None)
+    return Spec(indices.shape, x.dtype)
+
+
+@primitive(kind="index", infer=_take_along_spec, onnx="GatherElements")
+def take_along_axis(xp: Any, x: Any, indices: Any, *, axis: int) -> Any:
+    """One element per index along an axis (NumPy's `take_along_axis`).
+
+    >>> import dlgraph as dg
+    >>> x = dg.Tensor([[1.0, 2.0], [3.0, 4.0]])
+    >>> print(dg.take_along_axis(x, dg.Tensor([[1], [0]]), axis=1))
+    [[2.]
+     [3.]]
+    """
+    return xp.take_along_axis(x, indices, axis)
+
+
+take_along_axis.vjp(x=lambda g, x, indices, axis: put_along_axis(g, x, indices, axis=axis))
+
+
+def _put_along_spec(x: Spec, like: Spec, indices: Spec, axis: int) -> Spec:
+    return Spec(like.shape, x.dtype)
+
+
+@primitive(kind="index", infer=_put_along_spec, shape_only=("like",))
+def put_along_axis(xp: Any, x: Any, like: Any, indices: Any, *, axis: int) -> Any:
+    """Zeros in the shape of `like` with `x` added at the indices; gradient of `take_along_axis`.
+
+    >>> import dlgraph as dg
+    >>> like = dg.Tensor([[0.0, 0.0]])
+    >>> print(dg.put_along_axis(dg.Tensor([[5.0]]), like, dg.Tensor([[1]]), axis=1))
+    [[0. 5.]]
+    """
+    result = xp.zeros(like.shape, x.dtype)
+    axis = normalise_axis(axis, result.ndim)
+    grid = list(xp.ogrid[tuple(slice(size) for size in indices.shape)])
+    grid[axis] = indices
+    xp.add.at(result, tuple(grid), x)
+    return result
+
+
+put_along_axis.vjp(x=lambda g, indices, axis: take_along_axis(g, indices, axis=axis))
+
+
+@composite
+def take(x: Any, indices: Any, axis: int = 0) -> Any:
+    """Rows (or other slices) by number, as in an embedding: `x[indices]` along one axis.
+
+    >>> import dlgraph as dg
+    >>> table = dg.Tensor([[1.0, 2.0], [3.0, 4.0]])
+    >>> print(dg.take(table, dg.Tensor([1, 1, 0])))
+    [[3. 4.]
+     [3. 4.]
+     [1. 2.]]
+    """
+    axis = normalise_axis(axis, x.ndim)
+    return getitem(x, (*(slice(None),) * axis, _index_array(indices)))
+
+
+def _one_hot_spec(labels: Spec, depth: int, dtype: Any) -> Spec:
+    if labels.dtype.kind not in "iu":
+        raise DtypeError(
+            f"labels are integers, not {labels.dtype}", where=None, hint='labels.astype("int64")'
+        )
+    return Spec((*labels.shape, depth), np.dtype(dtype))
+
+
+@primitive(kind="index", infer=_one_hot_spec, onnx="OneHot")
+def one_hot(xp: Any, labels: Any, *, depth: int, dtype: Any = "float32") -> Any:
+    """1 at the place of each label, 0 elsewhere; shape (..., depth), of a floating type.
+
+    >>> import dlgraph as dg
+    >>> print(dg.one_hot(dg.Tensor([0, 2]), depth=3))
+    [[1. 0. 0.]
+     [0. 0. 1.]]
+    """
+    check_labels(labels, depth)
+    return (labels[..., None] == xp.arange(depth)).astype(dtype)
+
+
+def check_labels(labels: Any, classes: int) -> None:
+    """Raise `LabelError` if a label is not 0 ... classes - 1; one pass over the labels."""
+    if not labels.size:
+        return
+    # Read as unsigned, a negative label is enormous: one comparison finds both kinds.
+    unsigned = labels.view(f"u{labels.dtype.itemsize}") if labels.ndim else labels.astype("u8")
+    if unsigned.max() < classes:
+        return
+    wrong = np.argwhere((np.atleast_1d(labels) < 0) | (np.atleast_1d(labels) >= classes))
+    first = tuple(int(i) for i in wrong[0])
+    value = int(np.atleast_1d(labels)[first])
+    raise LabelError(
+        f"label {value} at position {list(first)} is out of range: there are {classes} classes, "
+        f"0 to {classes - 1}" + (f" ({len(wrong)} such labels)" if len(wrong) > 1 else ""),
+        where=None,
+        hint="are the labels numbered from 1? subtract 1"
+        if value == classes
+        else "compare the labels with the size of the last layer",
+    )

@@ -1,0 +1,196 @@
+"""Compositions for networks: softmax and the losses.
+
+The cross-entropy is one primitive on purpose: from logits it never computes the logarithm of a
+probability that has already been rounded to 0.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dlgraph.core.explain import describe_operand
+from dlgraph.core.primitive import composite, primitive
+from dlgraph.core.spec import Spec, normalise_axis, same_shape, show_shape, spec_of
+from dlgraph.errors import DtypeError, ShapeError
+from dlgraph.ops.index import check_labels, take_along_axis
+from dlgraph.ops.math import absolute, astype, exp, square
+from dlgraph.ops.reduce import argmax, mean, sum
+from dlgraph.ops.shape import expand_dims
+
+
+def _along_axis(x: Spec, axis: int) -> Spec:
+    normalise_axis(axis, x.ndim)
+    return x
+
+
+@primitive(kind="reduce", infer=_along_axis, floating=True, onnx="LogSoftmax")
+def log_softmax(xp: Any, x: Any, *, axis: int = -1) -> Any:
+    r"""Logarithm of the softmax, computed without overflow: $x_i - \ln \sum_j e^{x_j}$.
+
+    >>> import dlgraph as dg
+    >>> print(dg.log_softmax(dg.Tensor([0.0, 1000.0])))
+    [-1000.     0.]
+    """
+    shifted = x - x.max(axis=axis, keepdims=True)
+    return shifted - xp.log(xp.exp(shifted).sum(axis=axis, keepdims=True))
+
+
+log_softmax.vjp(x=lambda g, y, axis: g - exp(y) * sum(g, axis=axis, keepdims=True))
+
+
+@composite
+def softmax(x: Any, axis: int = -1) -> Any:
+    r"""Positive numbers that sum to 1 along the axis: $\frac{e^{x_i}}{\sum_j e^{x_j}}$.
+
+    >>> import dlgraph as dg
+    >>> print(dg.softmax(dg.Tensor([0.0, 0.0])))
+    [0.5 0.5]
+    """
+    return exp(log_softmax(x, axis=axis))
+
+
+def _cross_entropy_spec(logits: Spec, labels: Spec) -> Spec:
+    if logits.dtype.kind != "f":
+        raise DtypeError(f"logits are floating point, not {logits.dtype}", where=None)
+    if labels.dtype.kind not in "iu":
+        one_hot = labels.shape == logits.shape
+        raise DtypeError(
+            f"labels are class numbers (integers), not {labels.dtype}",
+            where=None,
+            hint="one-hot labels? use labels.argmax(1)" if one_hot else 'labels.astype("int64")',
+        )
+    if logits.ndim < 1 or not same_shape(labels.shape, logits.shape[:-1]):
+        column = labels.ndim == logits.ndim and labels.shape[-1] == 1
+        raise ShapeError(
+            f"labels {show_shape(labels.shape)} must have the shape of the logits "
+            f"{show_shape(logits.shape)} without their last axis, the classes",
+            where=None,
+            hint="remove the last axis: labels.squeeze(-1)" if column else None,
+        )
+    return Spec(logits.shape[:-1], logits.dtype)
+
+
+@primitive(
+    kind="loss",
+    infer=_cross_entropy_spec,
+    text="cross_entropy({logits}, {labels})",
+    onnx="SoftmaxCrossEntropyLoss",
+)
+def softmax_cross_entropy(xp: Any, logits: Any, labels: Any) -> Any:
+    r"""Cross-entropy of the softmax of `logits`, one value per sample.
+
+    $\ell_n = \ln \sum_j e^{z_{nj}} - z_{n,t_n}$; logits (..., classes) floating, labels
+    (...) integers 0 ... classes - 1; the result has the shape of the labels.  Stable for logits of
+    any size.
+
+    >>> import dlgraph as dg
+    >>> print(dg.softmax_cross_entropy(dg.Tensor([[1000.0, 0.0]]), dg.Tensor([1])))
+    [1000.]
+    """
+    check_labels(labels, logits.shape[-1])
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    chosen = xp.take_along_axis(shifted, labels[..., None], -1)[..., 0]
+    return xp.log(xp.exp(shifted).sum(axis=-1)) - chosen
+
+
+def _minus_one_hot_spec(probabilities: Spec, labels: Spec) -> Spec:
+    return probabilities
+
+
+@primitive(kind="index", infer=_minus_one_hot_spec, text="{probabilities} - one_hot({labels})")
+def minus_one_hot(xp: Any, probabilities: Any, labels: Any) -> Any:
+    """1 subtracted at the place of each label: the heart of the cross-entropy's gradient.
+
+    >>> import dlgraph as dg
+    >>> print(dg.minus_one_hot(dg.Tensor([[0.25, 0.75]]), dg.Tensor([1])))
+    [[ 0.25 -0.25]]
+    """
+    result = probabilities.copy()
+    flat = result.reshape(-1, result.shape[-1])
+    flat[xp.arange(len(flat)), labels.reshape(-1)] -= 1
+    return flat.reshape(result.shape)
+
+
+minus_one_hot.vjp(probabilities=lambda g: g)
+
+
+def _cross_entropy_rule(g: Any, y: Any, logits: Any, labels: Any) -> Any:
+    # softmax(z) = exp(z - lse), and lse = loss + z[label]: no second maximum, no second sum.
+    chosen = take_along_axis(logits, expand_dims(labels, axis=-1), axis=-1)
+    probabilities = exp(logits - (chosen + expand_dims(y, axis=-1)))
+    return minus_one_hot(probabilities, labels) * expand_dims(g, axis=-1)
+
+
+softmax_cross_entropy.vjp(logits=_cross_entropy_rule)
+
+
+@composite
+def cross_entropy(logits: Any, labels: Any) -> Any:
+    r"""Mean softmax cross-entropy: the loss for classification.
+
+    Takes logits, not probabilities: a softmax layer in front would be applied twice.
+
+    >>> import dlgraph as dg
+    >>> print(dg.cross_entropy(dg.Tensor([[0.0, 0.0]]), dg.Tensor([0])))
+    0.69315
+    """
+    return mean(softmax_cross_entropy(logits, labels))
+
+
+def _paired(name: str, prediction: Any, target: Any) -> None:
+    a, b = spec_of(prediction), spec_of(target)
+    if same_shape(a.shape, b.shape) or b.shape == ():
+        return
+    column = {1, 2} == {a.ndim, b.ndim} and 1 in (a.shape[-1:] + b.shape[-1:])
+    raise ShapeError(
+        f"{name}: {describe_operand(prediction)} against {describe_operand(target)}: "
+        "broadcasting would compare every prediction with every target",
+        hint="make the shapes equal: prediction.squeeze(-1), or target[:, None]"
+        if column
+        else "make the shapes equal",
+    )
+
+
+@composite
+def mse_loss(prediction: Any, target: Any) -> Any:
+    r"""Mean squared error: $\frac{1}{n} \sum_i (p_i - t_i)^2$.
+
+    The shapes must be equal; (n,) against (n, 1) is an error, since broadcasting would make an
+    (n, n) table of differences.
+
+    >>> import dlgraph as dg
+    >>> print(dg.mse_loss(dg.Tensor([1.0, 2.0]), dg.Tensor([1.0, 4.0])))
+    2.0
+    """
+    _paired("mse_loss", prediction, target)
+    return mean(square(prediction - target))
+
+
+@composite
+def l1_loss(prediction: Any, target: Any) -> Any:
+    r"""Mean absolute error: $\frac{1}{n} \sum_i |p_i - t_i|$; shapes must be equal.
+
+    >>> import dlgraph as dg
+    >>> print(dg.l1_loss(dg.Tensor([1.0, 2.0]), dg.Tensor([1.0, 4.0])))
+    1.0
+    """
+    _paired("l1_loss", prediction, target)
+    return mean(absolute(prediction - target))
+
+
+@composite
+def accuracy(logits: Any, labels: Any) -> Any:
+    """Share of rows whose largest logit is at the label; a float32 scalar.
+
+    >>> import dlgraph as dg
+    >>> print(dg.accuracy(dg.Tensor([[2.0, 1.0], [0.0, 3.0]]), dg.Tensor([0, 0])))
+    0.5
+    """
+    labels_spec = spec_of(labels)
+    if not same_shape(labels_spec.shape, spec_of(logits).shape[:-1]):
+        raise ShapeError(
+            f"accuracy: logits {show_shape(spec_of(logits).shape)} and labels "
+            f"{show_shape(labels_spec.shape)} do not belong together",
+            hint="labels have the shape of the logits without the last axis",
+        )
+    return mean(astype(argmax(logits, axis=-1) == labels, "float32"))
