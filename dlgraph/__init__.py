@@ -11,12 +11,14 @@ Both interpret the same primitives.
 23.0
 """
 
-from dlgraph import errors, nn, optim
+from dlgraph import core, errors, nn, optim
 from dlgraph._version import __version__
 from dlgraph.core.derivatives import grad, value_and_grad
 from dlgraph.core.gradients import gradients
-from dlgraph.core.graph import Graph, Node, name_scope
+from dlgraph.core.graph import Graph, name_scope
 from dlgraph.core.mode import enable_grad, is_recording, no_grad, watch
+from dlgraph.core.node import Node
+from dlgraph.core.parameter import Parameter
 from dlgraph.core.primitive import Primitive, composite, primitive
 from dlgraph.core.program import Program
 from dlgraph.core.session import Session
@@ -30,7 +32,7 @@ from dlgraph.core.state import (
     train_or_test,
     variable,
 )
-from dlgraph.core.tensor import Parameter, Tensor
+from dlgraph.core.tensor import Tensor
 from dlgraph.ops.contract import matmul
 from dlgraph.ops.index import (
     getitem,
@@ -138,7 +140,8 @@ def __getattr__(name: str):
     import importlib
 
     module = importlib.import_module(_LAZY[name])
-    return module.draw if name == "draw" else module
+    globals()[name] = found = module.draw if name == "draw" else module
+    return found
 
 
 def __dir__() -> list[str]:

@@ -33,6 +33,26 @@ def is_array(value: Any) -> bool:
     return isinstance(value, (np.ndarray, np.generic)) or type(value) in _MODULES
 
 
+def elements(dtype: np.dtype) -> str:
+    """What arrays of this dtype hold, in words, for errors about values that are no numbers."""
+    words = {"U": "text", "S": "bytes", "O": "objects that are not numbers, such as None", "M": "dates"}
+    return words.get(dtype.kind, f"elements of type {dtype}")
+
+
+def reason(error: Exception) -> str:
+    """Why NumPy made no array, without its inner workings."""
+    return "its rows differ in length" if "inhomogeneous" in str(error) else str(error)
+
+
+def adapts(found: np.dtype, wanted: np.dtype) -> bool:
+    """May bare numbers that NumPy reads as `found` take this dtype without losing anything?
+
+    Booleans may become any number and integers floats, but a float never becomes an integer.
+    """
+    order = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
+    return order.get(found.kind, 4) <= order.get(wanted.kind, -1)
+
+
 def read_only(array: Any) -> Any:
     """A view that refuses to be written to (NumPy only; other libraries have no such flag)."""
     if not isinstance(array, np.ndarray):

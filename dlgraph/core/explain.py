@@ -28,9 +28,11 @@ def explain(
     """The error to raise instead of `error`, which the operation failed with."""
     if not isinstance(error, DlgraphError):
         error = _from_rules(primitive, inputs, attrs) or OperationError(str(error), where=None)
-    if error.node is not None or error.where is not None or error.what.startswith(primitive.name):
+    if error.node is not None or error.where is not None:
         return error  # worded further inside already
-    attempted = f"{primitive.name}: {formula_with_shapes(primitive, inputs, attrs)}"
+    attempted = formula_with_shapes(primitive, inputs, attrs)
+    if not attempted.startswith(f"{primitive.name}("):
+        attempted = f"{primitive.name}: {attempted}"
     return type(error)(
         f"{attempted}: {error.what}", node=node, where=where, hint=error.hint, extra=error.extra
     )

@@ -1,4 +1,4 @@
-"""Graph and Node: a program written down before it runs.  Define-then-run starts here.
+"""Graph: a program written down before it runs.  Define-then-run starts here.
 
 A graph is an append-only list of immutable records; a `Node` is a handle on one of them, an index
 with a graph.  An input always has a smaller index than its reader, so the list itself is a
@@ -18,30 +18,12 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 
 from dlgraph.core import arrays
-from dlgraph.core.explain import explain
-from dlgraph.core.operators import Operators
-from dlgraph.core.primitive import FUNCTIONS, Primitive, carrier, target_dtype, weak_kind
-from dlgraph.core.spec import Shape, Spec, show_shape
+from dlgraph.core.node import NO_VALUE, Node, Record, str_spec
+from dlgraph.core.primitive import FUNCTIONS, Primitive
+from dlgraph.core.spec import Spec, show_shape
 from dlgraph.core.tensor import Tensor, as_array, show_value, value_of
 from dlgraph.core.where import Where, user_line
-from dlgraph.errors import FetchError, GraphError, SymbolicValueError
-
-NO_VALUE = Spec((), np.dtype(np.void))  # of nodes that only do something
-
-
-class Record(NamedTuple):
-    """What a graph knows about one node.  Never changed once appended."""
-
-    primitive: Primitive
-    inputs: tuple[int, ...]
-    attrs: dict[str, Any]
-    spec: Spec
-    name: str  # unique in the graph, scopes in front: "mlp/layer1/matmul"
-    where: Where | None = None
-    role: str = "forward"  # or "backward", "update"
-    twin: int | None = None  # of a backward node: the forward node it belongs to
-    control: tuple[int, ...] = ()  # nodes that must run before this one
-    origin: tuple[int, ...] = ()  # after a pass: the nodes of the source graph it stands for
+from dlgraph.errors import FetchError, GraphError
 
 
 class Building(NamedTuple):
@@ -372,202 +354,6 @@ def freeze(value: Any) -> Any:
 def _leaf_name(name: str | None) -> str | None:
     # A parameter called "layer1.weight" is "weight" inside the scope of its layer.
     return name.rpartition(".")[2] if name else None
-
-
-def str_spec(spec: Spec) -> str:
-    """The spec in print; a node that only does something has no value."""
-    return "no value" if spec == NO_VALUE else str(spec)
-
-
-class Node(Operators):
-    """A value that does not exist until the graph runs; what it will be is known (`spec`).
-
-    Operators, methods and functions on nodes append further nodes.  Asking for a value
-    (`float(node)`, `if node:`) is an error that says how to run the graph.
-    """
-
-    __slots__ = ("__weakref__", "graph", "index")
-
-    graph: Graph
-    index: int
-
-    def __init__(self, graph: Graph, index: int):
-        object.__setattr__(self, "graph", graph)
-        object.__setattr__(self, "index", index)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        raise AttributeError(f"a node cannot be changed (tried to set {name!r})")
-
-    @property
-    def record(self) -> Record:
-        """All that the graph knows about this node."""
-        return self.graph.records[self.index]
-
-    @property
-    def primitive(self) -> Primitive:
-        """The operation."""
-        return self.record.primitive
-
-    @property
-    def inputs(self) -> tuple[Node, ...]:
-        """The nodes whose values this one reads."""
-        return tuple(self.graph.handle(i) for i in self.record.inputs)
-
-    @property
-    def attrs(self) -> dict[str, Any]:
-        """The operation's fixed arguments (axis, shape ...)."""
-        return self.record.attrs
-
-    @property
-    def spec(self) -> Spec:
-        """Shape and dtype."""
-        return self.record.spec
-
-    @property
-    def shape(self) -> Shape:
-        """Sizes; those not known before the run are `Dim` objects."""
-        return self.record.spec.shape
-
-    @property
-    def dtype(self) -> np.dtype:
-        """Element type."""
-        return self.record.spec.dtype
-
-    @property
-    def ndim(self) -> int:
-        """Number of dimensions."""
-        return len(self.record.spec.shape)
-
-    @property
-    def name(self) -> str:
-        """Unique name, with the scopes: `mlp/layer1/matmul`."""
-        return self.record.name
-
-    @property
-    def scope(self) -> str:
-        """The scopes alone: `mlp/layer1`."""
-        return self.record.name.rpartition("/")[0]
-
-    @property
-    def where(self) -> Where | None:
-        """The user's line that made it."""
-        return self.record.where
-
-    @property
-    def role(self) -> str:
-        """forward, backward or update."""
-        return self.record.role
-
-    @property
-    def twin(self) -> Node | None:
-        """Of a backward node: the forward node whose gradient rule made it."""
-        return None if self.record.twin is None else self.graph.handle(self.record.twin)
-
-    @property
-    def tensor(self) -> Tensor | None:
-        """The tensor behind it: a variable's storage, or the eager tensor it was recorded from."""
-        return self.graph.recorded.get(self.index) or self.record.attrs.get("tensor")
-
-    def detach(self) -> Node:
-        """The same value; no gradient flows through the result."""
-        return FUNCTIONS["stop_gradient"](self)
-
-    def __repr__(self) -> str:
-        return f"<Node {self.name} {str_spec(self.spec)}, not run yet>"
-
-    def _asked(self, how: str, hint: str | None = None) -> NoReturn:
-        raise SymbolicValueError(
-            f"{how}: {self.name} {self.spec} is a graph node, it has no value until the graph runs",
-            extra={"made at": str(self.where)} if self.where else None,
-            hint=hint or f"session.run({self.name.rpartition('/')[2]}, feed) returns the value",
-        )
-
-    def __bool__(self) -> bool:
-        self._asked(
-            "if node:",
-            "Python decides while the graph is being built; to choose at run time use "
-            "dg.where(condition, a, b)",
-        )
-
-    def __float__(self) -> float:
-        self._asked("float(node)")
-
-    def __int__(self) -> int:
-        self._asked("int(node)")
-
-    def __index__(self) -> int:
-        self._asked("node used as an integer")
-
-    def __array__(self, *args: Any, **kwargs: Any) -> np.ndarray:
-        self._asked("np.asarray(node)")
-
-    def numpy(self) -> NoReturn:
-        """Not possible before the graph runs; the error says what to do."""
-        self._asked("node.numpy()")
-
-    def item(self) -> NoReturn:
-        """Not possible before the graph runs; the error says what to do."""
-        self._asked("node.item()")
-
-    def backward(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Eager only; in a graph the gradient is built with `dg.gradients`."""
-        self._asked(
-            "node.backward()",
-            "in a graph the gradient is a node too: dg.gradients(loss, variables), "
-            "or optimizer.minimize(loss)",
-        )
-
-    def __len__(self) -> int:
-        if self.ndim and isinstance(self.shape[0], int):
-            return self.shape[0]
-        self._asked("len(node)", "this size is known only at run time")
-
-    def __iter__(self) -> Iterator[Node]:
-        return (self[i] for i in range(len(self)))
-
-    def __contains__(self, value: Any) -> bool:
-        self._asked("value in node")
-
-
-def apply_graph(primitive: Primitive, inputs: tuple, attrs: dict[str, Any]) -> Node:
-    """Interpret a primitive on Nodes: infer what the result will be, and write it down."""
-    graph = next(x.graph for x in inputs if isinstance(x, Node))
-    try:
-        nodes = graph_operands(graph, primitive, inputs)
-        records = graph.records
-        spec = primitive.infer(*(records[node.index].spec for node in nodes), **attrs)
-    except Exception as error:
-        scope = BUILDING.get().scope
-        node = f"{scope}/{primitive.name}" if scope else primitive.name
-        raise explain(primitive, inputs, attrs, error, node=node) from None
-    return graph.add(primitive, tuple(node.index for node in nodes), attrs, spec)
-
-
-def graph_operands(graph: Graph, primitive: Primitive, inputs: tuple) -> list[Node]:
-    """The inputs as nodes; numbers as constants, integers brought to float by visible casts."""
-    positions: Any = primitive.promotes
-    if primitive.variadic and positions:
-        positions = range(len(inputs))
-    if not positions:
-        return [graph.convert(x) for x in inputs]
-    kinds: list[Any] = []
-    for i in positions:
-        x = inputs[i]
-        typed = isinstance(x, (Node, Tensor))
-        kind = None if typed else weak_kind(x)
-        kinds.append(x.dtype if typed else kind or np.asarray(x).dtype)
-    target = target_dtype(primitive, kinds)
-    nodes = []
-    for i, x in enumerate(inputs):
-        wanted = target if i in positions else None
-        node = graph.convert(x, None if isinstance(x, (Node, Tensor)) else wanted)
-        if wanted is not None and node.dtype != wanted:
-            node = FUNCTIONS["astype"](node, wanted)
-        nodes.append(node)
-    return nodes
-
-
-carrier(Node, apply_graph, first=True)
 
 
 @contextmanager

@@ -61,7 +61,7 @@ class Program:
                         "needed via": " -> ".join(self.graph.records[i].name for i in path),
                         **({"made at": str(record.where)} if record.where else {}),
                     },
-                    hint=f"session.run(..., {{{record.name.rpartition('/')[2]}: value}})",
+                    hint=f'session.run(..., {{"{record.name}": value}})',
                 )
 
     def _plan(self) -> list[Step]:
@@ -105,6 +105,9 @@ class Program:
             return error
         record = self.graph.records[step.record]
         if isinstance(error, DlgraphError) and error.where is not None:
+            error.node = error.node or record.name
+            if record.where is not None and record.where != error.where:
+                error.extra.setdefault("made at", str(record.where))
             return error
         named = tuple(
             _Named(self.graph.records[i].name, value)

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from dlgraph.core import arrays
-from dlgraph.core.graph import NO_VALUE, Graph, Node
+from dlgraph.core.graph import Graph
+from dlgraph.core.node import NO_VALUE, Node
 from dlgraph.core.primitive import weak_kind
 from dlgraph.core.program import Program
 from dlgraph.core.spec import Dim, Spec, show_shape
@@ -145,20 +146,31 @@ class Session:
         return value
 
     def _check_same_dims(self, fed: dict[int, Any]) -> None:
-        known: dict[Dim, tuple[int, str]] = {}
+        known: dict[Dim, tuple[int, int]] = {}
         for index, value in fed.items():
-            record = self.graph.records[index]
-            for size, dim in zip(value.shape, record.spec.shape, strict=True):
-                if not isinstance(dim, Dim):
-                    continue
-                first, other = known.setdefault(dim, (size, record.name))
-                if first != size:
-                    called = f"the size {dim}" if dim.root.name else "a size they share"
-                    raise FeedError(
-                        f"{other!r} and {record.name!r} were fed with different sizes: {called} "
-                        f"is {first} in one and {size} in the other",
-                        hint="feed the same number of samples to both",
-                    )
+            for axis, dim in enumerate(self.graph.records[index].spec.shape):
+                if isinstance(dim, Dim):
+                    first, place = known.setdefault(dim, (index, axis))
+                    if fed[first].shape[place] != value.shape[axis]:
+                        raise self._differ(dim, fed, (first, place), (index, axis))
+
+    def _differ(self, dim: Dim, fed: dict[int, Any], *places: tuple[int, int]) -> FeedError:
+        names = [self.graph.records[index].name for index, _ in places]
+        given = {
+            f"{name!r} with shape {show_shape(fed[index].shape)}": None
+            for name, (index, _) in zip(names, places, strict=True)
+        }
+        axes = " and ".join(
+            f"axis {axis} of {name!r}" for name, (_, axis) in zip(names, places, strict=True)
+        )
+        called = f", the size {dim}," if dim.root.name else ""
+        samples = len(set(names)) > 1 and all(axis == 0 for _, axis in places)
+        return FeedError(
+            f"fed {' and '.join(given)}, but {axes}{called} must be the same size",
+            hint="feed the same number of samples to both"
+            if samples
+            else "the graph says that they are equal: they share a name, or met in an operation",
+        )
 
     def _hand_out(self, index: int, value: Any) -> Any:
         record = self.graph.records[index]
@@ -204,19 +216,23 @@ def _rebuild(form: Any, results: Any) -> Any:
 
 def _typed(value: Any, spec: Spec, what: str) -> Any:
     """The fed value as an array of the placeholder's dtype; only bare numbers adapt."""
-    weak = weak_kind(value) is not None or not arrays.is_array(value)
     try:
+        weak = weak_kind(value) is not None or not arrays.is_array(value)
         array = np.asarray(value) if weak else value
-    except ValueError as error:
-        raise FeedError(f"{what} was fed with something that is no array: {error}") from None
+        if weak and arrays.adapts(array.dtype, spec.dtype):
+            array = np.asarray(value, spec.dtype)
+    except (ValueError, OverflowError) as error:
+        raise FeedError(
+            f"{what} was fed with a {type(value).__name__} that is no array of {spec.dtype}: "
+            f"{arrays.reason(error)}"
+        ) from None
     if array.dtype == spec.dtype:
-        return array if isinstance(array, np.ndarray) or not weak else np.asarray(array)
-    order = "bifc"
-    adapts = weak and array.dtype.kind in order and spec.dtype.kind.replace("u", "i") in order
-    if adapts and order.index(array.dtype.kind) <= order.index(spec.dtype.kind.replace("u", "i")):
-        return array.astype(spec.dtype)
+        return array
     if array.dtype.kind not in "biufc":
-        raise FeedError(f"{what} was fed with elements of type {array.dtype}")
+        raise FeedError(
+            f"{what} was fed with {arrays.elements(array.dtype)}",
+            hint="feed a number or an array of numbers",
+        )
     raise FeedError(
         f"{what} was fed with {array.dtype}",
         hint=f'nothing is converted silently: feed value.astype("{spec.dtype}")',

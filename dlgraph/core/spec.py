@@ -236,7 +236,9 @@ def reshaped(shape: Shape, target: Sequence[Any]) -> Shape:
     """The shape that `reshape` gives; one size may be -1, and unknown sizes are carried through."""
     target = tuple(target)
     if sum(isinstance(size, int) and size == -1 for size in target) > 1:
-        raise ShapeError(f"reshape to {show_shape(target)}: only one size may be -1", where=None)
+        raise ShapeError("only one size may be -1", where=None)
+    if any(isinstance(size, int) and size < -1 for size in target):
+        raise ShapeError("a size is at least 0, or -1 for what is left over", where=None)
     source_known, source_unknown = _split(shape)
     target_known, target_unknown = _split([size for size in target if size != -1])
     open_end = -1 in target
@@ -249,7 +251,7 @@ def reshaped(shape: Shape, target: Sequence[Any]) -> Shape:
         if not open_end and source_known == target_known:
             return target
         if open_end and target_known == 0 and source_known == 0:
-            raise ShapeError("reshape of an empty array cannot infer -1", where=None)
+            raise ShapeError("with no elements, -1 could be any size", where=None)
     elif open_end and not extra and len(left) == 1 and source_known == target_known:
         return tuple(left[0] if size == -1 else size for size in target)
     elif open_end or extra or left:

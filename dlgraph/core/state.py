@@ -13,17 +13,12 @@ from typing import Any
 import numpy as np
 
 from dlgraph.core import arrays
-from dlgraph.core.graph import (
-    BUILDING,
-    NO_VALUE,
-    Graph,
-    Node,
-    building,
-    default_graph,
-)
-from dlgraph.core.primitive import primitive
+from dlgraph.core.graph import BUILDING, Graph, building, default_graph
+from dlgraph.core.node import NO_VALUE, Node
+from dlgraph.core.parameter import Parameter
+from dlgraph.core.primitive import primitive, weak_kind
 from dlgraph.core.spec import Dim, Spec, same_shape, show_shape
-from dlgraph.core.tensor import Parameter, Tensor, as_array, value_of
+from dlgraph.core.tensor import Tensor, as_array, value_of
 from dlgraph.errors import DtypeError, FeedError, GraphError, ShapeError
 
 
@@ -207,9 +202,10 @@ def assign(variable: Any, value: Any, name: str | None = None) -> Node:
         variable = default_graph("an assignment").variable(variable)
     tensor = _tensor_of(variable, "assign")
     graph: Graph = variable.graph
-    node = graph.convert(value, None if isinstance(value, (Node, Tensor)) else variable.dtype)
+    node = graph.convert(value, variable.dtype if weak_kind(value) is not None else None)
     if node.dtype != variable.dtype or not same_shape(node.shape, variable.shape):
-        raise ShapeError(
+        wrong = DtypeError if same_shape(node.shape, variable.shape) else ShapeError
+        raise wrong(
             f"assign: variable {variable.name!r} holds {variable.spec}, the new value "
             f"{node.name!r} is {node.spec}",
             hint="assignment never converts or stretches; bring the value into this form first",

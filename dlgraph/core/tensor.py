@@ -15,19 +15,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlgraph.core import arrays, autodiff
-from dlgraph.core.explain import explain
 from dlgraph.core.mode import MODE
 from dlgraph.core.operators import Operators
-from dlgraph.core.primitive import (
-    FUNCTIONS,
-    Primitive,
-    carrier,
-    target_dtype,
-    weak_kind,
-)
+from dlgraph.core.primitive import FUNCTIONS, Primitive, weak_kind
 from dlgraph.core.spec import DEFAULT_FLOAT, Spec
 from dlgraph.core.where import Where, user_line
-from dlgraph.errors import DtypeError, MutationError, OperationError, UninitialisedError
+from dlgraph.errors import (
+    DlgraphError,
+    DtypeError,
+    MutationError,
+    OperationError,
+    ShapeError,
+    UninitialisedError,
+)
 
 if TYPE_CHECKING:
     from dlgraph.core.graph import Graph
@@ -238,11 +238,13 @@ class Tensor(Operators):
                 f"{describe(self)} was computed by {self._op.name}; only leaves can be assigned to",
                 hint="make a new tensor from the new values instead",
             )
-        weak = weak_kind(value) is not None
-        new = as_array(value, self._spec_dtype() if weak else None)
         shape, dtype = self._spec_shape(), self._spec_dtype()
+        new = as_array(value)
+        if weak_kind(value) is not None and arrays.adapts(new.dtype, dtype):
+            new = as_array(value, dtype)
         if new.shape != shape or new.dtype != dtype:
-            raise MutationError(
+            wrong = ShapeError if new.shape != shape else DtypeError
+            raise wrong(
                 f"assign: {describe(self)} holds {shape} {dtype}, the new value is {new.shape} "
                 f"{new.dtype}",
                 hint="assignment never converts or stretches; bring the value into this form first",
@@ -422,49 +424,6 @@ def _plain(data: Any) -> Tensor:
     return made
 
 
-def apply_eager(primitive: Primitive, inputs: tuple, attrs: dict[str, Any]) -> Tensor:
-    """Interpret a primitive on Tensors: compute now, record if a gradient may be needed."""
-    try:
-        operands = eager_operands(primitive, inputs)
-        data = primitive.forward(arrays.module_of(*operands), *operands, **attrs)
-    except Exception as error:
-        raise explain(primitive, inputs, attrs, error) from None
-    wants_grad = False
-    kept = operands
-    if primitive.rules:
-        for x in inputs:
-            if isinstance(x, Tensor) and x.requires_grad:
-                wants_grad = True
-    # The record keeps the Tensors themselves (the links of the graph); what was not a Tensor, or
-    # was an integer tensor that had to become float, is kept as the array that was used.
-    kept = tuple(
-        x if isinstance(x, Tensor) and x._data is used else used
-        for x, used in zip(inputs, operands, strict=True)
-    )
-    return _result(data, primitive, kept, wants_grad, attrs)
-
-
-def eager_operands(primitive: Primitive, inputs: tuple) -> list[Any]:
-    """The arrays of the inputs, numbers and integers brought to the dtype they are used in."""
-    values = [value_of(x) if isinstance(x, Tensor) else x for x in inputs]
-    together = range(len(values)) if primitive.variadic and primitive.promotes else None
-    positions = together or primitive.promotes
-    if positions:
-        kinds = [
-            values[i].dtype if isinstance(inputs[i], Tensor) else weak_kind(values[i])
-            for i in positions
-        ]
-        kinds = [
-            np.asarray(values[i]).dtype if kind is None else kind
-            for i, kind in zip(positions, kinds, strict=True)
-        ]
-        target = target_dtype(primitive, kinds)
-        for i in positions:
-            if getattr(values[i], "dtype", None) is not target:
-                values[i] = as_array(values[i], target, copy=False)
-    return [v if arrays.is_array(v) else np.asarray(v) for v in values]
-
-
 def value_of(tensor: Tensor) -> Any:
     """The array of a tensor, or the error that says why there is none yet."""
     if tensor._data is None:
@@ -477,7 +436,7 @@ def value_of(tensor: Tensor) -> Any:
 
 def describe(tensor: Tensor) -> str:
     """How a tensor is called in errors."""
-    kind = "parameter" if isinstance(tensor, Parameter) else "tensor"
+    kind = type(tensor).__name__.lower()
     return f"{kind} {tensor.name!r}" if tensor.name else f"this {kind}"
 
 
@@ -496,80 +455,43 @@ def as_array(data: Any, dtype: Any = None, *, copy: bool = True) -> Any:
         target = data.dtype if dtype is None else np.dtype(dtype)
         found = data.astype(target) if copy or data.dtype != target else data
     else:
-        try:
-            found = np.array(data, dtype=dtype)
-        except (ValueError, TypeError) as error:
-            raise OperationError(
-                f"cannot make an array of this {type(data).__name__}: {error}",
-                hint="use a number, an array, or a nested list whose rows have equal lengths",
-            ) from None
-        if dtype is None and found.dtype == np.float64:
-            found = found.astype(DEFAULT_FLOAT)
+        found = _from_python(data, dtype)
     if found.dtype.kind not in "biufc":
         raise DtypeError(
-            f"cannot compute with elements of type {found.dtype}",
+            f"cannot compute with {arrays.elements(found.dtype)}",
             hint="tensors hold numbers or booleans",
         )
     return found
 
 
-class Parameter(Tensor):
-    """A tensor that training changes; both modes share its storage.
-
-    Made from values (`Parameter([0.0])`) or from an initialiser of `dg.nn.init`.  With an
-    initialiser, eager code gets the values at once; while a graph is being built
-    (`with graph.as_default():`) they are computed when `session.run(graph.startup)` is called.
-
-    >>> import dlgraph as dg
-    >>> w = dg.Parameter([0.5], name="w")
-    >>> w.requires_grad, w.name
-    (True, 'w')
-    """
-
-    __slots__ = ("_spec",)
-
-    def __init__(
-        self,
-        data: Any,
-        *,
-        dtype: Any = None,
-        name: str | None = None,
-        requires_grad: bool = True,
-    ):
-        initialiser = data if hasattr(data, "initial_value") else None
-        super().__init__(
-            0.0 if initialiser else data,
-            dtype=dtype,
-            requires_grad=requires_grad,
-            name=name,
-        )
-        self._spec: Spec = (
-            initialiser.spec if initialiser else Spec(self._data.shape, self._data.dtype)
-        )
-        if initialiser:
-            self._data = None
-            initialiser.initialise(self)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Sizes of the dimensions, known before the values are."""
-        return self._spec.shape
-
-    @property
-    def dtype(self) -> np.dtype:
-        """Element type, known before the values are."""
-        return self._spec.dtype
-
-    @property
-    def ndim(self) -> int:
-        """Number of dimensions."""
-        return len(self._spec.shape)
-
-    def _spec_shape(self) -> tuple[int, ...]:
-        return self._spec.shape
-
-    def _spec_dtype(self) -> np.dtype:
-        return self._spec.dtype
+def _from_python(data: Any, dtype: Any) -> np.ndarray:
+    try:
+        if type(data) in (float, int, bool):
+            found = np.array(data, dtype)
+        else:
+            _check_not_cut_off(data)
+            # Given a dtype, NumPy would read "3" as 3 and None as NaN: so first without.
+            found = np.array(data)
+            if dtype is not None and found.dtype.kind in "biufc":
+                found = np.array(data, dtype)
+    except DlgraphError:
+        raise
+    except (ValueError, TypeError, OverflowError) as error:
+        raise OperationError(
+            f"cannot make an array of this {type(data).__name__}: {arrays.reason(error)}",
+            hint="use a number, an array, or a nested list whose rows have equal lengths",
+        ) from None
+    return found.astype(DEFAULT_FLOAT) if dtype is None and found.dtype == np.float64 else found
 
 
-carrier(Tensor, apply_eager)
+def _check_not_cut_off(data: Any) -> None:
+    # Copying values out of tensors would cut them off from their gradients without a word.
+    row = data
+    while isinstance(row, (list, tuple)) and row:
+        if any(isinstance(one, Tensor) and one.requires_grad for one in row):
+            raise OperationError(
+                "a list of tensors that require gradients: copying their values would cut them "
+                "off from their gradients",
+                hint="dg.stack([...]) joins tensors and keeps the gradients",
+            )
+        row = row[0]

@@ -13,6 +13,7 @@ from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+STANDARD_LIBRARY = os.path.dirname(os.__file__) + os.sep
 
 
 class Where(NamedTuple):
@@ -63,7 +64,10 @@ def _cell_number(file: str) -> int | None:
 
 def is_user_code(file: str) -> bool:
     """Is this neither dlgraph itself nor Python's own machinery around it?"""
-    return not file.startswith(PACKAGE) and not file.startswith(("<frozen", "<__array_function__"))
+    if file.startswith((PACKAGE, "<frozen", "<__array_function__")):
+        return False
+    # The standard library calls us (contextlib, functools); packages are installed below it.
+    return not file.startswith(STANDARD_LIBRARY) or f"-packages{os.sep}" in file
 
 
 def user_frame(depth: int = 1) -> FrameType | None:

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from dlgraph.core.graph import Graph, building, current_graph
+from dlgraph.core.parameter import Parameter
 from dlgraph.core.spec import Spec
 from dlgraph.core.state import assign
-from dlgraph.core.tensor import Parameter
 from dlgraph.errors import OperationError
 from dlgraph.ops.random import KEY, Stream, _next_key, default_stream, random_normal, random_uniform
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from dlgraph.core.graph import Node
-from dlgraph.core.spec import Dim, show_shape
+from dlgraph.core.node import Node
+from dlgraph.core.parameter import Parameter
+from dlgraph.core.spec import Dim, spec_of
 from dlgraph.core.state import train_or_test
-from dlgraph.core.tensor import Parameter
 from dlgraph.errors import OperationError, ShapeError
 from dlgraph.nn import init
 from dlgraph.nn.module import Module
@@ -39,24 +39,25 @@ class Linear(Module):
         dtype: Any = "float32",
     ):
         for name, size in (("in_features", in_features), ("out_features", out_features)):
-            if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+            whole = isinstance(size, (int, np.integer)) and not isinstance(size, bool)
+            if not whole or size < 1:
                 raise OperationError(
                     f"Linear({name}={size!r}): a number of features is a whole number above 0"
                 )
-        self.in_features, self.out_features = in_features, out_features
-        shape = (in_features, out_features)
+        shape = self.in_features, self.out_features = int(in_features), int(out_features)
         self.weight = Parameter(init.xavier_uniform(shape, rng=rng, dtype=dtype))
         self.bias = Parameter(init.zeros((out_features,), dtype=dtype)) if bias else None
 
     def forward(self, x: Any) -> Any:
         """Apply the map to the last axis."""
-        size = x.shape[-1] if x.ndim else None
+        spec = spec_of(x)
+        size = spec.shape[-1] if spec.ndim else None
         if size != self.in_features and not isinstance(size, Dim):
             raise ShapeError(
                 f"{self._name or 'this Linear'} was made for in_features={self.in_features}, its "
-                f"input {show_shape(x.shape)} has {size if x.ndim else 'no axis'}",
+                f"input {describe_operand(x)} has {size if spec.ndim else 'no axis'}",
                 hint="flatten images first: x.flatten(1)"
-                if x.ndim > 2
+                if spec.ndim > 2
                 else "the out_features of one layer are the in_features of the next",
             )
         y = x @ self.weight

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from dlgraph.core.graph import Node, name_scope
-from dlgraph.core.tensor import Parameter
+from dlgraph.core.graph import name_scope
+from dlgraph.core.node import Node
+from dlgraph.core.parameter import Parameter
 from dlgraph.errors import OperationError, ShapeError
 
 

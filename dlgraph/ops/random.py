@@ -2,8 +2,8 @@
 
 A `Stream` hands out keys; a random operation turns one key into numbers and nothing else, so the
 same key always gives the same numbers (a dropout mask can be made again in the backward pass
-instead of being stored).  Keys drive NumPy's counter-based Philox generator (Salmon et al., "Parallel
-random numbers: as easy as 1, 2, 3", SC 2011).
+instead of being stored).  Keys drive NumPy's counter-based Philox generator (Salmon et al.,
+"Parallel random numbers: as easy as 1, 2, 3", SC 2011).
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from dlgraph.core.graph import Node, current_graph
+from dlgraph.core.graph import current_graph
+from dlgraph.core.node import Node
 from dlgraph.core.primitive import composite, primitive
 from dlgraph.core.spec import Spec
 from dlgraph.errors import OperationError

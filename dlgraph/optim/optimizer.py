@@ -1,8 +1,8 @@
 """What all optimisers share: parameters, their state, and the two ways to apply an update rule.
 
 A rule is written with operators only (`rules.py`).  `step()` runs it on arrays now;
-`minimize(loss)` runs the same rule on nodes, and so writes the update into the graph.  State (momentum, step count,
-learning rate) lives in tensors that both modes share.
+`minimize(loss)` runs the same rule on nodes, and so writes the update into the graph.  State
+(momentum, step count, learning rate) lives in tensors that both modes share.
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 
 from dlgraph.core.gradients import gradients
-from dlgraph.core.graph import Node, building
+from dlgraph.core.graph import building
+from dlgraph.core.node import Node
+from dlgraph.core.parameter import Parameter
 from dlgraph.core.state import assign, group
-from dlgraph.core.tensor import Parameter, Tensor, value_of
+from dlgraph.core.tensor import Tensor, value_of
 from dlgraph.core.where import user_line
 from dlgraph.errors import BackwardError, OperationError
 from dlgraph.nn import init

@@ -1,0 +1,54 @@
+"""How a primitive is applied to Tensors: compute now, record if a gradient may be needed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from dlgraph.core import arrays
+from dlgraph.core.explain import explain
+from dlgraph.core.primitive import Primitive, target_dtype, weak_kind
+from dlgraph.core.tensor import Tensor, _result, as_array, value_of
+
+
+def apply_eager(primitive: Primitive, inputs: tuple, attrs: dict[str, Any]) -> Tensor:
+    """Interpret a primitive on Tensors: compute now, record if a gradient may be needed."""
+    try:
+        operands = eager_operands(primitive, inputs)
+        data = primitive.forward(arrays.module_of(*operands), *operands, **attrs)
+    except Exception as error:
+        raise explain(primitive, inputs, attrs, error) from None
+    wants_grad = False
+    if primitive.rules:
+        for x in inputs:
+            if isinstance(x, Tensor) and x.requires_grad:
+                wants_grad = True
+    # The record keeps the Tensors themselves (the links of the graph); what was not a Tensor, or
+    # was an integer tensor that had to become float, is kept as the array that was used.
+    kept = tuple(
+        x if isinstance(x, Tensor) and x._data is used else used
+        for x, used in zip(inputs, operands, strict=True)
+    )
+    return _result(data, primitive, kept, wants_grad, attrs)
+
+
+def eager_operands(primitive: Primitive, inputs: tuple) -> list[Any]:
+    """The arrays of the inputs, numbers and integers brought to the dtype they are used in."""
+    values = [value_of(x) if isinstance(x, Tensor) else x for x in inputs]
+    together = range(len(values)) if primitive.variadic and primitive.promotes else None
+    positions = together or primitive.promotes
+    if positions:
+        kinds = [
+            values[i].dtype if isinstance(inputs[i], Tensor) else weak_kind(values[i])
+            for i in positions
+        ]
+        kinds = [
+            np.asarray(values[i]).dtype if kind is None else kind
+            for i, kind in zip(positions, kinds, strict=True)
+        ]
+        target = target_dtype(primitive, kinds)
+        for i in positions:
+            if getattr(values[i], "dtype", None) is not target:
+                values[i] = as_array(values[i], target, copy=False)
+    return [v if arrays.is_array(v) else np.asarray(v) for v in values]
