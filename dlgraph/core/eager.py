@@ -20,7 +20,7 @@ def apply_eager(primitive: Primitive, inputs: tuple, attrs: dict[str, Any]) -> T
     except Exception as error:
         raise explain(primitive, inputs, attrs, error) from None
     wants_grad = False
-    if primitive.rules:
+    if primitive.differentiable:
         for x in inputs:
             if isinstance(x, Tensor) and x.requires_grad:
                 wants_grad = True

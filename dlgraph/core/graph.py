@@ -72,6 +72,8 @@ class Graph:
     23.0
     """
 
+    captures_outer = False  # a body takes values from outside as inputs; see body.py
+
     def __init__(self, name: str | None = None):
         self.name = name
         self.records: list[Record] = []
@@ -311,6 +313,11 @@ class Graph:
         )
         self._variables[id(tensor)] = node.index
         return node
+
+    def next_key(self, stream: Any) -> Node:
+        """A node that draws the next key of a random stream at each run."""
+        spec = Spec((2,), np.dtype(np.uint64))
+        return self.add(FUNCTIONS["next_key"], attrs={"stream": stream}, spec=spec)  # type: ignore[arg-type]
 
     # ---- copies
     def clone(self, for_test: bool = False) -> Graph:

@@ -22,6 +22,7 @@ class Mode(NamedTuple):
 
     recording: bool = True
     watch: Watch | None = None
+    tracing: bool = False  # operations on tensors, too, go into the body being traced
 
 
 MODE: ContextVar[Mode | None] = ContextVar("dlgraph_mode", default=None)

@@ -15,7 +15,7 @@ from dlgraph.core.tensor import Tensor
 
 def apply_graph(primitive: Primitive, inputs: tuple, attrs: dict[str, Any]) -> Node:
     """Interpret a primitive on Nodes: infer what the result will be, and write it down."""
-    graph = next(x.graph for x in inputs if isinstance(x, Node))
+    graph = target_graph(inputs)
     try:
         nodes = graph_operands(graph, primitive, inputs)
         records = graph.records
@@ -25,6 +25,14 @@ def apply_graph(primitive: Primitive, inputs: tuple, attrs: dict[str, Any]) -> N
         node = f"{scope}/{primitive.name}" if scope else primitive.name
         raise explain(primitive, inputs, attrs, error, node=node) from None
     return graph.add(primitive, tuple(node.index for node in nodes), attrs, spec)
+
+
+def target_graph(inputs: tuple) -> Graph:
+    """The graph to append to: the body being traced, else the graph of the inputs."""
+    current = BUILDING.get().graph
+    if current is not None and current.captures_outer:
+        return current
+    return next(x.graph for x in inputs if isinstance(x, Node))
 
 
 def graph_operands(graph: Graph, primitive: Primitive, inputs: tuple) -> list[Node]:
