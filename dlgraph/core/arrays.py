@@ -65,6 +65,30 @@ def read_only(array: Any) -> Any:
     return view
 
 
+class Zeros:
+    """Zeros that nobody has asked for yet: the parts of a bundle's gradient that nothing reached."""
+
+    __slots__ = ("dtype", "shape")
+    __array_ufunc__ = None
+
+    def __init__(self, shape: tuple, dtype: Any):
+        self.shape, self.dtype = shape, dtype
+
+    @property
+    def nbytes(self) -> int:
+        """No memory yet."""
+        return 0
+
+    def __add__(self, other: Any) -> Any:
+        return other
+
+    __radd__ = __add__
+
+    def made(self, xp: Any = np) -> Any:
+        """The array itself."""
+        return xp.zeros(self.shape, self.dtype)
+
+
 class Bundle(tuple):
     """Several values that travel together; it can stand where an array stands (bundle.py)."""
 
@@ -87,3 +111,8 @@ class Bundle(tuple):
 
     def __add__(self, other: Any) -> Bundle:
         return Bundle(a + b for a, b in zip(self, other, strict=True))
+
+    def part(self, index: int, xp: Any = np) -> Any:
+        """One value, as an array."""
+        value = self[index]
+        return value.made(xp) if isinstance(value, Zeros) else value

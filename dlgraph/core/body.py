@@ -18,7 +18,6 @@ from dlgraph.core.arrays import Bundle
 from dlgraph.core.bundle import item
 from dlgraph.core.gradients import walk
 from dlgraph.core.graph import Graph, building
-from dlgraph.core.mode import MODE, Mode
 from dlgraph.core.node import Node
 from dlgraph.core.primitive import FUNCTIONS, Primitive, primitive
 from dlgraph.core.program import Program
@@ -167,16 +166,11 @@ def trace(
 ) -> tuple[Body, Any]:
     """Run a Python function on nodes; the body, and what the function returned (of nodes)."""
     body = Body(name)
-    mode = (MODE.get() or Mode())._replace(tracing=True)
-    token = MODE.set(mode)
-    try:
-        with building(graph=body, scope="", role="forward", twin=None, where=None, control=()):
-            labels = [*names, *(f"x{i}" for i in range(len(names), len(specs)))]
-            inputs = [body.input(s, n) for s, n in zip(specs, labels, strict=True)]
-            body.step = inputs[0].index if loop else None
-            result = function(*inputs)
-    finally:
-        MODE.reset(token)
+    with body.as_default():
+        labels = [*names, *(f"x{i}" for i in range(len(names), len(specs)))]
+        inputs = [body.input(s, n) for s, n in zip(specs, labels, strict=True)]
+        body.step = inputs[0].index if loop else None
+        result = function(*inputs)
     return body, result
 
 

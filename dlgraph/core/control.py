@@ -23,8 +23,8 @@ from dlgraph.core.body import (
     set_outputs,
     trace,
 )
-from dlgraph.core.bundle import item
-from dlgraph.core.mode import MODE
+from dlgraph.core.bundle import item, unstack
+from dlgraph.core.mode import is_tracing
 from dlgraph.core.node import Node
 from dlgraph.core.primitive import FUNCTIONS, primitive
 from dlgraph.core.spec import BundleSpec, Dim, Spec, same_shape, spec_of
@@ -37,8 +37,7 @@ INDEX = Spec((), np.dtype(np.int64))
 
 def symbolic(values: Sequence[Any]) -> bool:
     """Is the program being written down (rather than computed)?"""
-    mode = MODE.get()
-    return (mode is not None and mode.tracing) or any(isinstance(v, Node) for v in values)
+    return is_tracing() or any(isinstance(v, Node) for v in values)
 
 
 def _leaf_specs(leaves: Sequence[Any]) -> list[Any]:
@@ -370,13 +369,14 @@ def _eager_scan(
     function: Callable, carry: Any, rows: list[Any], form: Any, turns: int, reverse: bool
 ) -> tuple[Any, Any]:
     found: list[Any] = [None] * turns
+    columns = [unstack(x) for x in rows]
     for t in reversed(range(turns)) if reverse else range(turns):
-        row = None if form is None else rebuild(form, [x[t] for x in rows])
+        row = None if form is None else rebuild(form, [column[t] for column in columns])
         carry, found[t] = function(carry, row)
     if not found or found[0] is None:
         return carry, None
-    columns = [flatten(one)[0] for one in found]
-    stacked = [FUNCTIONS["stack"](_as_values(column)) for column in zip(*columns, strict=True)]
+    turned = [flatten(one)[0] for one in found]
+    stacked = [FUNCTIONS["stack"](_as_values(column)) for column in zip(*turned, strict=True)]
     return carry, rebuild(flatten(found[0])[1], stacked)
 
 

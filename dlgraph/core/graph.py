@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 
 from dlgraph.core import arrays
+from dlgraph.core.mode import tracing
 from dlgraph.core.node import NO_VALUE, Node, Record, str_spec
 from dlgraph.core.primitive import FUNCTIONS, Primitive
 from dlgraph.core.spec import Spec, show_shape
@@ -203,8 +204,15 @@ class Graph:
     # ---- building it
     @contextmanager
     def as_default(self) -> Iterator[Graph]:
-        """Placeholders, constants and variables made inside the block go into this graph."""
-        with building(graph=self, scope="", role="forward", twin=None, where=None, control=()):
+        """Inside the block everything is written into this graph and nothing is computed.
+
+        Placeholders, constants and variables belong to it, and operations on parameters and
+        tensors become nodes too.
+        """
+        with (
+            tracing(True),
+            building(graph=self, scope="", role="forward", twin=None, where=None, control=()),
+        ):
             yield self
 
     @contextmanager

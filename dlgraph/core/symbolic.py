@@ -28,11 +28,13 @@ def apply_graph(primitive: Primitive, inputs: tuple, attrs: dict[str, Any]) -> N
 
 
 def target_graph(inputs: tuple) -> Graph:
-    """The graph to append to: the body being traced, else the graph of the inputs."""
+    """The graph to append to: the body being traced, else the graph of the inputs, else the open."""
     current = BUILDING.get().graph
     if current is not None and current.captures_outer:
         return current
-    return next(x.graph for x in inputs if isinstance(x, Node))
+    found = next((x.graph for x in inputs if isinstance(x, Node)), current)
+    assert found is not None  # nothing is traced without a graph
+    return found
 
 
 def graph_operands(graph: Graph, primitive: Primitive, inputs: tuple) -> list[Node]:

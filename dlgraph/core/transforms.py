@@ -16,7 +16,7 @@ from dlgraph.core.autodiff import gradients_of
 from dlgraph.core.body import invoke, set_outputs, trace
 from dlgraph.core.control import symbolic
 from dlgraph.core.gradients import gradients
-from dlgraph.core.mode import enable_grad, no_grad
+from dlgraph.core.mode import enable_grad, no_grad, tracing
 from dlgraph.core.node import Node
 from dlgraph.core.primitive import FUNCTIONS, Primitive
 from dlgraph.core.spec import show_shape, size_of, spec_of
@@ -215,7 +215,7 @@ class custom_vjp:  # noqa: N801
 
 def _as_forward(function: Callable[..., Any]) -> Callable[..., Any]:
     def forward(xp: Any, *inputs: Any) -> Any:
-        with no_grad():
+        with no_grad(), tracing(False):
             found = function(*(_plain(x) for x in inputs))
         return value_of(found) if isinstance(found, Tensor) else found
 
