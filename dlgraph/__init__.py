@@ -13,6 +13,7 @@ Both interpret the same primitives.
 
 from dlgraph import core, errors, nn, optim
 from dlgraph._version import __version__
+from dlgraph.core.bundle import unstack
 from dlgraph.core.control import cond, scan, while_loop
 from dlgraph.core.derivatives import grad, value_and_grad
 from dlgraph.core.function import function
@@ -44,7 +45,105 @@ from dlgraph.core.transforms import (
     jvp,
     vjp,
 )
+from dlgraph.core.why import explain_gradient
+from dlgraph.ops.activations import (
+    celu,
+    elu,
+    gelu,
+    glu,
+    hard_sigmoid,
+    hard_swish,
+    hardtanh,
+    leaky_relu,
+    log_sigmoid,
+    mish,
+    prelu,
+    relu6,
+    selu,
+    silu,
+    softplus,
+    softshrink,
+    softsign,
+    tanhshrink,
+)
+from dlgraph.ops.arrange import (
+    chunk,
+    flip,
+    moveaxis,
+    positions,
+    repeat,
+    roll,
+    split,
+    tile,
+)
 from dlgraph.ops.contract import matmul
+from dlgraph.ops.conv import (
+    conv2d_filters,
+    conv2d_input,
+)
+from dlgraph.ops.convolution import (
+    conv1d,
+    conv2d,
+    conv_transpose1d,
+    conv_transpose2d,
+)
+from dlgraph.ops.create import (
+    arange,
+    eye,
+    full,
+    full_like,
+    linspace,
+    meshgrid,
+    ones,
+    zeros,
+)
+from dlgraph.ops.diagonal import (
+    diag,
+    diagonal,
+    embed_diagonal,
+    trace,
+    tril,
+    triu,
+)
+from dlgraph.ops.einsum import (
+    einsum,
+    inner,
+    kron,
+    outer,
+    tensordot,
+)
+from dlgraph.ops.functions import (
+    arccos,
+    arccosh,
+    arcsin,
+    arcsinh,
+    arctan,
+    arctan2,
+    arctanh,
+    cosh,
+    exp2,
+    expm1,
+    hypot,
+    log1p,
+    log2,
+    log10,
+    logaddexp,
+    reciprocal,
+    rsqrt,
+    sinc,
+    sinh,
+    tan,
+    xlogy,
+)
+from dlgraph.ops.gather import (
+    add_along_axis,
+    embedding,
+    index_add,
+    index_fill,
+    masked_fill,
+    masked_select,
+    set_along_axis,
+)
 from dlgraph.ops.index import (
     getitem,
     one_hot,
@@ -53,6 +152,15 @@ from dlgraph.ops.index import (
     scatter_add,
     take,
     take_along_axis,
+)
+from dlgraph.ops.losses import (
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+    cross_entropy,
+    huber_loss,
+    kl_div,
+    nll_loss,
+    smooth_l1_loss,
 )
 from dlgraph.ops.math import (
     absolute,
@@ -96,13 +204,33 @@ from dlgraph.ops.math import (
 )
 from dlgraph.ops.nn import (
     accuracy,
-    cross_entropy,
     l1_loss,
     log_softmax,
     minus_one_hot,
     mse_loss,
     softmax,
     softmax_cross_entropy,
+)
+from dlgraph.ops.padding import (
+    pad,
+)
+from dlgraph.ops.pool import (
+    avg_pool2d_spread,
+    max_pool2d_pick,
+    max_pool2d_spread,
+)
+from dlgraph.ops.pooling import (
+    adaptive_avg_pool1d,
+    adaptive_avg_pool2d,
+    adaptive_max_pool1d,
+    adaptive_max_pool2d,
+    adaptive_max_pool2d_indices,
+    avg_pool1d,
+    avg_pool2d,
+    max_pool1d,
+    max_pool1d_indices,
+    max_pool2d,
+    max_pool2d_indices,
 )
 from dlgraph.ops.random import (
     Stream,
@@ -127,6 +255,33 @@ from dlgraph.ops.reduce import (
     sum_like,
     var,
 )
+from dlgraph.ops.reductions import (
+    all,
+    any,
+    argmin,
+    count_nonzero,
+    cumprod,
+    cumsum,
+    norm,
+    prod,
+    product_of_others,
+    std,
+)
+from dlgraph.ops.rounding import (
+    ceil,
+    clip,
+    copysign,
+    floor,
+    floor_divide,
+    fmod,
+    isfinite,
+    isinf,
+    isnan,
+    logical_xor,
+    remainder,
+    round,
+    trunc,
+)
 from dlgraph.ops.shape import (
     broadcast_to,
     concatenate,
@@ -141,20 +296,46 @@ from dlgraph.ops.shape import (
     swapaxes,
     transpose,
 )
+from dlgraph.ops.sorting import (
+    argsort,
+    sort,
+    topk,
+)
+from dlgraph.ops.special import (
+    erf,
+    erfc,
+)
+from dlgraph.train import Epoch, History, fit
 
-_LAZY = {"data": "dlgraph.data", "draw": "dlgraph.draw", "testing": "dlgraph.testing"}
+_LAZY = {
+    "data": "dlgraph.data",
+    "io": "dlgraph.io",
+    "testing": "dlgraph.testing",
+}
+_LAZY_FUNCTIONS = {
+    "draw": "dlgraph.draw",
+    "load": "dlgraph.io",
+    "load_checkpoint": "dlgraph.io",
+    "load_inference_model": "dlgraph.io",
+    "save": "dlgraph.io",
+    "save_checkpoint": "dlgraph.io",
+    "save_inference_model": "dlgraph.io",
+}
 
 
 def __getattr__(name: str):
-    # Data, drawing and testing are imported when first used: the engine alone starts fast.
-    if name not in _LAZY:
+    # Data, drawing, files and testing are imported when first used: the engine starts fast.
+    if name not in _LAZY and name not in _LAZY_FUNCTIONS:
         raise AttributeError(f"module 'dlgraph' has no attribute {name!r}")
     import importlib
 
-    module = importlib.import_module(_LAZY[name])
-    globals()[name] = found = module.draw if name == "draw" else module
+    if name in _LAZY_FUNCTIONS:
+        found = getattr(importlib.import_module(_LAZY_FUNCTIONS[name]), name)
+    else:
+        found = importlib.import_module(_LAZY[name])
+    globals()[name] = found
     return found
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_LAZY])
+    return sorted([*globals(), *_LAZY, *_LAZY_FUNCTIONS])

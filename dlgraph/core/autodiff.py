@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from dlgraph.core.hooks import HOOKS
+from dlgraph.core.hooks import run as run_hooks
 from dlgraph.core.mode import enable_grad
 from dlgraph.core.primitive import FUNCTIONS
 from dlgraph.core.where import user_line
@@ -137,7 +139,11 @@ def sweep(
 def _sweep(
     order: list[Any], grads: dict[int, Any], as_tensors: bool, needed: set[int] | None
 ) -> dict[int, Any]:
+    hooked = bool(HOOKS)
     for tensor in order:
+        # Whatever adds to its gradient came before it in this order, so it is complete here.
+        if hooked and tensor._order in HOOKS and tensor._order in grads:
+            grads[tensor._order] = run_hooks(tensor, grads[tensor._order])
         op = tensor._op
         if op is None:
             continue

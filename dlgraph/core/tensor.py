@@ -9,12 +9,12 @@ holds is gone.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlgraph.core import arrays, autodiff
+from dlgraph.core import arrays, autodiff, hooks
 from dlgraph.core.mode import MODE
 from dlgraph.core.operators import Operators
 from dlgraph.core.primitive import FUNCTIONS, Primitive, weak_kind
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 _order = itertools.count(1).__next__  # every tensor and every change gets the next number
 _NO_ATTRS: dict[str, Any] = {}
+DETACHED: dict[str, Any] = {"made by": "detach"}  # the attributes of what was cut off
 
 
 class Tensor(Operators):
@@ -297,7 +298,30 @@ class Tensor(Operators):
         """The same values without the memory: no gradient flows through the result."""
         found = _plain(value_of(self))
         found._changed = self._changed
+        found._attrs = DETACHED
+        mode = MODE.get()
+        if mode is not None and mode.watch is not None and mode.watch.lines:
+            found._where = user_line()
         return found
+
+    def register_hook(self, function: Callable[[Tensor], Any]) -> hooks.Handle:
+        """Call `function(gradient)` whenever a gradient of this tensor has been computed.
+
+        It may return another gradient of the same shape and dtype, which then goes on in its
+        place; returning None leaves it.  Of a leaf it sees the gradient of this `backward()`,
+        before it is added to `.grad`.  The handle that is returned has `remove()`.
+
+        >>> import dlgraph as dg
+        >>> x = dg.Tensor(3.0, requires_grad=True)
+        >>> y = x * x
+        >>> handle = y.register_hook(lambda g: print("gradient of y:", g))
+        >>> _ = x.register_hook(lambda g: g * 10)
+        >>> (2 * y).backward()
+        gradient of y: 2.0
+        >>> print(x.grad)
+        120.0
+        """
+        return hooks.register(self, function)
 
     # ---- shown
     def __repr__(self) -> str:
@@ -408,9 +432,18 @@ def _result(
     if mode is not None and mode.watch is not None:
         if mode.watch.lines:
             made._where = user_line()
+            if made._op is None:
+                _inherit_cut(made, inputs)
         values = tuple(x._data if isinstance(x, Tensor) else x for x in inputs)
         mode.watch.see(primitive, data, values, None, made._where)
     return made
+
+
+def _inherit_cut(made: Tensor, inputs: tuple) -> None:
+    # What is computed from values that were cut off points at the line that cut them.
+    for x in inputs:
+        if isinstance(x, Tensor) and x._attrs is DETACHED:
+            made._attrs, made._where = DETACHED, x._where
 
 
 _new = Tensor.__new__

@@ -8,13 +8,30 @@ from dlgraph.nn.attention import (
     attention,
     sinusoidal_positions,
 )
+from dlgraph.nn.convolutional import (
+    AdaptiveAvgPool2d,
+    AvgPool2d,
+    Conv1d,
+    Conv2d,
+    ConvTranspose1d,
+    ConvTranspose2d,
+    MaxPool2d,
+)
 from dlgraph.nn.layers import Dropout, Flatten, Linear, ReLU, Sequential, Sigmoid, Softmax, Tanh
 from dlgraph.nn.module import Module
 from dlgraph.nn.norm import BatchNorm, GroupNorm, LayerNorm
 from dlgraph.nn.recurrent import GRU, LSTM, RNN
-from dlgraph.ops.nn import accuracy, cross_entropy, l1_loss, mse_loss, softmax_cross_entropy
+from dlgraph.ops.losses import cross_entropy
+from dlgraph.ops.nn import accuracy, l1_loss, mse_loss, softmax_cross_entropy
 
 __all__ = [
+    "AdaptiveAvgPool2d",
+    "AvgPool2d",
+    "Conv1d",
+    "Conv2d",
+    "ConvTranspose1d",
+    "ConvTranspose2d",
+    "MaxPool2d",
     "BatchNorm",
     "Embedding",
     "GRU",

@@ -6,12 +6,13 @@ attributes (also in lists, tuples and dictionaries), in the order in which they 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from dlgraph.core.graph import BUILDING, building, name_scope
+from dlgraph.core.hooks import Handle
 from dlgraph.core.mode import tracing
 from dlgraph.core.node import Node
 from dlgraph.core.parameter import Parameter
@@ -40,6 +41,7 @@ class Module:
 
     training = True
     _name: str | None = None
+    _hooks: Sequence[Callable[..., Any]] = ()
 
     def forward(self, *inputs: Any, **options: Any) -> Any:
         """What the module computes; every subclass writes its own."""
@@ -52,8 +54,34 @@ class Module:
                 graph = BUILDING.get().graph or value.graph
                 scope = name_scope(self._name or type(self).__name__.lower())
                 with tracing(True), building(graph=graph), scope:
-                    return self.forward(*inputs, **options)
-        return self.forward(*inputs, **options)
+                    return self._hooked(inputs, self.forward(*inputs, **options))
+        return self._hooked(inputs, self.forward(*inputs, **options))
+
+    def _hooked(self, inputs: tuple[Any, ...], output: Any) -> Any:
+        for function in tuple(self._hooks):
+            found = function(self, inputs, output)
+            output = output if found is None else found
+        return output
+
+    def register_forward_hook(self, function: Callable[[Module, tuple, Any], Any]) -> Handle:
+        """Call `function(module, inputs, output)` after every `forward`, in both modes.
+
+        It may return another output; None leaves it.  The handle that is returned has
+        `remove()`.
+
+        >>> import dlgraph as dg
+        >>> net = dg.nn.Sequential(dg.nn.Linear(4, 3), dg.nn.ReLU())
+        >>> handle = net[0].register_forward_hook(lambda layer, xs, y: print("output", y.shape))
+        >>> _ = net(dg.Tensor([[1.0, 2.0, 3.0, 4.0]]))
+        output (1, 3)
+        >>> handle.remove()
+        """
+        if not callable(function):
+            raise OperationError(f"register_forward_hook needs a function, not {function!r}")
+        held = list(self._hooks) if not isinstance(self._hooks, list) else self._hooks
+        object.__setattr__(self, "_hooks", held)
+        held.append(function)
+        return Handle(held, function)
 
     def __setattr__(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)

@@ -3,6 +3,56 @@
 Importing this package fills the registry.  Read `math.py` first.
 """
 
-from dlgraph.ops import contract, index, math, nn, random, reduce, shape
+from dlgraph.ops import (
+    activations,
+    arrange,
+    contract,
+    conv,
+    convolution,
+    create,
+    diagonal,
+    einsum,
+    functions,
+    gather,
+    index,
+    losses,
+    math,
+    nn,
+    padding,
+    pool,
+    pooling,
+    random,
+    reduce,
+    reductions,
+    rounding,
+    shape,
+    sorting,
+    special,
+)
 
-__all__ = ["contract", "index", "math", "nn", "random", "reduce", "shape"]
+__all__ = [
+    "activations",
+    "arrange",
+    "contract",
+    "conv",
+    "convolution",
+    "create",
+    "diagonal",
+    "einsum",
+    "functions",
+    "gather",
+    "index",
+    "losses",
+    "math",
+    "nn",
+    "padding",
+    "pool",
+    "pooling",
+    "random",
+    "reduce",
+    "reductions",
+    "rounding",
+    "shape",
+    "sorting",
+    "special",
+]

@@ -1,7 +1,7 @@
-"""Compositions for networks: softmax and the losses.
+"""Softmax, cross-entropy and the losses for numbers; the other losses are in `losses.py`.
 
-The cross-entropy is one primitive on purpose: from logits it never computes the logarithm of a
-probability that has already been rounded to 0.
+The cross-entropy of the softmax is one primitive on purpose: from logits it never computes the
+logarithm of a probability that has already been rounded to 0.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ def log_softmax(xp: Any, x: Any, *, axis: int = -1) -> Any:
     >>> print(dg.log_softmax(dg.Tensor([0.0, 1000.0])))
     [-1000.     0.]
     """
-    shifted = x - x.max(axis=axis, keepdims=True)
+    # The initial value is the answer for an axis of no elements.
+    shifted = x - x.max(axis=axis, keepdims=True, initial=-xp.inf)
     return shifted - xp.log(xp.exp(shifted).sum(axis=axis, keepdims=True))
 
 
@@ -122,19 +123,6 @@ def _cross_entropy_rule(g: Any, y: Any, logits: Any, labels: Any) -> Any:
 
 
 softmax_cross_entropy.vjp(logits=_cross_entropy_rule)
-
-
-@composite
-def cross_entropy(logits: Any, labels: Any) -> Any:
-    r"""Mean softmax cross-entropy: the loss for classification.
-
-    Takes logits, not probabilities: a softmax layer in front would be applied twice.
-
-    >>> import dlgraph as dg
-    >>> print(dg.cross_entropy(dg.Tensor([[0.0, 0.0]]), dg.Tensor([0])))
-    0.69315
-    """
-    return mean(softmax_cross_entropy(logits, labels))
 
 
 def _paired(name: str, prediction: Any, target: Any) -> None:

@@ -20,7 +20,7 @@ from dlgraph.core.spec import (
     reduced_shape,
 )
 from dlgraph.errors import ShapeError
-from dlgraph.ops.math import astype, equal, exp, square
+from dlgraph.ops.math import astype, equal, exp, maximum, square
 
 
 def _axes(axis: Any) -> Any:
@@ -133,14 +133,21 @@ def cast_like(x: Any, other: Any) -> Any:
 
 
 @composite
-def var(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    r"""Variance over the axes: $\frac{1}{n} \sum_i (x_i - \bar x)^2$ (the count, as in NumPy).
+def var(x: Any, axis: Any = None, keepdims: bool = False, correction: float = 0) -> Any:
+    r"""Variance over the axes: $\frac{1}{n - c} \sum_i (x_i - \bar x)^2$.
+
+    The correction c is 0 (as in NumPy); 1 makes it unbiased for samples (Bessel).
 
     >>> import dlgraph as dg
     >>> print(dg.var(dg.Tensor([1.0, 3.0])))
     1.0
     """
-    return mean(square(x - mean(x, axis=axis, keepdims=True)), axis=axis, keepdims=keepdims)
+    deviations = square(x - mean(x, axis=axis, keepdims=True))
+    if correction == 0:
+        return mean(deviations, axis=axis, keepdims=keepdims)
+    # With no more samples than the correction there is no variance: 0 / 0 is NaN.
+    count = maximum(element_count(deviations, axis=axis) - correction, 0.0)
+    return sum(deviations, axis=axis, keepdims=keepdims) / count
 
 
 def _argmax_spec(x: Spec, axis: Any, keepdims: bool) -> Spec:

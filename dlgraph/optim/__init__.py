@@ -1,6 +1,48 @@
-"""Optimisers: each update rule once, usable as `.step()` and as `.minimize(loss)`."""
+"""Optimisers: each update rule once, usable as `.step()` and as `.minimize(loss)`.
 
+Also here: schedules of the learning rate and gradient clipping.  Read next: `optimizer.py`.
+"""
+
+from dlgraph.optim.clipping import (
+    clip_by_norm,
+    clip_by_value,
+    clip_grad_norm,
+    clip_grad_value,
+    global_norm,
+)
+from dlgraph.optim.groups import Group
 from dlgraph.optim.optimizer import Optimizer
-from dlgraph.optim.rules import SGD, Adam
+from dlgraph.optim.rules import SGD, Adagrad, Adam, AdamW, RMSprop
+from dlgraph.optim.schedules import (
+    Schedule,
+    constant,
+    cosine,
+    exponential,
+    linear_warmup,
+    product,
+    sequence,
+    step_decay,
+)
 
-__all__ = ["SGD", "Adam", "Optimizer"]
+__all__ = [
+    "SGD",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Group",
+    "Optimizer",
+    "RMSprop",
+    "Schedule",
+    "clip_by_norm",
+    "clip_by_value",
+    "clip_grad_norm",
+    "clip_grad_value",
+    "constant",
+    "cosine",
+    "exponential",
+    "global_norm",
+    "linear_warmup",
+    "product",
+    "sequence",
+    "step_decay",
+]

@@ -7,10 +7,8 @@ A rule is written with operators only (`rules.py`).  `step()` runs it on arrays 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
-
-import numpy as np
 
 from dlgraph.core.gradients import gradients
 from dlgraph.core.graph import building
@@ -22,48 +20,80 @@ from dlgraph.core.where import user_line
 from dlgraph.errors import BackwardError, OperationError
 from dlgraph.nn import init
 from dlgraph.ops.math import astype
+from dlgraph.optim.clipping import clip_by_norm, clip_by_value
+from dlgraph.optim.groups import Group, leaves, make_groups
+from dlgraph.optim.state import checked_state, state_of_optimizer
 
 
 class Optimizer:
     """Base of the optimisers; subclasses state their slots and their rule.
 
-    `parameters` may be left out if only `minimize` is used: it then takes all parameters that the
-    loss depends on.
+    `parameters` are the parameters to train, or a list of groups: dictionaries with
+    `"parameters"` and what is different for them (`"lr"`, `"weight_decay"` ...).  They may be left
+    out if only `minimize` is used: it then takes all parameters that the loss depends on.
+
+    A rule of your own is a subclass:
+
+    >>> import dlgraph as dg
+    >>> class SignDescent(dg.optim.Optimizer):
+    ...     def rule(self, p, g, *, lr):
+    ...         return (p - lr * dg.sign(g),)
+    >>> w = dg.Parameter([1.0, -1.0])
+    >>> (w * w).sum().backward()
+    >>> SignDescent([w], lr=0.25).step()
+    >>> print(w)
+    [ 0.75 -0.75]
     """
 
-    slots: tuple[str, ...] = ()  # per parameter, zeros of its shape at first
+    slots: tuple[str, ...] = ()  # per parameter, filled with `initial` at first
     counts_steps = False
 
-    def __init__(self, parameters: Iterable[Tensor] | None = None, lr: float = 0.01):
+    def __init__(self, parameters: Any = None, lr: float = 0.01, **options: Any):
+        who = type(self).__name__
         if isinstance(parameters, (int, float)):
             raise OperationError(
-                f"{type(self).__name__}({parameters!r}): the first argument is the parameters",
-                hint=f"{type(self).__name__}(model.parameters(), lr={parameters!r})",
+                f"{who}({parameters!r}): the first argument is the parameters",
+                hint=f"{who}(model.parameters(), lr={parameters!r})",
             )
-        self.parameters = None if parameters is None else _checked(parameters, self)
-        self._lr = Parameter(0.0, dtype="float64", name="lr", requires_grad=False)
+        self.groups: list[Group] = make_groups(who, parameters, lr, options)
+        self._open = parameters is None  # minimize adds what the loss depends on
         self._count = Parameter(0.0, dtype="float64", name="steps", requires_grad=False)
         self._state: dict[int, dict[str, Parameter]] = {}
-        self.lr = lr
+
+    @property
+    def parameters(self) -> list[Tensor] | None:
+        """The parameters of all groups, in order; None if they are not known yet."""
+        found = [p for group in self.groups for p in group.parameters]
+        return found or None
 
     @property
     def lr(self) -> float:
-        """The learning rate; set it at any time, in both modes it counts from the next step."""
-        return float(self._lr.item())
+        """The learning rate (of the first group).
+
+        Set it at any time: it is that of all groups from the next step on, in both modes.
+        """
+        return self.groups[0].lr
 
     @lr.setter
     def lr(self, value: float) -> None:
-        if not np.isfinite(value) or value < 0:
-            raise OperationError(f"a learning rate is a number of at least 0, not {value!r}")
-        self._lr.assign(float(value))
+        for one in self.groups:
+            one.lr = value
 
     # ---- what subclasses write
-    def factors(self, lr: Any, count: Any) -> dict[str, Any]:
+    def slots_of(self, options: Mapping[str, Any]) -> tuple[str, ...]:
+        """The slots that the rule needs with these options."""
+        return self.slots
+
+    def initial(self, options: Mapping[str, Any]) -> float:
+        """The first value of every element of a slot."""
+        return 0.0
+
+    def factors(self, lr: Any, count: Any, **options: Any) -> dict[str, Any]:
         """Scalars that the rule needs, computed once per step in float64."""
         return {"lr": lr}
 
     def rule(self, p: Any, g: Any, **needed: Any) -> tuple[Any, ...]:
-        """The new parameter and the new slots, from parameter, gradient, factors and slots."""
+        """The new parameter and the new slots; `needed` are factors, options and slots."""
         raise NotImplementedError
 
     # ---- eager
@@ -72,33 +102,34 @@ class Optimizer:
 
         Raises `BackwardError` if none has one.
         """
+        who = type(self).__name__
         if self.parameters is None:
             raise OperationError(
-                f"{type(self).__name__}.step() needs to know the parameters",
-                hint=f"{type(self).__name__}(model.parameters(), lr=...)",
+                f"{who}.step() needs to know the parameters",
+                hint=f"{who}(model.parameters(), lr=...)",
             )
-        ready = [p for p in self.parameters if p._grad is not None]
-        if not ready:
+        ready = [[p for p in one.parameters if p._grad is not None] for one in self.groups]
+        if not any(ready):
             raise BackwardError(
-                f"{type(self).__name__}.step(): none of the {len(self.parameters)} parameters has "
-                "a gradient",
+                f"{who}.step(): none of the {len(self.parameters)} parameters has a gradient",
                 hint="call loss.backward() first; zero_grad() belongs before it, not after",
             )
         if self.counts_steps:
             self._count._replace(value_of(self._count) + 1.0)
-        factors = self.factors(value_of(self._lr), value_of(self._count))
-        cast: dict[Any, dict[str, Any]] = {}
-        for p in ready:
-            dtype = p.dtype
-            if dtype not in cast:
-                cast[dtype] = {name: astype(value, dtype) for name, value in factors.items()}
-            g = p._grad._data if isinstance(p._grad, Tensor) else p._grad
-            slots = self.state_of(p)
-            held = {name: value_of(slot) for name, slot in slots.items()}
-            new, *rest = self.rule(value_of(p), g, **cast[dtype], **held)
-            p._replace(new)
-            for slot, value in zip(slots.values(), rest, strict=True):
-                slot._replace(value)
+        for one, parameters in zip(self.groups, ready, strict=True):
+            factors = self.factors(value_of(one.rate), value_of(self._count), **one.options)
+            cast: dict[Any, dict[str, Any]] = {}
+            for p in parameters:
+                dtype = p.dtype
+                if dtype not in cast:
+                    cast[dtype] = {name: astype(value, dtype) for name, value in factors.items()}
+                g = p._grad._data if isinstance(p._grad, Tensor) else p._grad
+                slots = self.state_of(p, one)
+                held = {name: value_of(slot) for name, slot in slots.items()}
+                new, *rest = self.rule(value_of(p), g, **cast[dtype], **one.options, **held)
+                p._replace(new)
+                for slot, value in zip(slots.values(), rest, strict=True):
+                    slot._replace(value)
 
     def zero_grad(self) -> None:
         """Forget the gradients; `backward()` adds to what is there."""
@@ -106,8 +137,18 @@ class Optimizer:
             p.grad = None
 
     # ---- graph
-    def minimize(self, loss: Node, parameters: Iterable[Tensor] | None = None) -> Node:
+    def minimize(
+        self,
+        loss: Node,
+        parameters: Iterable[Tensor] | None = None,
+        *,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+    ) -> Node:
         """Add gradients and updates to the graph; the returned node makes one step when run.
+
+        `clip_norm` and `clip_value` clip the gradients first, as `dg.optim.clip_by_norm` and
+        `clip_by_value` do.
 
         >>> import dlgraph as dg
         >>> w = dg.Parameter(1.0, name="w")
@@ -126,78 +167,131 @@ class Optimizer:
                 f"minimize needs a graph node, not {type(loss).__name__}",
                 hint="in eager code: loss.backward(), then optimizer.step()",
             )
-        graph = loss.graph
-        chosen = _checked(parameters, self) if parameters is not None else self.parameters
-        if chosen is None:
-            chosen = _variables_of(loss)
+        chosen = self._chosen(loss, parameters)
         found = gradients(loss, chosen, allow_unused=True)
         pairs = [(p, g) for p, g in zip(chosen, found, strict=True) if g is not None]
         if not pairs:
             raise BackwardError(
                 f"minimize: {loss.name!r} depends on none of the {len(chosen)} parameters"
             )
-        title, updates = type(self).__name__.lower(), []
+        scope = f"{type(self).__name__.lower()}/clip"
+        with building(role="update", scope=scope, twin=None, where=user_line()):
+            clipped = [g for _, g in pairs]
+            if clip_value is not None:
+                clipped = clip_by_value(clipped, clip_value)
+            if clip_norm is not None:
+                clipped, _ = clip_by_norm(clipped, clip_norm)
+        return self.apply_gradients([(p, g) for (p, _), g in zip(pairs, clipped, strict=True)])
+
+    def apply_gradients(self, pairs: Sequence[tuple[Tensor, Node]]) -> Node:
+        """Add the updates for these `(parameter, gradient node)` pairs to the graph.
+
+        `minimize` is `dg.gradients` followed by this; in between the gradients can be changed.
+
+        >>> import dlgraph as dg
+        >>> w = dg.Parameter(1.0, name="w")
+        >>> with dg.Graph().as_default() as g:
+        ...     slope = dg.gradients(dg.variable(w) ** 2, w)
+        ...     train = dg.optim.SGD([w], lr=0.25).apply_gradients([(w, 2.0 * slope)])
+        >>> dg.Session(g).run(train)
+        >>> print(w)
+        0.0
+        """
+        graph, title = pairs[0][1].graph, type(self).__name__.lower()
+        updates: list[Node] = []
         with building(role="update", scope=title, twin=None, where=user_line()):
-            count = graph.variable(self._count)
+            steps = graph.variable(self._count)
+            count = steps + 1.0 if self.counts_steps else steps
+        for one in self.groups:
+            mine = {id(p) for p in one.parameters}
+            members = [(p, g) for p, g in pairs if id(p) in mine]
+            if not members:
+                continue
+            with building(role="update", scope=title, twin=None, where=user_line()):
+                factors = self.factors(graph.variable(one.rate), count, **one.options)
+            for p, g in members:
+                scope = f"{title}/{graph.variable(p).name}"
+                with building(role="update", scope=scope, twin=None, where=user_line()):
+                    updates += self._update(graph.variable(p), p, g, one, factors)
+        with building(role="update", scope=title, twin=None, where=user_line()):
             if self.counts_steps:
-                updates.append(assign(count, count + 1.0))
-                count = updates[0]
-            factors = self.factors(graph.variable(self._lr), count)
-        for p, g in pairs:
-            variable = graph.variable(p)
-            with building(
-                role="update", scope=f"{title}/{variable.name}", twin=None, where=user_line()
-            ):
-                slots = self.state_of(p)
-                nodes = {name: graph.variable(slot, name) for name, slot in slots.items()}
-                cast = {name: astype(value, variable.dtype) for name, value in factors.items()}
-                new, *rest = self.rule(variable, g, **cast, **nodes)
-                updates.append(assign(variable, new))
-                updates += [
-                    assign(node, value) for node, value in zip(nodes.values(), rest, strict=True)
-                ]
-        with building(role="update", scope=title, twin=None, where=user_line()):
+                updates.append(assign(steps, count))  # last: a step that fails does not count
             return group(updates, name="minimize")
 
-    def state_of(self, parameter: Tensor) -> dict[str, Parameter]:
+    def _update(
+        self, variable: Node, p: Tensor, g: Node, one: Group, factors: dict[str, Any]
+    ) -> list[Node]:
+        slots = self.state_of(p, one)
+        nodes = {name: variable.graph.variable(slot, name) for name, slot in slots.items()}
+        cast = {name: astype(value, variable.dtype) for name, value in factors.items()}
+        new, *rest = self.rule(variable, g, **cast, **one.options, **nodes)
+        changed = [assign(node, value) for node, value in zip(nodes.values(), rest, strict=True)]
+        return [assign(variable, new), *changed]
+
+    def _chosen(self, loss: Node, parameters: Iterable[Tensor] | None) -> list[Tensor]:
+        who = type(self).__name__
+        if self._open:
+            chosen = leaves(who, _variables_of(loss) if parameters is None else parameters)
+            known = {id(p) for p in self.groups[0].parameters}
+            self.groups[0].parameters += [p for p in chosen if id(p) not in known]
+            return chosen
+        known = {id(p) for p in self.parameters or ()}
+        chosen = self.parameters or [] if parameters is None else leaves(who, parameters)
+        for p in chosen:
+            if id(p) not in known:
+                raise OperationError(
+                    f"{who}.minimize: {p.name or 'a parameter'} {p.spec} is in no group of this "
+                    "optimizer",
+                    hint=f"{who}(parameters) lists all that it may train",
+                )
+        return chosen
+
+    # ---- state
+    def state_of(self, parameter: Tensor, one: Group | None = None) -> dict[str, Parameter]:
         """The slots of a parameter, made at first use."""
         held = self._state.get(id(parameter))
         if held is None:
+            one = one or next(g for g in self.groups if any(p is parameter for p in g.parameters))
+            first = init.constant(parameter.shape, self.initial(one.options), parameter.dtype)
             held = self._state[id(parameter)] = {
-                name: Parameter(
-                    init.zeros(parameter.shape, parameter.dtype), name=name, requires_grad=False
-                )
-                for name in self.slots
+                name: Parameter(first, name=name, requires_grad=False)
+                for name in self.slots_of(one.options)
             }
         return held
 
+    def state_dict(self) -> dict[str, Any]:
+        """All that the next step depends on, as plain numbers and copies of arrays.
+
+        `steps`, the groups (lr, options, numbers of their parameters), and `slots` by
+        `"number.slot"`, where the number is the place of the parameter in `parameters`.
+
+        >>> import dlgraph as dg
+        >>> w = dg.Parameter([1.0, -1.0])
+        >>> optimizer = dg.optim.SGD([w], lr=0.1, momentum=0.5)
+        >>> (w * w).sum().backward()
+        >>> optimizer.step()
+        >>> state = optimizer.state_dict()
+        >>> state["slots"]
+        {'0.velocity': array([ 2., -2.], dtype=float32)}
+        >>> optimizer.load_state_dict(state)
+        """
+        return state_of_optimizer(self)
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue where `state_dict()` was taken; nothing is changed unless all of it fits.
+
+        The optimiser must be of the same kind, with the same groups and options; steps,
+        learning rates and slots are taken over.  (In a graph load after `graph.startup` has run: it
+        sets the slots to their first values.)  Raises `OperationError` for anything missing,
+        surplus or different, `ShapeError` or `DtypeError` for slots that do not fit.
+        """
+        for tensor, value in checked_state(self, state):
+            tensor._replace(value)
+
     def __repr__(self) -> str:
-        count = "all" if self.parameters is None else len(self.parameters)
-        return f"{type(self).__name__}({count} parameters, lr={self.lr:g})"
-
-
-def _checked(parameters: Iterable[Tensor], optimizer: Any) -> list[Tensor]:
-    if isinstance(parameters, Tensor):
-        parameters = [parameters]
-    chosen: list[Tensor] = []
-    for p in parameters:
-        if not isinstance(p, Tensor):
-            raise OperationError(
-                f"{type(optimizer).__name__}: {type(p).__name__} is not a parameter",
-                hint="pass model.parameters()",
-            )
-        if p.requires_grad and not any(p is other for other in chosen):
-            if p._op is not None:
-                raise OperationError(
-                    f"{type(optimizer).__name__}: {p!r} was computed, only leaves are trained"
-                )
-            chosen.append(p)
-    if not chosen:
-        raise OperationError(
-            f"{type(optimizer).__name__}: no parameters that require gradients",
-            hint="pass model.parameters()",
-        )
-    return chosen
+        count = "all" if self._open else len(self.parameters or ())
+        many = f" in {len(self.groups)} groups" if len(self.groups) > 1 else ""
+        return f"{type(self).__name__}({count} parameters{many}, lr={self.lr:g})"
 
 
 def _variables_of(loss: Node) -> list[Tensor]:

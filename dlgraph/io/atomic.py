@@ -1,0 +1,56 @@
+"""Write a file so that a kill at any byte leaves the old one whole."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from pathlib import Path
+
+from dlgraph.errors import DataError
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Replace a file in one step: the content goes to a temporary file beside it first.
+
+    The temporary file is flushed to the disk before it takes the name, so after a power cut, too,
+    the name stands for either the old content or the new.  Raises `DataError` if it cannot be
+    written.
+
+    >>> import pathlib, tempfile
+    >>> from dlgraph.io.atomic import write_whole
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = pathlib.Path(folder, "a.bin")
+    ...     write_whole(file, b"new")
+    ...     file.read_bytes()
+    b'new'
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
+    try:
+        try:
+            with open(temporary, "xb") as stream:
+                stream.write(content)
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.replace(temporary, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise
+    except OSError as error:
+        raise DataError(
+            f"{path.name} could not be written to {path.parent}: {error.strerror or error}",
+            hint="what was there before is untouched; is the folder there, with room to write?",
+        ) from error
+    _flush_folder(path.parent)
+
+
+def _flush_folder(folder: Path) -> None:
+    # Makes the new name itself durable.  Windows cannot open folders, some file systems cannot
+    # flush them; the file is whole either way.
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -1,0 +1,248 @@
+r"""Losses beyond squared and absolute error: classification with all options, Huber, divergences.
+
+Every loss takes `reduction`: "mean" (the default), "sum", or "none" for one value per element or
+sample.  Targets are compared with predictions of the same shape.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dlgraph.core.primitive import composite
+from dlgraph.core.spec import show_shape, spec_of
+from dlgraph.errors import OperationError, ShapeError
+from dlgraph.ops.activations import softplus
+from dlgraph.ops.functions import log1p, xlogy
+from dlgraph.ops.index import take, take_along_axis
+from dlgraph.ops.math import (
+    absolute,
+    exp,
+    greater,
+    less,
+    less_equal,
+    log,
+    not_equal,
+    square,
+    where,
+)
+from dlgraph.ops.nn import _paired, log_softmax, softmax_cross_entropy
+from dlgraph.ops.reduce import element_count, mean, sum
+from dlgraph.ops.shape import expand_dims, squeeze
+
+
+def reduced(name: str, losses: Any, reduction: str) -> Any:
+    """The losses as they are, their sum or their mean."""
+    if reduction == "none":
+        return losses
+    if reduction not in ("mean", "sum"):
+        raise OperationError(
+            f"{name}: unknown reduction {reduction!r}", hint='"mean", "sum" or "none"'
+        )
+    return mean(losses) if reduction == "mean" else sum(losses)
+
+
+# ---- classes -------------------------------------------------------------------------------------
+
+
+@composite
+def cross_entropy(
+    logits: Any,
+    labels: Any,
+    *,
+    weights: Any = None,
+    ignore: int | None = None,
+    smoothing: float = 0.0,
+    reduction: str = "mean",
+) -> Any:
+    r"""Softmax cross-entropy: the loss for classification.
+
+    Takes logits (..., classes), not probabilities: a softmax layer in front would be applied
+    twice.  Labels (...) are class numbers, or (..., classes) probabilities.  `weights` (classes)
+    makes some classes count more (the mean is then the weighted mean), samples with the label
+    `ignore` count nothing, `smoothing` takes that share of the probability from the label and
+    gives it to all classes alike.
+
+    >>> import dlgraph as dg
+    >>> print(dg.cross_entropy(dg.Tensor([[0.0, 0.0]]), dg.Tensor([0])))
+    0.69315
+    >>> print(dg.cross_entropy(dg.Tensor([[9.0, 0.0], [0.0, 0.0]]), dg.Tensor([-1, 0]), ignore=-1))
+    0.69315
+    """
+    labels_spec = spec_of(labels)
+    if labels_spec.dtype.kind == "f" and labels_spec.ndim == spec_of(logits).ndim:
+        return _soft_cross_entropy(logits, labels, weights, smoothing, reduction)
+    counts = None if ignore is None else not_equal(labels, ignore)
+    # An ignored label may be no class at all: it is looked up as class 0, and its loss dropped.
+    safe = labels if counts is None else where(counts, labels, 0)
+    losses = softmax_cross_entropy(logits, safe)
+    if weights is not None:
+        losses = losses * take(weights, safe)
+    if smoothing:
+        uniform = -log_softmax(logits, axis=-1)
+        if weights is not None:
+            uniform = uniform * weights
+        losses = losses * (1 - smoothing) + mean(uniform, axis=-1) * smoothing
+    return _weighted("cross_entropy", losses, safe, counts, weights, reduction)
+
+
+def _soft_cross_entropy(
+    logits: Any, target: Any, weights: Any, smoothing: float, reduction: str
+) -> Any:
+    _paired("cross_entropy", logits, target)
+    log_p = log_softmax(logits, axis=-1)
+    smooth = target
+    if smoothing:
+        smooth = target * (1 - smoothing) + smoothing / element_count(target, axis=-1)
+    terms = smooth * log_p if weights is None else smooth * log_p * weights
+    return reduced("cross_entropy", -sum(terms, axis=-1), reduction)
+
+
+def _weighted(
+    name: str, losses: Any, labels: Any, counts: Any, weights: Any, reduction: str
+) -> Any:
+    """The reduction of losses some of which do not count, or count more than others."""
+    if counts is not None:
+        losses = where(counts, losses, 0.0)
+    if reduction != "mean" or (counts is None and weights is None):
+        return reduced(name, losses, reduction)
+    share = losses * 0 + 1 if weights is None else take(weights, labels)
+    if counts is not None:
+        share = where(counts, share, 0.0)
+    return sum(losses) / sum(share)
+
+
+@composite
+def nll_loss(
+    log_probabilities: Any,
+    labels: Any,
+    *,
+    weights: Any = None,
+    ignore: int | None = None,
+    reduction: str = "mean",
+) -> Any:
+    r"""Negative log-likelihood: $-\ln p_{t}$, from logarithms of probabilities (..., classes).
+
+    `cross_entropy` is this loss of `log_softmax(logits)`, in one step.
+
+    >>> import dlgraph as dg
+    >>> print(dg.nll_loss(dg.Tensor([[-1.0, -2.0]]), dg.Tensor([1])))
+    2.0
+    """
+    found, classes = spec_of(labels), spec_of(log_probabilities)
+    if found.ndim != classes.ndim - 1:
+        raise ShapeError(
+            f"nll_loss: labels {show_shape(found.shape)} for {show_shape(classes.shape)}",
+            hint="labels have the shape of the logarithms without their last axis, the classes",
+        )
+    counts = None if ignore is None else not_equal(labels, ignore)
+    safe = labels if counts is None else where(counts, labels, 0)
+    chosen = take_along_axis(log_probabilities, expand_dims(safe, axis=-1), axis=-1)
+    losses = -squeeze(chosen, axis=-1)
+    if weights is not None:
+        losses = losses * take(weights, safe)
+    return _weighted("nll_loss", losses, safe, counts, weights, reduction)
+
+
+@composite
+def binary_cross_entropy(
+    probabilities: Any, target: Any, *, weights: Any = None, reduction: str = "mean"
+) -> Any:
+    r"""$-t \ln p - (1 - t) \ln (1 - p)$; logarithms are not taken below -100.
+
+    >>> import dlgraph as dg
+    >>> print(dg.binary_cross_entropy(dg.Tensor([0.5]), dg.Tensor([1.0])))
+    0.69315
+    """
+    _paired("binary_cross_entropy", probabilities, target)
+    some, sure = greater(probabilities, 0), less(probabilities, 1)
+    log_p = where(some, log(where(some, probabilities, 1.0)), -100.0)
+    log_q = where(sure, log1p(-where(sure, probabilities, 0.0)), -100.0)
+    losses = -(target * log_p + (1 - target) * log_q)
+    if weights is not None:
+        losses = losses * weights
+    return reduced("binary_cross_entropy", losses, reduction)
+
+
+@composite
+def binary_cross_entropy_with_logits(
+    logits: Any,
+    target: Any,
+    *,
+    weights: Any = None,
+    positive_weight: Any = None,
+    reduction: str = "mean",
+) -> Any:
+    r"""Binary cross-entropy of $\sigma(z)$, from logits of any size: $(1 - t) z + \ln(1 + e^{-z})$.
+
+    `positive_weight` makes positive targets count more.
+
+    >>> import dlgraph as dg
+    >>> loss = dg.binary_cross_entropy_with_logits(dg.Tensor([0.0, 1000.0]), dg.Tensor([1.0, 1.0]))
+    >>> print(loss)
+    0.34657
+    """
+    _paired("binary_cross_entropy_with_logits", logits, target)
+    tail = softplus(-logits)
+    if positive_weight is not None:
+        tail = tail * (1 + (positive_weight - 1) * target)
+    losses = (1 - target) * logits + tail
+    if weights is not None:
+        losses = losses * weights
+    return reduced("binary_cross_entropy_with_logits", losses, reduction)
+
+
+# ---- distances and divergences -------------------------------------------------------------------
+
+
+@composite
+def huber_loss(prediction: Any, target: Any, *, delta: float = 1.0, reduction: str = "mean") -> Any:
+    r"""$\frac{1}{2} d^2$ for differences up to `delta`, beyond it $\delta(|d| - \delta/2)$.
+
+    >>> import dlgraph as dg
+    >>> print(dg.huber_loss(dg.Tensor([0.5, 3.0]), dg.Tensor([0.0, 0.0]), reduction="none"))
+    [0.125 2.5 ]
+    """
+    if not delta > 0:
+        raise OperationError(f"huber_loss: delta is above 0, not {delta}")
+    _paired("huber_loss", prediction, target)
+    size = absolute(prediction - target)
+    near = 0.5 * square(size)
+    losses = where(less_equal(size, delta), near, delta * (size - 0.5 * delta))
+    return reduced("huber_loss", losses, reduction)
+
+
+@composite
+def smooth_l1_loss(
+    prediction: Any, target: Any, *, beta: float = 1.0, reduction: str = "mean"
+) -> Any:
+    r"""The absolute error, rounded off below `beta`: the Huber loss divided by `beta`.
+
+    >>> import dlgraph as dg
+    >>> print(dg.smooth_l1_loss(dg.Tensor([0.5, 3.0]), dg.Tensor([0.0, 0.0]), reduction="none"))
+    [0.125 2.5 ]
+    """
+    if beta < 0:
+        raise OperationError(f"smooth_l1_loss: beta is at least 0, not {beta}")
+    if beta == 0:
+        _paired("smooth_l1_loss", prediction, target)
+        return reduced("smooth_l1_loss", absolute(prediction - target), reduction)
+    losses = huber_loss(prediction, target, delta=beta, reduction="none") / beta
+    return reduced("smooth_l1_loss", losses, reduction)
+
+
+@composite
+def kl_div(log_q: Any, p: Any, *, log_target: bool = False, reduction: str = "mean") -> Any:
+    r"""Kullback-Leibler divergence: $p (\ln p - \ln q)$, from the logarithm of q.
+
+    `log_target` says that `p` is given as its logarithm too; the reduction "batchmean" divides
+    the sum by the size of the first axis, which is the divergence as it is defined.
+
+    >>> import dlgraph as dg
+    >>> print(dg.kl_div(dg.Tensor([[0.0, 0.0]]), dg.Tensor([[0.5, 0.5]]), reduction="sum"))
+    -0.69315
+    """
+    losses = exp(p) * (p - log_q) if log_target else xlogy(p, p) - p * log_q
+    if reduction == "batchmean":
+        per_sample = sum(losses, axis=tuple(range(1, losses.ndim))) if losses.ndim > 1 else losses
+        return mean(per_sample)
+    return reduced("kl_div", losses, reduction)
