@@ -33,6 +33,7 @@ from dlgraph.core.state import (
     variable,
 )
 from dlgraph.core.tensor import Tensor
+from dlgraph.draw import draw
 from dlgraph.ops.contract import matmul
 from dlgraph.ops.index import (
     getitem,
@@ -130,18 +131,16 @@ from dlgraph.ops.shape import (
     transpose,
 )
 
-_LAZY = {"data": "dlgraph.data", "draw": "dlgraph.draw", "testing": "dlgraph.testing"}
+_LAZY = {"data": "dlgraph.data", "testing": "dlgraph.testing"}
 
 
 def __getattr__(name: str):
-    # Data, drawing and testing are imported when first used: the engine alone starts fast.
+    # Data sets and testing tools are imported when first used: the engine alone starts fast.
     if name not in _LAZY:
         raise AttributeError(f"module 'dlgraph' has no attribute {name!r}")
     import importlib
 
-    module = importlib.import_module(_LAZY[name])
-    globals()[name] = found = module.draw if name == "draw" else module
-    return found
+    return importlib.import_module(_LAZY[name])
 
 
 def __dir__() -> list[str]:
