@@ -98,6 +98,7 @@ def run(text: str, folder: Path) -> str:
         timeout=CELL_SECONDS,
         kernel_name="python3",
         record_timing=False,
+        coalesce_streams=True,  # how a stream was cut into messages is chance
         # With store_widget_state=False nbclient raises KeyError on Output widgets: it stores the
         # state, and canonical() drops it afterwards.
         resources={"metadata": {"path": str(folder)}},
