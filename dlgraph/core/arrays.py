@@ -35,7 +35,12 @@ def is_array(value: Any) -> bool:
 
 def elements(dtype: np.dtype) -> str:
     """What arrays of this dtype hold, in words, for errors about values that are no numbers."""
-    words = {"U": "text", "S": "bytes", "O": "objects that are not numbers, such as None", "M": "dates"}
+    words = {
+        "U": "text",
+        "S": "bytes",
+        "O": "objects that are not numbers, such as None",
+        "M": "dates",
+    }
     return words.get(dtype.kind, f"elements of type {dtype}")
 
 

@@ -173,6 +173,8 @@ class Primitive:
                 )
             if type(value) is list:
                 full[name] = tuple(value)
+            elif isinstance(value, np.generic):  # a Python number imposes no dtype on the result
+                full[name] = value.item()
         return full
 
     @property
@@ -337,7 +339,11 @@ def weak_kind(value: Any) -> type | None:
     if isinstance(value, (float, np.floating)):
         return float
     if isinstance(value, (list, tuple)) or (isinstance(value, np.ndarray) and value.ndim == 0):
-        return {"b": bool, "i": int, "u": int, "f": float}.get(np.asarray(value).dtype.kind)
+        try:
+            kind = np.asarray(value).dtype.kind
+        except ValueError:  # rows of different lengths
+            return None
+        return {"b": bool, "i": int, "u": int, "f": float}.get(kind)
     return None
 
 

@@ -108,7 +108,7 @@ class Program:
             error.node = error.node or record.name
             if record.where is not None and record.where != error.where:
                 error.extra.setdefault("made at", str(record.where))
-            return error
+            return error.with_traceback(None)
         named = tuple(
             _Named(self.graph.records[i].name, value)
             for i, value in zip(record.inputs, inputs, strict=True)

@@ -12,14 +12,14 @@ from dlgraph.core.explain import describe_operand
 from dlgraph.core.primitive import composite, primitive
 from dlgraph.core.spec import Spec, normalise_axis, same_shape, show_shape, spec_of
 from dlgraph.errors import DtypeError, ShapeError
-from dlgraph.ops.index import check_labels, take_along_axis
+from dlgraph.ops.index import check_integers, check_labels, take_along_axis
 from dlgraph.ops.math import absolute, astype, exp, square
-from dlgraph.ops.reduce import argmax, mean, sum
+from dlgraph.ops.reduce import argmax, check_axis, mean, not_empty, sum
 from dlgraph.ops.shape import expand_dims
 
 
 def _along_axis(x: Spec, axis: int) -> Spec:
-    normalise_axis(axis, x.ndim)
+    not_empty(x, normalise_axis(axis, x.ndim), True)
     return x
 
 
@@ -31,6 +31,7 @@ def log_softmax(xp: Any, x: Any, *, axis: int = -1) -> Any:
     >>> print(dg.log_softmax(dg.Tensor([0.0, 1000.0])))
     [-1000.     0.]
     """
+    check_axis(x, axis)
     shifted = x - x.max(axis=axis, keepdims=True)
     return shifted - xp.log(xp.exp(shifted).sum(axis=axis, keepdims=True))
 
@@ -52,13 +53,9 @@ def softmax(x: Any, axis: int = -1) -> Any:
 def _cross_entropy_spec(logits: Spec, labels: Spec) -> Spec:
     if logits.dtype.kind != "f":
         raise DtypeError(f"logits are floating point, not {logits.dtype}", where=None)
-    if labels.dtype.kind not in "iu":
-        one_hot = labels.shape == logits.shape
-        raise DtypeError(
-            f"labels are class numbers (integers), not {labels.dtype}",
-            where=None,
-            hint="one-hot labels? use labels.argmax(1)" if one_hot else 'labels.astype("int64")',
-        )
+    if labels.shape == logits.shape:
+        check_integers(labels.dtype, "one-hot labels? use labels.argmax(1)")
+    check_integers(labels.dtype)
     if logits.ndim < 1 or not same_shape(labels.shape, logits.shape[:-1]):
         column = labels.ndim == logits.ndim and labels.shape[-1] == 1
         raise ShapeError(
@@ -87,6 +84,8 @@ def softmax_cross_entropy(xp: Any, logits: Any, labels: Any) -> Any:
     >>> print(dg.softmax_cross_entropy(dg.Tensor([[1000.0, 0.0]]), dg.Tensor([1])))
     [1000.]
     """
+    if labels.shape != logits.shape[:-1] or logits.dtype.kind != "f":
+        _cross_entropy_spec(spec_of(logits), spec_of(labels))  # which says what is wrong
     check_labels(labels, logits.shape[-1])
     shifted = logits - logits.max(axis=-1, keepdims=True)
     chosen = xp.take_along_axis(shifted, labels[..., None], -1)[..., 0]

@@ -53,7 +53,7 @@ class Optimizer:
 
     @lr.setter
     def lr(self, value: float) -> None:
-        if not np.isfinite(value) or value < 0:
+        if not within(value, 0.0):
             raise OperationError(f"a learning rate is a number of at least 0, not {value!r}")
         self._lr.assign(float(value))
 
@@ -138,10 +138,8 @@ class Optimizer:
             )
         title, updates = type(self).__name__.lower(), []
         with building(role="update", scope=title, twin=None, where=user_line()):
-            count = graph.variable(self._count)
-            if self.counts_steps:
-                updates.append(assign(count, count + 1.0))
-                count = updates[0]
+            steps = graph.variable(self._count)
+            count = steps + 1.0 if self.counts_steps else steps
             factors = self.factors(graph.variable(self._lr), count)
         for p, g in pairs:
             variable = graph.variable(p)
@@ -157,6 +155,8 @@ class Optimizer:
                     assign(node, value) for node, value in zip(nodes.values(), rest, strict=True)
                 ]
         with building(role="update", scope=title, twin=None, where=user_line()):
+            if self.counts_steps:
+                updates.append(assign(steps, count))  # last: a step that fails does not count
             return group(updates, name="minimize")
 
     def state_of(self, parameter: Tensor) -> dict[str, Parameter]:
@@ -176,14 +176,25 @@ class Optimizer:
         return f"{type(self).__name__}({count} parameters, lr={self.lr:g})"
 
 
-def _checked(parameters: Iterable[Tensor], optimizer: Any) -> list[Tensor]:
+def within(value: Any, low: float, high: float = float("inf")) -> bool:
+    """Is this a number of at least `low` and less than `high`?"""
+    return isinstance(value, (int, float, np.integer, np.floating)) and bool(low <= value < high)
+
+
+def _checked(parameters: Any, optimizer: Any) -> list[Tensor]:
     if isinstance(parameters, Tensor):
         parameters = [parameters]
+    if not isinstance(parameters, Iterable):
+        raise OperationError(
+            f"{type(optimizer).__name__}: a {type(parameters).__name__} is not a sequence of "
+            "parameters",
+            hint="pass model.parameters()",
+        )
     chosen: list[Tensor] = []
     for p in parameters:
         if not isinstance(p, Tensor):
             raise OperationError(
-                f"{type(optimizer).__name__}: {type(p).__name__} is not a parameter",
+                f"{type(optimizer).__name__}: a {type(p).__name__} is not a parameter",
                 hint="pass model.parameters()",
             )
         if p.requires_grad and not any(p is other for other in chosen):

@@ -8,7 +8,7 @@ from typing import Any
 from dlgraph.core.tensor import Tensor
 from dlgraph.errors import OperationError
 from dlgraph.ops.math import power, sqrt
-from dlgraph.optim.optimizer import Optimizer
+from dlgraph.optim.optimizer import Optimizer, within
 
 
 class SGD(Optimizer):
@@ -37,14 +37,16 @@ class SGD(Optimizer):
         weight_decay: float = 0.0,
     ):
         super().__init__(parameters, lr)
-        if not 0 <= momentum < 1 or weight_decay < 0:
+        if not within(momentum, 0.0, 1.0) or not within(weight_decay, 0.0):
             raise OperationError(
                 f"SGD(momentum={momentum!r}, weight_decay={weight_decay!r}): momentum is at least "
                 "0 and less than 1, weight decay at least 0"
             )
         if nesterov and not momentum:
             raise OperationError("SGD(nesterov=True) needs a momentum above 0")
-        self.momentum, self.nesterov, self.weight_decay = momentum, nesterov, weight_decay
+        # As Python numbers: a NumPy float64 would make float32 parameters float64.
+        self.momentum, self.weight_decay = float(momentum), float(weight_decay)
+        self.nesterov = nesterov
         self.slots = ("velocity",) if momentum else ()
 
     def rule(self, p: Any, g: Any, *, lr: Any, velocity: Any = None) -> tuple[Any, ...]:  # type: ignore[override]
@@ -86,12 +88,19 @@ class Adam(Optimizer):
         weight_decay: float = 0.0,
     ):
         super().__init__(parameters, lr)
-        if not all(0 <= beta < 1 for beta in betas) or epsilon <= 0 or weight_decay < 0:
+        pair = isinstance(betas, (tuple, list)) and len(betas) == 2
+        if (
+            not (pair and all(within(beta, 0.0, 1.0) for beta in betas))
+            or not (within(epsilon, 0.0) and epsilon)
+            or not within(weight_decay, 0.0)
+        ):
             raise OperationError(
-                f"Adam(betas={betas!r}, epsilon={epsilon!r}, weight_decay={weight_decay!r}): betas "
-                "are at least 0 and less than 1, epsilon above 0, weight decay at least 0"
+                f"Adam(betas={betas!r}, epsilon={epsilon!r}, weight_decay={weight_decay!r}): two "
+                "betas of at least 0 and less than 1, epsilon above 0, weight decay at least 0"
             )
-        self.betas, self.epsilon, self.weight_decay = betas, epsilon, weight_decay
+        # As Python numbers: a NumPy float64 would make float32 parameters float64.
+        self.betas = float(betas[0]), float(betas[1])
+        self.epsilon, self.weight_decay = float(epsilon), float(weight_decay)
 
     def factors(self, lr: Any, count: Any) -> dict[str, Any]:
         """Step size and the correction of the second moment, in float64."""
