@@ -13,7 +13,10 @@ Both interpret the same primitives.
 
 from dlgraph import core, errors, nn, optim
 from dlgraph._version import __version__
+from dlgraph.core.bundle import unstack
+from dlgraph.core.control import cond, scan, while_loop
 from dlgraph.core.derivatives import grad, value_and_grad
+from dlgraph.core.function import function
 from dlgraph.core.gradients import gradients
 from dlgraph.core.graph import Graph, name_scope
 from dlgraph.core.mode import enable_grad, is_recording, no_grad, watch
@@ -33,6 +36,15 @@ from dlgraph.core.state import (
     variable,
 )
 from dlgraph.core.tensor import Tensor
+from dlgraph.core.transforms import (
+    checkpoint,
+    custom_vjp,
+    hessian,
+    hvp,
+    jacobian,
+    jvp,
+    vjp,
+)
 from dlgraph.draw import draw
 from dlgraph.ops.contract import matmul
 from dlgraph.ops.index import (
@@ -125,6 +137,7 @@ from dlgraph.ops.shape import (
     flatten,
     reshape,
     reshape_like,
+    size_along,
     squeeze,
     stack,
     swapaxes,

@@ -112,3 +112,11 @@ class MissingPackageError(DlgraphError, ImportError):
 
 class GrowingGraphWarning(UserWarning):
     """A graph grew between two runs: operations are being built inside the training loop."""
+
+
+class TraceWarning(UserWarning):
+    """Something in a traced function happens only while it is traced."""
+
+
+class RetraceWarning(UserWarning):
+    """A function is traced again and again."""

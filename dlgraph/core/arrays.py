@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+OBJECT = np.dtype(object)
+
 _MODULES: dict[type, ModuleType] = {}
 
 
@@ -30,7 +32,7 @@ def module_of(*values: Any) -> Any:
 
 def is_array(value: Any) -> bool:
     """Is this an array or array scalar of a known library?"""
-    return isinstance(value, (np.ndarray, np.generic)) or type(value) in _MODULES
+    return isinstance(value, (np.ndarray, np.generic, Bundle)) or type(value) in _MODULES
 
 
 def elements(dtype: np.dtype) -> str:
@@ -66,3 +68,56 @@ def read_only(array: Any) -> Any:
     if isinstance(view, np.ndarray):
         view.flags.writeable = False
     return view
+
+
+class Zeros:
+    """Zeros that nobody has asked for yet: the parts of a bundle's gradient that nothing reached."""
+
+    __slots__ = ("dtype", "shape")
+    __array_ufunc__ = None
+
+    def __init__(self, shape: tuple, dtype: Any):
+        self.shape, self.dtype = shape, dtype
+
+    @property
+    def nbytes(self) -> int:
+        """No memory yet."""
+        return 0
+
+    def __add__(self, other: Any) -> Any:
+        return other
+
+    __radd__ = __add__
+
+    def made(self, xp: Any = np) -> Any:
+        """The array itself."""
+        return xp.zeros(self.shape, self.dtype)
+
+
+class Bundle(tuple):
+    """Several values that travel together; it can stand where an array stands (bundle.py)."""
+
+    __slots__ = ()
+
+    @property
+    def shape(self) -> tuple:
+        """The shapes of the values."""
+        return tuple(np.shape(value) for value in self)
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Object: a bundle is not an array."""
+        return OBJECT
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all values."""
+        return sum(value.nbytes for value in self)
+
+    def __add__(self, other: Any) -> Bundle:
+        return Bundle(a + b for a, b in zip(self, other, strict=True))
+
+    def part(self, index: int, xp: Any = np) -> Any:
+        """One value, as an array."""
+        value = self[index]
+        return value.made(xp) if isinstance(value, Zeros) else value

@@ -160,23 +160,43 @@ def _sweep(
                 values.append(x)
         y = tensor if as_tensors else tensor._data
         attrs = tensor._attrs
+        together = _together(op, g, y, inputs, values, attrs, needed) if op.joint else None
         for i, x in enumerate(inputs):
             if not getattr(x, "requires_grad", False):
                 continue
             number = x._order
             if needed is not None and number not in needed:
                 continue
-            pull = op.pull(i)
-            if pull is None:
-                continue
-            gx = pull(g, y, values, attrs)
+            if together is None:
+                pull = op.pull(i)
+                gx = None if pull is None else pull(g, y, values, attrs)
+            else:
+                gx = together[i]
             if gx is None:
                 continue
             if gx.shape != values[i].shape:
                 gx = unbroadcast(op, gx, values[i])
             held = grads.get(number)
-            grads[number] = gx if held is None else held + gx
+            grads[number] = gx if held is None else accumulate(held, gx)
     return grads
+
+
+def _together(
+    op: Any, g: Any, y: Any, inputs: tuple, values: list, attrs: dict, needed: set[int] | None
+) -> dict[int, Any]:
+    wanted = tuple(
+        i
+        for i, x in enumerate(inputs)
+        if getattr(x, "requires_grad", False) and (needed is None or x._order in needed)
+    )
+    return dict(zip(wanted, op.joint(g, y, values, attrs, wanted), strict=True))
+
+
+def accumulate(held: Any, g: Any) -> Any:
+    """The sum of two gradients of one value, on any carrier."""
+    if held.dtype.kind == "O":  # several values that travel together: see bundle.py
+        return FUNCTIONS["add_bundles"](held, g)
+    return held + g
 
 
 def unbroadcast(op: Any, g: Any, x: Any) -> Any:

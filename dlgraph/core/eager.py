@@ -8,19 +8,22 @@ import numpy as np
 
 from dlgraph.core import arrays
 from dlgraph.core.explain import explain
+from dlgraph.core.mode import is_tracing
 from dlgraph.core.primitive import Primitive, target_dtype, weak_kind
 from dlgraph.core.tensor import Tensor, _result, as_array, value_of
 
 
 def apply_eager(primitive: Primitive, inputs: tuple, attrs: dict[str, Any]) -> Tensor:
     """Interpret a primitive on Tensors: compute now, record if a gradient may be needed."""
+    if is_tracing():
+        return primitive.staged(inputs, attrs)
     try:
         operands = eager_operands(primitive, inputs)
         data = primitive.forward(arrays.module_of(*operands), *operands, **attrs)
     except Exception as error:
         raise explain(primitive, inputs, attrs, error) from None
     wants_grad = False
-    if primitive.rules:
+    if primitive.differentiable:
         for x in inputs:
             if isinstance(x, Tensor) and x.requires_grad:
                 wants_grad = True

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from dlgraph.core.autodiff import unbroadcast
+from dlgraph.core.autodiff import accumulate, unbroadcast
 from dlgraph.core.graph import Graph, building
 from dlgraph.core.node import Node
 from dlgraph.core.primitive import FUNCTIONS, Primitive
@@ -50,7 +50,7 @@ def gradients(
     asked = list(variables) if several else [variables]
     targets = [_target(graph, v) for v in asked]
     seed = _seed(loss, gradient)
-    found = _walk(graph, loss.index, seed, {t.index for t in targets if t is not None})
+    found = walk(graph, {loss.index: seed.index}, {t.index for t in targets if t is not None})
     result: list[Any] = []
     for target, original in zip(targets, asked, strict=True):
         index = None if target is None else found.get(target.index)
@@ -93,11 +93,14 @@ def _seed(loss: Node, gradient: Node | None) -> Node:
         return loss.graph.convert(np.ones((), loss.dtype), loss.dtype)
 
 
-def _walk(graph: Graph, start: int, seed: Node, targets: set[int]) -> dict[int, int]:
-    """Gradient node of every forward node on a path from the targets to the start."""
+def walk(graph: Graph, seeds: dict[int, int], targets: set[int]) -> dict[int, int]:
+    """Append the gradient nodes of every forward node on a path from the targets to the seeds.
+
+    `seeds` maps nodes to the nodes of their gradients; the result does so for all on the path.
+    """
     records = graph.records
-    on_path = _between(graph, start, targets)
-    grads = {start: seed.index}
+    on_path = _between(graph, seeds, targets)
+    grads = dict(seeds)
     for index in sorted(on_path, reverse=True):
         g = grads.get(index)
         if g is None:
@@ -106,18 +109,17 @@ def _walk(graph: Graph, start: int, seed: Node, targets: set[int]) -> dict[int, 
         scope = f"gradients/{record.name}"
         with building(role="backward", twin=index, where=record.where, scope=scope):
             inputs = [graph.handle(i) for i in record.inputs]
-            for position, i in enumerate(record.inputs):
-                pull = record.primitive.pull(position) if i in on_path else None
-                if pull is None:
-                    continue
-                gx = pull(graph.handle(g), graph.handle(index), inputs, record.attrs)
-                if gx is None:
-                    continue
-                gx = graph.convert(gx, records[i].spec.dtype)
+            wanted = [k for k, i in enumerate(record.inputs) if i in on_path]
+            y = graph.handle(index)
+            for k, found in record.primitive.pulled(
+                graph.handle(g), y, inputs, record.attrs, wanted
+            ):
+                i = record.inputs[k]
+                gx = graph.convert(found, records[i].spec.dtype)
                 if gx.shape != records[i].spec.shape:
-                    gx = _in_shape(record.primitive, gx, inputs[position])
+                    gx = _in_shape(record.primitive, gx, inputs[k])
                 held = grads.get(i)
-                grads[i] = gx.index if held is None else (graph.handle(held) + gx).index
+                grads[i] = gx.index if held is None else accumulate(graph.handle(held), gx).index
     return grads
 
 
@@ -129,14 +131,15 @@ def _in_shape(op: Primitive, g: Node, x: Node) -> Node:
     return unbroadcast(op, g, x)
 
 
-def _between(graph: Graph, start: int, targets: Iterable[int]) -> set[int]:
-    """Nodes that depend on a target and that the start depends on, differentiably."""
+def _between(graph: Graph, starts: Iterable[int], targets: Iterable[int]) -> set[int]:
+    """Nodes that depend on a target and that a start depends on, differentiably."""
     depends = set(targets)
-    for index in range(min(depends, default=start), start + 1):
+    last = max(starts)
+    for index in range(min(depends, default=last), last + 1):
         record = graph.records[index]
-        if record.primitive.rules and any(i in depends for i in record.inputs):
+        if record.primitive.differentiable and any(i in depends for i in record.inputs):
             depends.add(index)
-    needed, stack = set(), [start]
+    needed, stack = set(), list(starts)
     while stack:
         index = stack.pop()
         if index in needed or index not in depends:

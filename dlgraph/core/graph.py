@@ -19,6 +19,7 @@ import numpy as np
 
 from dlgraph.core import arrays
 from dlgraph.core.explain import display_name
+from dlgraph.core.mode import tracing
 from dlgraph.core.node import NO_VALUE, Node, Record, str_spec
 from dlgraph.core.primitive import FUNCTIONS, Primitive
 from dlgraph.core.spec import Spec, show_shape
@@ -72,6 +73,8 @@ class Graph:
     >>> print(dg.Session(g).run(y, {a: 4.0, b: 5.0}))
     23.0
     """
+
+    captures_outer = False  # a body takes values from outside as inputs; see body.py
 
     def __init__(self, name: str | None = None):
         self.name = name
@@ -161,25 +164,7 @@ class Graph:
 
     def describe(self, index: int) -> str:
         """One node as a formula over the names of its inputs."""
-        record = self.records[index]
-        if record.primitive.name == "constant":
-            text = f"constant = {show_value(record.attrs['value'])}"
-        elif not record.inputs:
-            text = record.primitive.name
-        else:
-            text = record.primitive.formula(*(self.records[i].name for i in record.inputs))
-        usual = record.primitive.attributes
-        extra = [
-            f"{name}={show_shape(value) if isinstance(value, tuple) else value}"
-            for name, value in record.attrs.items()
-            if value is not None
-            and value is not False
-            and isinstance(value, (bool, int, float, str, tuple, np.dtype))
-            and value != usual.get(name)
-        ]
-        after = [self.records[i].name for i in record.control]
-        text += f"  [{', '.join(extra)}]" if extra else ""
-        return text + (f"  after {', '.join(after)}" if after else "")
+        return describe_record(self.records, index)
 
     def structure_hash(self) -> str:
         """A hash of what is computed: primitives, links, attributes, constants, shapes.
@@ -209,8 +194,15 @@ class Graph:
     # ---- building it
     @contextmanager
     def as_default(self) -> Iterator[Graph]:
-        """Placeholders, constants and variables made inside the block go into this graph."""
-        with building(graph=self, scope="", role="forward", twin=None, where=None, control=()):
+        """Inside the block everything is written into this graph and nothing is computed.
+
+        Placeholders, constants and variables belong to it, and operations on parameters and
+        tensors become nodes too.
+        """
+        with (
+            tracing(True),
+            building(graph=self, scope="", role="forward", twin=None, where=None, control=()),
+        ):
             yield self
 
     @contextmanager
@@ -324,6 +316,11 @@ class Graph:
         self._variables[id(tensor)] = node.index
         return node
 
+    def next_key(self, stream: Any) -> Node:
+        """A node that draws the next key of a random stream at each run."""
+        spec = Spec((2,), np.dtype(np.uint64))
+        return self.add(FUNCTIONS["next_key"], attrs={"stream": stream}, spec=spec)  # type: ignore[arg-type]
+
     # ---- copies
     def clone(self, for_test: bool = False) -> Graph:
         """A copy; with `for_test=True` only the forward part, in evaluation mode.
@@ -405,3 +402,32 @@ def default_graph(what: str) -> Graph:
 def current_graph() -> Graph | None:
     """The graph of the enclosing `with graph.as_default():`, None in eager code."""
     return BUILDING.get().graph
+
+
+def describe_record(records: list[Record], index: int) -> str:
+    """One node as a formula over the names of its inputs."""
+    record = records[index]
+    if record.primitive.name == "constant":
+        text = f"constant = {show_value(record.attrs['value'])}"
+    elif not record.inputs:
+        text = record.primitive.name
+    else:
+        text = record.primitive.formula(*(records[i].name for i in record.inputs))
+    usual = record.primitive.attributes
+    extra = [
+        f"{name}={_show_attribute(value)}"
+        for name, value in record.attrs.items()
+        if value is not None
+        and value is not False
+        and isinstance(value, (bool, int, float, str, tuple, np.dtype))
+        and value != usual.get(name)
+    ]
+    after = [records[i].name for i in record.control]
+    text += f"  [{', '.join(extra)}]" if extra else ""
+    return text + (f"  after {', '.join(after)}" if after else "")
+
+
+def _show_attribute(value: Any) -> str:
+    if isinstance(value, tuple):
+        return show_shape(value)
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -6,8 +6,8 @@ that evaluates.  None, the usual case, means: record where gradients are needed,
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import ContextDecorator
+from collections.abc import Callable, Iterator
+from contextlib import ContextDecorator, contextmanager
 from contextvars import ContextVar, Token
 from typing import Any, NamedTuple
 
@@ -22,6 +22,7 @@ class Mode(NamedTuple):
 
     recording: bool = True
     watch: Watch | None = None
+    tracing: bool = False  # operations on tensors are written down too, not computed
 
 
 MODE: ContextVar[Mode | None] = ContextVar("dlgraph_mode", default=None)
@@ -42,6 +43,22 @@ class _Switch(ContextDecorator):
 
     def __exit__(self, *error: object) -> None:
         MODE.reset(self._tokens.pop())
+
+
+@contextmanager
+def tracing(on: bool) -> Iterator[None]:
+    """Write operations on tensors into the graph being built, or compute them after all."""
+    token = MODE.set((MODE.get() or Mode())._replace(tracing=on))
+    try:
+        yield
+    finally:
+        MODE.reset(token)
+
+
+def is_tracing() -> bool:
+    """Are operations on tensors being written down at the moment?"""
+    mode = MODE.get()
+    return mode is not None and mode.tracing
 
 
 class no_grad(_Switch):

@@ -62,6 +62,11 @@ class Parameter(Tensor):
         """Number of dimensions."""
         return len(self._spec.shape)
 
+    @property
+    def spec(self) -> Spec:
+        """Shape and dtype together, known before the values are."""
+        return self._spec
+
     def _spec_shape(self) -> tuple[int, ...]:
         return self._spec.shape
 

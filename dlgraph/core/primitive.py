@@ -39,6 +39,9 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {}  # primitives and composites, by p
 
 Rule = Callable[..., Any]
 Pull = Callable[[Any, Any, Any, dict[str, Any]], Any]
+# A rule for all inputs at once, `(g, y, inputs, attrs, positions) -> gradients`: for operations
+# whose gradients share most of their work (calls, branches, loops).
+Joint = Callable[[Any, Any, Any, dict[str, Any], tuple[int, ...]], list[Any]]
 
 
 class Primitive:
@@ -84,6 +87,7 @@ class Primitive:
         self.effect: bool = facts.pop("effect", False)
         self.shape_only: tuple[str, ...] = facts.pop("shape_only", ())
         self.unused: tuple[str, ...] = facts.pop("unused", ())
+        self.joint: Joint | None = None
         self.rules: dict[str, Rule] = {}
         self.pulls: tuple[Pull | None, ...] = ()
         if facts:
@@ -111,6 +115,18 @@ class Primitive:
         )
         return self
 
+    def pulled(
+        self, g: Any, y: Any, inputs: Any, attrs: dict[str, Any], wanted: list[int]
+    ) -> list[tuple[int, Any]]:
+        """Gradients of the inputs at these positions, each with its position."""
+        if self.joint is not None:
+            found = self.joint(g, y, inputs, attrs, tuple(wanted))
+            pairs = list(zip(wanted, found, strict=True))
+        else:
+            pulls = [(i, self.pull(i)) for i in wanted]
+            pairs = [(i, pull(g, y, inputs, attrs)) for i, pull in pulls if pull is not None]
+        return [(i, gx) for i, gx in pairs if gx is not None]
+
     def pull(self, position: int) -> Pull | None:
         """The rule for the input at this position, callable as `(g, y, inputs, attrs)`."""
         if not self.pulls:
@@ -125,12 +141,16 @@ class Primitive:
     @property
     def differentiable(self) -> bool:
         """Has it a gradient rule at all?"""
-        return bool(self.rules)
+        return bool(self.rules) or self.joint is not None
 
     def needs(self, position: int) -> frozenset[str]:
         """What the rule of this input reads: `y`, inputs and attributes, by name."""
         rule = self.rules.get(self.inputs[0 if self.variadic else position])
         return frozenset() if rule is None else frozenset(_parameters(rule)) - {"g"}
+
+    def staged(self, inputs: tuple, attrs: dict[str, Any]) -> Any:
+        """Append the operation to the graph being traced, even if no input is a node."""
+        return _CARRIERS[0][1](self, inputs, attrs)
 
     def __call__(self, *inputs: Any, **attrs: Any) -> Any:
         if not self.variadic and len(inputs) != len(self.inputs):

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from dlgraph.core.arrays import OBJECT, Bundle
 from dlgraph.errors import DtypeError, OperationError, ShapeError
 
 DEFAULT_FLOAT = np.dtype(np.float32)
@@ -97,17 +98,43 @@ class Spec(NamedTuple):
         return f"{show_shape(self.shape)} {self.dtype}"
 
 
+class BundleSpec(NamedTuple):
+    """The specs of the values in a bundle; it can stand where a `Spec` stands."""
+
+    items: tuple[Spec, ...]
+
+    @property
+    def shape(self) -> tuple:
+        """The shapes of the values."""
+        return tuple(spec.shape for spec in self.items)
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Object: a bundle is not an array."""
+        return OBJECT
+
+    @property
+    def ndim(self) -> int:
+        """A bundle has no axes."""
+        return 0
+
+    def __str__(self) -> str:
+        return f"[{', '.join(map(str, self.items))}]"
+
+
 def show_shape(shape: Sequence[Any]) -> str:
     """A shape as people write it, unknown sizes as `?` or by their name."""
     inner = ", ".join(str(size) for size in shape)
     return f"({inner},)" if len(shape) == 1 else f"({inner})"
 
 
-def spec_of(value: Any) -> Spec:
+def spec_of(value: Any) -> Any:
     """The spec of an array, a number, a Tensor or a Node."""
     spec = getattr(value, "spec", None)
     if spec is not None:
         return spec
+    if isinstance(value, Bundle):
+        return BundleSpec(tuple(spec_of(one) for one in value))
     if not hasattr(value, "dtype"):
         value = np.asarray(value)
     return Spec(tuple(value.shape), value.dtype)

@@ -224,6 +224,10 @@ def assign(variable: Any, value: Any, name: str | None = None) -> Node:
 
 
 def _tensor_of(variable: Any, what: str) -> Tensor:
+    if isinstance(variable, Node) and variable.graph.captures_outer:
+        held = variable.graph.tensor_of(variable.index)  # type: ignore[attr-defined]
+        if held is not None:
+            return held
     if not isinstance(variable, Node) or variable.primitive is not _variable:
         called = repr(variable.name) if isinstance(variable, Node) else type(variable).__name__
         raise GraphError(

@@ -13,7 +13,7 @@ from dlgraph.core.tensor import Tensor, as_array
 
 def apply_graph(primitive: Primitive, inputs: tuple, attrs: dict[str, Any]) -> Node:
     """Interpret a primitive on Nodes: infer what the result will be, and write it down."""
-    graph = next(x.graph for x in inputs if isinstance(x, Node))
+    graph = target_graph(inputs)
     try:
         nodes = graph_operands(graph, primitive, inputs)
         records = graph.records
@@ -23,6 +23,16 @@ def apply_graph(primitive: Primitive, inputs: tuple, attrs: dict[str, Any]) -> N
         node = f"{scope}/{primitive.name}" if scope else primitive.name
         raise explain(primitive, inputs, attrs, error, node=node) from None
     return graph.add(primitive, tuple(node.index for node in nodes), attrs, spec)
+
+
+def target_graph(inputs: tuple) -> Graph:
+    """The graph to append to: the body being traced, else the graph of the inputs, else the open."""
+    current = BUILDING.get().graph
+    if current is not None and current.captures_outer:
+        return current
+    found = next((x.graph for x in inputs if isinstance(x, Node)), current)
+    assert found is not None  # nothing is traced without a graph
+    return found
 
 
 def graph_operands(graph: Graph, primitive: Primitive, inputs: tuple) -> list[Node]:

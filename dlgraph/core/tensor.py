@@ -18,7 +18,7 @@ from dlgraph.core import arrays, autodiff
 from dlgraph.core.mode import MODE
 from dlgraph.core.operators import Operators
 from dlgraph.core.primitive import FUNCTIONS, Primitive, weak_kind
-from dlgraph.core.spec import DEFAULT_FLOAT, Spec
+from dlgraph.core.spec import DEFAULT_FLOAT, Spec, spec_of
 from dlgraph.core.where import Where, name_in_frame, user_frame, user_line
 from dlgraph.errors import (
     DlgraphError,
@@ -120,7 +120,7 @@ class Tensor(Operators):
     @property
     def spec(self) -> Spec:
         """Shape and dtype together."""
-        return Spec(self.shape, self.dtype)
+        return spec_of(value_of(self))
 
     @property
     def is_leaf(self) -> bool:
@@ -429,6 +429,8 @@ def _result(
     made._changed = 0
     made._order = _order()
     mode = MODE.get()
+    if mode is not None and mode.tracing:
+        return primitive.staged(inputs, attrs)
     if wants_grad and (mode is None or mode.recording):
         made._op = primitive
         made._inputs = inputs

@@ -18,7 +18,7 @@ from dlgraph.core.parameter import Parameter
 from dlgraph.core.spec import Spec
 from dlgraph.core.state import assign
 from dlgraph.errors import OperationError
-from dlgraph.ops.random import KEY, Stream, _next_key, default_stream, random_normal, random_uniform
+from dlgraph.ops.random import Stream, default_stream, random_normal, random_uniform
 
 
 class Initialiser:
@@ -51,7 +51,7 @@ class Initialiser:
             return value if graph is None else graph.convert(value)
         if graph is None:
             return self.rule(self.rng.draw())
-        return self.rule(graph.add(_next_key, attrs={"stream": self.rng}, spec=KEY))
+        return self.rule(graph.next_key(self.rng))
 
     def initialise(self, parameter: Parameter) -> None:
         """Give the parameter its values now, or when the start-up graph of the open graph runs."""

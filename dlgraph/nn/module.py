@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from dlgraph.core.graph import name_scope
+from dlgraph.core.graph import BUILDING, building, name_scope
+from dlgraph.core.mode import tracing
 from dlgraph.core.node import Node
 from dlgraph.core.parameter import Parameter
 from dlgraph.core.spec import spec_of
@@ -51,7 +52,10 @@ class Module:
     def __call__(self, *inputs: Any, **options: Any) -> Any:
         for value in inputs:
             if isinstance(value, Node):
-                with name_scope(self._name or type(self).__name__.lower()):
+                # From here on operations on parameters are written down too.
+                graph = BUILDING.get().graph or value.graph
+                scope = name_scope(self._name or type(self).__name__.lower())
+                with tracing(True), building(graph=graph), scope:
                     return self.forward(*inputs, **options)
         return self.forward(*inputs, **options)
 

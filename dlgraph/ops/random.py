@@ -19,8 +19,6 @@ from dlgraph.core.primitive import composite, primitive
 from dlgraph.core.spec import Spec
 from dlgraph.errors import OperationError
 
-KEY = Spec((2,), np.dtype(np.uint64))
-
 
 class Stream:
     """A reproducible source of random keys; its state is the seed and a count of draws.
@@ -60,13 +58,14 @@ class Stream:
         graph = current_graph()
         if graph is None:
             return self.draw()
-        return graph.add(_next_key, attrs={"stream": self}, spec=KEY)
+        return graph.next_key(self)
 
     def key_for(self, value: Any) -> Any:
         """The next key, in the mode of this value: a node's graph may not be the default one."""
-        if isinstance(value, Node):
-            return value.graph.add(_next_key, attrs={"stream": self}, spec=KEY)
-        return self.draw()
+        graph = current_graph()
+        if graph is not None and graph.captures_outer:
+            return graph.next_key(self)
+        return value.graph.next_key(self) if isinstance(value, Node) else self.draw()
 
     def draw(self) -> np.ndarray:
         """The next key as an array of two 64-bit words."""

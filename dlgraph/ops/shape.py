@@ -363,3 +363,19 @@ def stack(xs: Sequence[Any], axis: int = 0) -> Any:
      [2. 4.]]
     """
     return concatenate([expand_dims(x, axis=axis) for x in xs], axis=axis)
+
+
+def _size_spec(x: Spec, axis: int) -> Spec:
+    normalise_axis(axis, x.ndim)
+    return Spec((), np.dtype(np.int64))
+
+
+@primitive(kind="view", infer=_size_spec, shape_only=("x",), text="size({x})", onnx="Shape")
+def size_along(xp: Any, x: Any, *, axis: int) -> Any:
+    """The size of one axis as an integer, for sizes that are not known before the run.
+
+    >>> import dlgraph as dg
+    >>> print(dg.size_along(dg.Tensor([[1.0, 2.0]]), axis=1))
+    2
+    """
+    return np.int64(x.shape[axis])

@@ -107,12 +107,13 @@ def test_gradient_of_gradient_of_gradient(g):
         assert run(value, {x: 2.0}) == number
 
 
-def test_a_gradient_can_be_part_of_a_loss(g):
-    x = dg.placeholder((2,), name="x")
+def test_a_gradient_can_be_part_of_a_loss():
     w = dg.Parameter([1.0, -2.0], name="w")
-    y = dg.tanh((w * x).sum())
-    slope = dg.gradients(y, x)
-    penalty = dg.gradients((slope * slope).sum(), w)
+    with dg.Graph().as_default():
+        x = dg.placeholder((2,), name="x")
+        y = dg.tanh((w * x).sum())
+        slope = dg.gradients(y, x)
+        penalty = dg.gradients((slope * slope).sum(), w)
     feed = np.array([0.5, 1.5], np.float32)
 
     eager_x = dg.Tensor(feed, requires_grad=True)

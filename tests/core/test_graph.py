@@ -215,10 +215,19 @@ def test_a_leaf_that_requires_gradients_is_a_variable(g):
     assert dg.Session(g).run(y, {"x": [1.0, 1.0]}).tolist() == [5.0, 5.0]
 
 
-def test_what_was_computed_eagerly_cannot_enter_a_graph(g):
-    x = dg.placeholder((), name="x")
+def test_inside_the_block_nothing_is_computed(g):
+    w, offset = dg.Parameter([1.0, 2.0], name="w"), dg.Tensor([1.0, 1.0])
+    y = (w * w).sum() + offset.sum()
+    assert isinstance(y, dg.Node)
+    w.assign([3.0, 4.0])
+    assert dg.Session(g).run(y) == 27.0
+
+
+def test_what_was_computed_eagerly_cannot_enter_a_graph():
     a = dg.Tensor(2.0, requires_grad=True)
     product = a * 3
+    with dg.Graph().as_default() as g:
+        x = dg.placeholder((), name="x")
     with pytest.raises(
         GraphError, match=r"product \(\) float32 was computed eagerly \(by multiply"
     ) as caught:

@@ -186,7 +186,6 @@ def test_a_parameter_is_uninitialised_until_then(g, model):
     assert caught.value.node == "sequential/0/weight"
     assert "session.run(graph.startup)" in caught.value.hint
     for ask in (
-        lambda: model(dg.Tensor([[1.0, 2.0, 3.0]])),
         model.state_dict,
         lambda: model.parameters()[0].numpy(),
         lambda: float(model.parameters()[0]),
@@ -228,3 +227,10 @@ def test_parameters_made_eagerly_are_not_initialised_again(g):
     dg.variable(ready)
     dg.Session(g).run(g.startup)
     assert ready.tolist() == [5.0]
+
+
+def test_an_uninitialised_model_says_so_in_eager_code():
+    with dg.Graph().as_default():
+        model = dg.nn.Linear(3, 2)
+    with pytest.raises(UninitialisedError, match="weight"):
+        model(dg.Tensor([[1.0, 2.0, 3.0]]))

@@ -166,6 +166,9 @@ SAMPLES: dict[str, Entry] = {
         s(v(2, 3), w(2, 3)),
         s(v(3), w(0, 3)),
     ),
+    "size_along": entry(
+        lambda x, axis: np.int64(x.shape[axis]), s(v(2, 3), axis=1), s(v(2, 3, 4), axis=-1)
+    ),
     "element_count": entry(
         lambda x, axis=None: np.float64(x.size / max(1, x.sum(axis=axis).size)),
         s(v(2, 3)),
@@ -383,6 +386,13 @@ GRAPH_ONLY: dict[str, Callable[[dg.Graph], tuple[Any, dict, Any]]] = {
     "assign": build_assign,
     "group": build_group,
     "next_key": build_next_key,
+}
+
+
+# Bodies, branches and loops, and what takes their results apart: tests/core/test_control.py
+IN_TESTS_OF_CONTROL = {
+    *("call", "cond", "scan", "while_loop", "while_turns", "fold_in"),
+    *("item", "place", "add_bundles", "unstack", "rows", "stack_bundle"),
 }
 
 

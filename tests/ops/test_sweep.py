@@ -18,7 +18,7 @@ from dlgraph.core.spec import Dim, Spec
 from dlgraph.draw.model import KINDS
 from dlgraph.errors import DlgraphError
 from tests.ops.forms import LAYOUTS, Sample, has_elements, in_dtype, is_real, laid_out
-from tests.ops.samples import GRAPH_ONLY, SAMPLES, every_sample
+from tests.ops.samples import GRAPH_ONLY, IN_TESTS_OF_CONTROL, SAMPLES, every_sample
 
 pytestmark = pytest.mark.filterwarnings("error")  # a warning of NumPy is a finding
 
@@ -73,7 +73,7 @@ def sizes_of(sample: Sample) -> tuple[bool, ...]:
 
 def test_table_is_complete():
     in_library = {name for name, p in REGISTRY.items() if p.__module__.startswith("dlgraph.")}
-    covered = set(SAMPLES) | set(GRAPH_ONLY)
+    covered = set(SAMPLES) | set(GRAPH_ONLY) | IN_TESTS_OF_CONTROL
     assert in_library - covered == set(), "primitives without samples in tests/ops/samples.py"
     assert covered - set(REGISTRY) == set(), "samples of primitives that do not exist"
     assert not set(SAMPLES) & set(GRAPH_ONLY)

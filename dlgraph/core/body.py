@@ -1,0 +1,296 @@
+"""A piece of program as a value: the body of a loop, a branch, a traced function.
+
+A `Body` is a graph with inputs and outputs.  While it is traced, everything from outside that its
+operations touch (parameters, tensors, nodes of the outer graph) becomes a further input, a capture,
+so gradients reach it.  `call` runs a body on any carrier; its gradient is a call of another body that
+computes the forward part again.  So a call can be differentiated any number of times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+
+from dlgraph.core.arrays import Bundle
+from dlgraph.core.bundle import item
+from dlgraph.core.gradients import walk
+from dlgraph.core.graph import Graph, building
+from dlgraph.core.node import Node
+from dlgraph.core.primitive import FUNCTIONS, Primitive, primitive
+from dlgraph.core.program import Program
+from dlgraph.core.spec import BundleSpec, Dim, Spec
+from dlgraph.core.tensor import Tensor
+from dlgraph.errors import GraphError, OperationError
+
+
+KEY = Spec((2,), np.dtype(np.uint64))
+
+
+@primitive(kind="random", text="fold_in({key}, {step})")
+def fold_in(xp: Any, key: Any, step: Any) -> Any:
+    """A new key from a key and a number: the key of one turn of a loop."""
+    mixed = np.random.SeedSequence([int(key[0]), int(key[1]), int(step)])
+    return mixed.generate_state(2, np.uint64)
+
+
+class KeyOf(NamedTuple):
+    """A capture that stands for the next key of a stream, drawn anew at each call."""
+
+    stream: Any
+
+
+class Body(Graph):
+    """A graph with declared inputs and outputs; what it takes from outside is captured."""
+
+    captures_outer = True
+
+    def __init__(self, name: str):
+        super().__init__(name)
+        self.inputs: list[int] = []
+        self.outputs: list[int] = []
+        self.captures: list[Any] = []  # tensors, or nodes of the outer graph
+        self.effects: list[int] = []
+        self._capture_of: dict[Any, int] = {}  # key of a captured value -> its placeholder
+        self._program: Program | None = None
+        self._gradients: dict[tuple, Body] = {}
+        self.variants: dict[Any, Body] = {}  # bodies derived from this one, by purpose
+        self.step: int | None = None  # in the body of a loop: the node of the turn's number
+
+    def input(self, spec: Any, name: str | None = None) -> Node:
+        """Declare the next input."""
+        node = self.add(_placeholder(), attrs={"default": None}, spec=spec, name=name)
+        self.inputs.append(node.index)
+        return node
+
+    def convert(self, value: Any, dtype: Any = None) -> Node:
+        """As `Graph.convert`; nodes of the outer graph are captured."""
+        if isinstance(value, Node) and value.graph is not self:
+            return self._capture((id(value.graph), value.index), value, value.spec, value.name)
+        return super().convert(value, dtype)
+
+    def variable(self, tensor: Tensor, name: str | None = None) -> Node:
+        """As `Graph.variable`, but every tensor becomes an input: its value is never frozen."""
+        return self._capture(id(tensor), tensor, tensor.spec, name or tensor.name)
+
+    def tensor_of(self, index: int) -> Tensor | None:
+        """The tensor that a capture stands for."""
+        places = list(self._capture_of.values())
+        value = self.captures[places.index(index)] if index in places else None
+        return value if isinstance(value, Tensor) else None
+
+    def copy_records(self, source: Graph) -> dict[int, int]:
+        """Append what another graph computes, without its effects; the new index of each."""
+        moved: dict[int, int] = {}
+        for index, record in enumerate(source.records):
+            if record.primitive.effect or any(i not in moved for i in record.inputs):
+                continue
+            moved[index] = len(self.records)
+            self.records.append(
+                record._replace(
+                    inputs=tuple(moved[i] for i in record.inputs),
+                    twin=None if record.twin is None else moved.get(record.twin),
+                    control=tuple(moved[i] for i in record.control if i in moved),
+                )
+            )
+            self._index[record.name] = moved[index]
+        self._count = dict(source._count)
+        return moved
+
+    def _capture(self, key: Any, value: Any, spec: Any, name: str | None) -> Node:
+        index = self._capture_of.get(key)
+        if index is None:
+            label = name.replace(".", "/").rpartition("/")[2] if name else "captured"
+            with building(scope="", role="forward", twin=None, control=()):
+                node = self.add(_placeholder(), attrs={"default": None}, spec=spec, name=label)
+            index = self._capture_of[key] = node.index
+            self.captures.append(value)
+        return self.handle(index)
+
+    def next_key(self, stream: Any) -> Node:
+        """As `Graph.next_key`, but drawn outside, so that computing again gives the same numbers."""
+        count = sum(isinstance(value, KeyOf) for value in self.captures)
+        key = self._capture(("key", id(stream), count), KeyOf(stream), KEY, "key")
+        return key if self.step is None else fold_in(key, self.handle(self.step))
+
+    @property
+    def all_inputs(self) -> list[int]:
+        """Declared inputs, then captures."""
+        return [*self.inputs, *self._capture_of.values()]
+
+    @property
+    def program(self) -> Program:
+        """The plan that computes the outputs (and runs the effects)."""
+        if self._program is None:
+            self._program = Program(self, [*self.outputs, *self.effects], self.all_inputs)
+        return self._program
+
+    @property
+    def output_specs(self) -> tuple[Any, ...]:
+        """Specs of the outputs."""
+        return tuple(self.records[i].spec for i in self.outputs)
+
+    def values(self, values: Sequence[Any]) -> list[Any]:
+        """Run on arrays; one value per output."""
+        return self.program.run(list(values))[: len(self.outputs)]
+
+    def run(self, values: Sequence[Any]) -> Any:
+        """Run on arrays: the value, or a bundle if there are several outputs."""
+        found = self.values(values)
+        return found[0] if len(found) == 1 else Bundle(found)
+
+    def gradient(self, wanted: tuple[int, ...]) -> Body:
+        """The body that computes the gradients of chosen inputs.
+
+        Its inputs are those of this body followed by one gradient per floating output.
+        """
+        found = self._gradients.get(wanted)
+        if found is None:
+            found = self._gradients[wanted] = _gradient_body(self, wanted)
+        return found
+
+
+def _placeholder() -> Primitive:
+    found: Any = FUNCTIONS["placeholder"]
+    return found
+
+
+def trace(
+    function: Callable[..., Any],
+    specs: Sequence[Any],
+    name: str,
+    names: Sequence[str] = (),
+    loop: bool = False,
+) -> tuple[Body, Any]:
+    """Run a Python function on nodes; the body, and what the function returned (of nodes)."""
+    body = Body(name)
+    with body.as_default():
+        labels = [*names, *(f"x{i}" for i in range(len(names), len(specs)))]
+        inputs = [body.input(s, n) for s, n in zip(specs, labels, strict=True)]
+        body.step = inputs[0].index if loop else None
+        result = function(*inputs)
+    return body, result
+
+
+def set_outputs(body: Body, outputs: Sequence[Any], what: str) -> None:
+    """Declare what a traced body returns; numbers and tensors become constants and captures."""
+    with building(graph=body, scope="", role="forward", twin=None, control=()):
+        nodes = []
+        for value in outputs:
+            if value is None:
+                raise OperationError(
+                    f"{what} returned None",
+                    hint="return a value (a tensor or number), or several as a tuple",
+                )
+            nodes.append(body.convert(value))
+    body.outputs = [node.index for node in nodes]
+    body.effects = [i for i, r in enumerate(body.records) if r.primitive.effect]
+
+
+def _gradient_body(body: Body, wanted: tuple[int, ...]) -> Body:
+    made = Body(f"{body.name} gradient")
+    moved = made.copy_records(body)
+    made.inputs = [moved[i] for i in body.all_inputs]
+    seeds: dict[int, int] = {}
+    with building(graph=made, scope="", role="forward", twin=None, control=()):
+        for i in body.outputs:
+            spec = body.records[i].spec
+            if isinstance(spec, BundleSpec) or spec.dtype.kind in "fc":
+                g = made.input(spec, "g")
+                held = seeds.get(moved[i])
+                seeds[moved[i]] = (
+                    g.index if held is None else (made.handle(held) + g).index
+                )
+        targets = [moved[body.all_inputs[k]] for k in wanted]
+        found = walk(made, seeds, set(targets))
+    outputs = []
+    with building(graph=made, scope="", role="backward", twin=None, control=()):
+        for target in targets:
+            index = found.get(target)
+            node = made.handle(target)
+            outputs.append(index if index is not None else FUNCTIONS["zeros_like"](node).index)
+    made.outputs = outputs
+    return made
+
+
+def _call_spec(*values: Any, body: Body) -> Any:
+    specs = body.output_specs
+    return specs[0] if len(specs) == 1 else BundleSpec(specs)
+
+
+@primitive(kind="control", infer=_call_spec, text="call({values})")
+def call(xp: Any, *values: Any, body: Body) -> Any:
+    """Run a body on its inputs and captures."""
+    return body.run(values)
+
+
+def _call_gradients(
+    g: Any, y: Any, inputs: Sequence[Any], attrs: dict[str, Any], wanted: tuple[int, ...]
+) -> list[Any]:
+    body: Body = attrs["body"]
+    gradient = body.gradient(wanted)
+    result = call(*inputs, *gradient_inputs(body, g), body=gradient)
+    return [result] if len(wanted) == 1 else [item(result, index=k) for k in range(len(wanted))]
+
+
+def gradient_inputs(body: Body, g: Any, bundled: bool = False) -> list[Any]:
+    """The gradients of the floating outputs, out of the gradient of the whole result."""
+    if len(body.outputs) == 1 and not bundled:
+        return [g]
+    floating = [k for k, spec in enumerate(body.output_specs) if spec.dtype.kind in "fcO"]
+    return [item(g, index=k) for k in floating]
+
+
+call.joint = _call_gradients
+
+
+def invoke(body: Body, values: Sequence[Any]) -> list[Any]:
+    """Apply a traced body to values of any carrier; one result per output."""
+    result = call(*values, *resolved(body.captures, values), body=body)
+    count = len(body.outputs)
+    return [result] if count == 1 else [item(result, index=k) for k in range(count)]
+
+
+def close(bodies: Sequence[Body]) -> list[Any]:
+    """Give several bodies the same captures, in the same order; the captured values."""
+    found: dict[Any, tuple[Any, Any, str]] = {}
+    for body in bodies:
+        for (key, index), value in zip(body._capture_of.items(), body.captures, strict=True):
+            record = body.records[index]
+            found.setdefault(key, (value, record.spec, record.name))
+    for body in bodies:
+        for key, (value, spec, name) in found.items():
+            body._capture(key, value, spec, name)
+        body._capture_of = {key: body._capture_of[key] for key in found}
+        body.captures = []  # from here on they are inputs; holding them would tie graphs in knots
+    return [value for value, _, _ in found.values()]
+
+
+def resolved(captures: Sequence[Any], values: Sequence[Any]) -> list[Any]:
+    """The captures as values for one call: keys are drawn, everything else stands for itself."""
+    sample = next((v for v in values if isinstance(v, Node)), None)
+    return [
+        capture.stream.key_for(sample) if isinstance(capture, KeyOf) else capture
+        for capture in captures
+    ]
+
+
+def checked_sizes(what: str, specs: Sequence[Spec], others: Sequence[Spec], names: str) -> None:
+    """Raise unless two lists of specs agree, as the state of a loop must."""
+    if len(specs) != len(others):
+        raise GraphError(f"{what}: {len(specs)} values in {names}, {len(others)} returned")
+    for k, (a, b) in enumerate(zip(specs, others, strict=True)):
+        shapes = len(a.shape) == len(b.shape) and all(
+            isinstance(m, Dim) or isinstance(n, Dim) or m == n
+            for m, n in zip(a.shape, b.shape, strict=True)
+        )
+        if not shapes or a.dtype != b.dtype:
+            raise GraphError(
+                f"{what}: value {k} of {names} is {a}, but {b} is returned",
+                hint="shape and dtype must stay the same: start from the right dtype "
+                "(0.0 instead of 0), or convert with astype",
+            )
+
+

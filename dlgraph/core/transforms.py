@@ -1,0 +1,251 @@
+"""Derivatives of functions, in both modes: `vjp`, `jvp`, `jacobian`, `hessian`, `hvp`.
+
+Each is a few lines over the gradient, and each works on tensors (numbers now) and on nodes (more
+nodes), so they nest to any order.  Also here: gradients of your own (`custom_vjp`) and computing
+again instead of remembering (`checkpoint`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from dlgraph.core.autodiff import gradients_of
+from dlgraph.core.body import invoke, set_outputs, trace
+from dlgraph.core.control import symbolic
+from dlgraph.core.gradients import gradients
+from dlgraph.core.mode import enable_grad, no_grad, tracing
+from dlgraph.core.node import Node
+from dlgraph.core.primitive import FUNCTIONS, Primitive
+from dlgraph.core.spec import show_shape, size_of, spec_of
+from dlgraph.core.tensor import Tensor, _plain, value_of
+from dlgraph.core.tree import flatten, rebuild
+from dlgraph.errors import OperationError, ShapeError
+
+
+def pulled_back(outputs: Sequence[Any], inputs: Sequence[Any], seeds: Sequence[Any]) -> list[Any]:
+    """Gradients of the sum of <output, seed>, differentiable again; zeros where there is none."""
+    if symbolic([*outputs, *inputs]):
+        total = None
+        for output, seed in zip(outputs, seeds, strict=True):
+            if isinstance(output, Node) and output.dtype.kind in "fc":
+                found = gradients(output, list(inputs), gradient=seed)
+                total = found if total is None else [a + b for a, b in zip(total, found, strict=True)]
+        return total or [FUNCTIONS["zeros_like"](x) for x in inputs]
+    found = gradients_of(
+        list(outputs), list(seeds), list(inputs), create_graph=True, retain=True
+    )
+    return [
+        _plain(np.zeros_like(value_of(x))) if g is None else g
+        for g, x in zip(found, inputs, strict=True)
+    ]
+
+
+def _fresh(x: Any) -> Any:
+    """A value to differentiate with respect to, on which the outside depends as it did."""
+    if isinstance(x, Node):
+        return FUNCTIONS["identity"](x)
+    if isinstance(x, Tensor) and x.requires_grad:
+        with enable_grad():
+            return FUNCTIONS["identity"](x)
+    return Tensor(x, requires_grad=True)
+
+
+def _run(function: Callable[..., Any], xs: Sequence[Any]) -> tuple[list[Any], Any, list[Any]]:
+    inputs = [_fresh(x) for x in xs]
+    with enable_grad():
+        outputs, form = flatten(function(*inputs))
+    return outputs, form, inputs
+
+
+def _several(found: list[Any]) -> Any:
+    return found[0] if len(found) == 1 else tuple(found)
+
+
+def vjp(function: Callable[..., Any], *xs: Any) -> tuple[Any, Callable[..., Any]]:
+    r"""The value of a function and its vector-Jacobian product $v \mapsto v^\top J$.
+
+    >>> import dlgraph as dg
+    >>> y, pull = dg.vjp(lambda a, b: a * b, dg.Tensor(3.0), dg.Tensor(4.0))
+    >>> print(y, *pull(dg.Tensor(1.0)))
+    12.0 4.0 3.0
+    """
+    outputs, form, inputs = _run(function, xs)
+
+    def pull(*cotangents: Any) -> Any:
+        seeds, _ = flatten(cotangents if len(cotangents) != 1 else cotangents[0])
+        if len(seeds) != len(outputs):
+            raise OperationError(f"vjp: {len(outputs)} outputs, {len(seeds)} cotangents")
+        return _several(pulled_back(outputs, inputs, [_as_value(v) for v in seeds]))
+
+    return rebuild(form, outputs), pull
+
+
+def _as_value(x: Any) -> Any:
+    return x if isinstance(x, (Node, Tensor)) else Tensor(x)
+
+
+def jvp(function: Callable[..., Any], xs: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
+    r"""The value of a function and its Jacobian-vector product $J t$ (forward mode).
+
+    The vector-Jacobian product is linear in its vector; differentiating it by that vector gives
+    the product from the other side.
+
+    >>> import dlgraph as dg
+    >>> print(*dg.jvp(lambda x: x * x, [dg.Tensor(3.0)], [dg.Tensor(1.0)]))
+    9.0 6.0
+    """
+    if len(xs) != len(tangents):
+        raise OperationError(f"jvp: {len(xs)} inputs, {len(tangents)} tangents")
+    outputs, form, inputs = _run(function, xs)
+    probes = [_probe(output) for output in outputs]
+    pulled = pulled_back(outputs, inputs, probes)
+    pushed = pulled_back(pulled, probes, [_as_value(t) for t in tangents])
+    return rebuild(form, outputs), rebuild(form, pushed)
+
+
+def _probe(output: Any) -> Any:
+    zeros = FUNCTIONS["zeros_like"](output)
+    return zeros if isinstance(zeros, Node) else Tensor(zeros, requires_grad=True)
+
+
+def jacobian(function: Callable[..., Any], x: Any) -> Any:
+    r"""All partial derivatives $\partial y_i / \partial x_j$; shape of y followed by shape of x.
+
+    >>> import dlgraph as dg
+    >>> print(dg.jacobian(lambda x: x * x, dg.Tensor([1.0, 2.0])))
+    [[2. 0.]
+     [0. 4.]]
+    """
+    (output,), _, (source,) = _run(function, [x])
+    spec = spec_of(output)
+    count = size_of(spec.shape)
+    if count is None:
+        raise ShapeError(
+            f"jacobian: the size of the result {show_shape(spec.shape)} is not known before the run",
+            hint="give the placeholder a fixed shape, or use vjp",
+        )
+    rows = []
+    for i in range(count):
+        unit = np.zeros(spec.shape, spec.dtype)
+        unit.reshape(-1)[i] = 1
+        seed = output.graph.convert(unit) if isinstance(output, Node) else _plain(unit)
+        rows += pulled_back([output], [source], [seed])
+    return FUNCTIONS["stack"](rows).reshape(*spec.shape, *spec_of(source).shape)
+
+
+def hessian(function: Callable[..., Any], x: Any) -> Any:
+    r"""Second derivatives $\partial^2 y / \partial x_i \partial x_j$ of a scalar function.
+
+    >>> import dlgraph as dg
+    >>> print(dg.hessian(lambda x: (x * x * x).sum(), dg.Tensor([1.0, 2.0])))
+    [[ 6.  0.]
+     [ 0. 12.]]
+    """
+    return jacobian(lambda inner: _slope(function, inner), x)
+
+
+def _slope(function: Callable[..., Any], x: Any) -> Any:
+    (output,), _, (source,) = _run(function, [x])
+    return pulled_back([output], [source], [FUNCTIONS["ones_like"](output)])[0]
+
+
+def hvp(function: Callable[..., Any], x: Any, v: Any) -> Any:
+    """Hessian times a vector, without the Hessian.
+
+    >>> import dlgraph as dg
+    >>> print(dg.hvp(lambda x: (x * x * x).sum(), dg.Tensor([1.0, 2.0]), dg.Tensor([1.0, 1.0])))
+    [ 6. 12.]
+    """
+    source = _fresh(x)
+    slope = _slope(function, source)
+    return pulled_back([slope], [source], [_as_value(v)])[0]
+
+
+class custom_vjp:  # noqa: N801
+    """A function with a gradient rule of your own, in both modes.
+
+    The rule gets the gradient of the output, the output, and the inputs, and returns one
+    gradient per input (None where none flows).
+
+    >>> import dlgraph as dg
+    >>> @dg.custom_vjp
+    ... def clip_gradient(x):
+    ...     return dg.identity(x)
+    >>> @clip_gradient.rule
+    ... def _(g, y, x):
+    ...     return dg.minimum(g, 1.0)
+    >>> x = dg.Tensor(2.0, requires_grad=True)
+    >>> (clip_gradient(x) * 10).backward()
+    >>> print(x.grad)
+    1.0
+    """
+
+    def __init__(self, function: Callable[..., Any]):
+        self.function = function
+        self.primitive = Primitive(
+            _as_forward(function),
+            name=function.__name__,
+            kind="elementwise",
+            infer=self._infer,
+        )
+        self.__doc__ = function.__doc__
+
+    def rule(self, rule: Callable[..., Any]) -> custom_vjp:
+        """Declare the gradient rule; usable as a decorator."""
+
+        def joint(g: Any, y: Any, inputs: Any, attrs: Any, wanted: tuple[int, ...]) -> list[Any]:
+            found = rule(g, y, *inputs)
+            found = found if isinstance(found, (tuple, list)) else (found,)
+            return [found[i] for i in wanted]
+
+        self.primitive.joint = joint
+        return self
+
+    def _infer(self, *specs: Any) -> Any:
+        body, result = trace(self.function, specs, self.function.__name__)
+        set_outputs(body, [result], self.function.__name__)
+        return body.output_specs[0]
+
+    def __call__(self, *inputs: Any) -> Any:
+        return self.primitive(*inputs)
+
+
+def _as_forward(function: Callable[..., Any]) -> Callable[..., Any]:
+    def forward(xp: Any, *inputs: Any) -> Any:
+        with no_grad(), tracing(False):
+            found = function(*(_plain(x) for x in inputs))
+        return value_of(found) if isinstance(found, Tensor) else found
+
+    forward.__name__, forward.__doc__ = function.__name__, function.__doc__
+    return forward
+
+
+def checkpoint(function: Callable[..., Any], *inputs: Any) -> Any:
+    """Run a function without keeping what it computes on the way; compute it again backward.
+
+    Saves memory for time (Chen et al., "Training deep nets with sublinear memory cost", 2016).
+    Parameters and tensors that the function uses get their gradients as usual.
+
+    >>> import dlgraph as dg
+    >>> x = dg.Tensor(2.0, requires_grad=True)
+    >>> dg.checkpoint(lambda x: x * x * x, x).backward()
+    >>> print(x.grad)
+    12.0
+    """
+    leaves, form = flatten(inputs)
+    forms: list[Any] = []
+
+    def traced(*nodes: Any) -> list[Any]:
+        outputs, result_form = flatten(function(*rebuild(form, nodes)))
+        forms.append(result_form)
+        return outputs
+
+    name = getattr(function, "__name__", "checkpoint").strip("<>")
+    body, outputs = trace(traced, [spec_of(x) for x in leaves], name)
+    set_outputs(body, outputs, name)
+    result = invoke(body, leaves)
+    body.captures = []
+    return rebuild(forms[0], result)

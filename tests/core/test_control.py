@@ -1,0 +1,283 @@
+"""Branches and loops: the same values and gradients in both modes, to second order."""
+
+import gc
+import warnings
+
+import numpy as np
+import pytest
+
+import dlgraph as dg
+
+RNG = np.random.default_rng(0)
+
+
+def normal(*shape):
+    return RNG.normal(size=shape)
+
+
+def both(function, *arrays):
+    """Value, gradients and gradients of the gradients' squares, eagerly and from a graph."""
+    xs = [dg.Tensor(a, requires_grad=True) for a in arrays]
+    value = function(*xs)
+    first = dg.grad(value, xs, create_graph=True)
+    second = dg.grad(sum((g * g).sum() for g in first), xs)
+    with dg.Graph().as_default() as graph:
+        nodes = [dg.placeholder(a.shape, a.dtype) for a in arrays]
+        value_node = function(*nodes)
+        first_nodes = dg.gradients(value_node, nodes)
+        second_nodes = dg.gradients(sum((g * g).sum() for g in first_nodes), nodes)
+    fetches = [value_node, first_nodes, second_nodes]
+    found = dg.Session(graph).run(fetches, dict(zip(nodes, arrays, strict=True)))
+    assert np.allclose(found[0], value.numpy())
+    for a, b in zip([*found[1], *found[2]], [*first, *second], strict=True):
+        assert a.shape == b.shape and np.allclose(a, b.numpy())
+    assert any(np.abs(g.numpy()).max() > 1e-3 for g in second)
+    return found[0]
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_cond(sign):
+    def function(x, y):
+        values = dg.cond(
+            x.sum() > 0,
+            lambda a, b: ((a * b).sum(), b.sum()),
+            lambda a, b: ((a - b * y).sum(), (b * b).sum()),
+            x,
+            y,
+        )
+        return values[0] * 2
+
+    both(function, sign * np.abs(normal(3)), normal(3))
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_scan_with_nested_outputs_and_a_captured_weight(reverse):
+    w = dg.Parameter(normal(3, 3))
+
+    def function(x, h):
+        last, ys = dg.scan(
+            lambda h, x: ((h @ w + x).tanh(), {"a": h * x, "b": h.sum()}), h, x, reverse=reverse
+        )
+        return last.sum() + (ys["a"] * ys["a"]).sum() + ys["b"].sum()
+
+    both(function, normal(5, 2, 3), normal(2, 3))
+
+
+def test_gradient_of_a_captured_weight():
+    w = dg.Parameter(normal(3, 3))
+    x = normal(4, 3)
+
+    def function(x):
+        return dg.scan(lambda h, x: ((h @ w + x).tanh(), h), x[0], x)[1].sum()
+
+    function(dg.Tensor(x)).backward()
+    with dg.Graph().as_default() as graph:
+        node = dg.placeholder(x.shape, x.dtype)
+        slope = dg.gradients(function(node), w)
+    assert np.allclose(dg.Session(graph).run(slope, {node: x}), w.grad.numpy())
+
+
+def test_while_loop_with_an_integer_in_the_state():
+    def function(x, y):
+        start = dg.zeros_like(x.sum()).astype("int64")
+        n, v = dg.while_loop(
+            lambda n, v: (v * v).sum() < 100.0,
+            lambda n, v: (n + 1, v * 1.5 + dg.sin(y)),
+            (start, x),
+        )
+        return v.sum() * n.astype("float64")
+
+    both(function, normal(3), normal(3))
+
+
+def test_loops_of_no_turns():
+    x = np.ones((0, 2), "float32")
+    with dg.Graph().as_default() as graph:
+        node = dg.placeholder((None, 2))
+        start = dg.constant([5.0, 6.0])
+        last, ys = dg.scan(lambda h, x: (h + x, h), start, node)
+        (same,) = dg.while_loop(lambda v: v.sum() < 0, lambda v: (v * 2,), (start,))
+        slope = dg.gradients(last.sum() + same.sum(), start)
+    session = dg.Session(graph)
+    found = session.run([last, ys, same, slope], {node: x})
+    assert [a.tolist() for a in found] == [[5, 6], [], [5, 6], [2, 2]]
+    assert found[1].shape == (0, 2)
+    assert session.run(ys, {node: np.ones((3, 2), "float32")}).shape == (3, 2)
+
+
+def test_dropout_in_a_loop_draws_a_mask_per_turn_and_repeats_it_backward():
+    rng = dg.Stream(3)
+    with dg.Graph().as_default() as graph:
+        x = dg.placeholder((50,))
+        _, ys = dg.scan(lambda h, _: (h, dg.dropout(x, 0.5, rng)), x, length=3)
+        slope = dg.gradients(ys.sum(), x)
+    session, ones = dg.Session(graph), np.ones(50, "float32")
+    masks, gradient = session.run([ys, slope], {x: ones})
+    assert len({tuple(mask) for mask in masks}) == 3
+    assert np.array_equal(masks.sum(0), gradient)
+    assert not np.array_equal(session.run(ys, {x: ones}), masks)
+
+
+def test_eager_branches_and_loops_are_pythons():
+    ran = []
+    dg.cond(dg.Tensor(True), lambda: ran.append("then"), lambda: ran.append("otherwise"))
+    (v,) = dg.while_loop(lambda v: v < 3, lambda v: v + 1, (dg.Tensor(0),))
+    assert ran == ["then"] and v.item() == 3
+
+
+def test_errors():
+    with dg.Graph().as_default():
+        x = dg.placeholder((3,), name="x")
+        with pytest.raises(dg.errors.ShapeError, match="one boolean"):
+            dg.cond(x > 0, lambda: 1.0, lambda: 2.0)
+        with pytest.raises(dg.errors.GraphError, match="in one branch and"):
+            dg.cond(x.sum() > 0, lambda: x, lambda: x.sum())
+        with pytest.raises(dg.errors.GraphError, match="different forms"):
+            dg.cond(x.sum() > 0, lambda: (x, x), lambda: x)
+        with pytest.raises(dg.errors.GraphError, match="stay the same"):
+            dg.scan(lambda c, r: (c + r, None), 0, x)
+        with pytest.raises(dg.errors.OperationError, match="a pair"):
+            dg.scan(lambda c, r: c + r, 0.0, x)
+        with pytest.raises(dg.errors.OperationError, match="a tuple"):
+            dg.while_loop(lambda v: v.sum() < 1, lambda v: v, x)
+        with pytest.raises(dg.errors.GraphError, match="the body returned 2"):
+            dg.while_loop(lambda v: v.sum() < 1, lambda v: (v, v), (x,))
+
+
+def test_no_reference_cycles():
+    def build_and_run():
+        with dg.Graph().as_default() as graph:
+            x = dg.placeholder((4, 3))
+            last, ys = dg.scan(lambda h, r: (h * r, h), x[0], x)
+            y = dg.cond(last.sum() > 0, lambda a: a * x[0], lambda a: -a, last)
+            slope = dg.gradients(y.sum() + ys.sum(), x)
+        dg.Session(graph).run(slope, {x: np.ones((4, 3), "float32")})
+        traced = dg.function(lambda t: (t * t).sum())
+        traced(dg.Tensor([1.0, 2.0], requires_grad=True)).backward()
+
+    build_and_run()
+    gc.collect()
+    gc.disable()
+    try:
+        build_and_run()
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
+
+
+# ---- traced functions ------------------------------------------------------------------------------
+
+
+def test_function_traces_once_per_shape_and_says_why():
+    @dg.function
+    def double(x, times=2):
+        return x * times
+
+    one = dg.Tensor([1.0, 2.0])
+    assert double(one).tolist() == double(one).tolist() == [2, 4]
+    double(dg.Tensor([1.0]))
+    double(one, times=3)
+    lines = double.report().splitlines()
+    assert lines[0] == "double: 3 traces"
+    assert lines[1].endswith("first call")
+    assert "(2,) float32 -> (1,) float32" in lines[2]
+    assert "Python argument" in lines[3]
+
+
+def test_input_spec_serves_all_batches():
+    @dg.function(input_spec=[((None, 3), "float32")])
+    def total(x):
+        return x.sum(0)
+
+    for n in (1, 4, 2):
+        assert total(np.ones((n, 3), "float32")).tolist() == [n] * 3
+    assert len(total.traces) == 1
+    with pytest.raises(dg.errors.ShapeError, match="input_spec says"):
+        total(np.ones((2, 4), "float32"))
+
+
+def test_function_gradients_dropout_and_modes():
+    net = dg.nn.Sequential(dg.nn.Linear(3, 4), dg.nn.Dropout(0.5), dg.nn.Linear(4, 2))
+    traced = dg.function(lambda x: net(x).tanh())
+    x = dg.Tensor(normal(5, 3).astype("float32"), requires_grad=True)
+    state = net.layers[1].rng.state()
+    traced(x).sum().backward()
+    found = [p.grad.numpy() for p in (x, *net.parameters())]
+    net.zero_grad()
+    x.grad = None
+    net.layers[1].rng.restore(state)
+    net(x).tanh().sum().backward()
+    for a, b in zip(found, [p.grad.numpy() for p in (x, *net.parameters())], strict=True):
+        assert np.allclose(a, b, atol=1e-6)
+    net.eval()
+    assert np.array_equal(traced(x).numpy(), net(x).tanh().numpy())
+
+
+def test_changed_captures_are_noticed():
+    factors = [2.0]
+    traced = dg.function(lambda x: x * factors[0] * len(factors))
+    x = dg.Tensor(1.0)
+    assert traced(x).item() == 2.0
+    factors.append(0.0)
+    assert traced(x).item() == 4.0
+    assert "captured factors" in traced.traces[-1].reason
+
+
+def test_captured_tensors_are_not_frozen():
+    weight, offset = dg.Parameter(2.0), dg.Tensor(1.0)
+    traced = dg.function(lambda x: x * weight + offset)
+    assert traced(dg.Tensor(3.0)).item() == 7.0
+    weight.assign(10.0)
+    offset.assign(0.0)
+    assert traced(dg.Tensor(3.0)).item() == 30.0 and len(traced.traces) == 1
+
+
+def test_traps_are_warned_of_with_the_line():
+    kept = []
+
+    def noisy(x):
+        kept.append(x * 2)
+        print("tracing")
+        return x + 1
+
+    with pytest.warns(dg.errors.TraceWarning) as found:
+        dg.function(noisy)(dg.Tensor(1.0))
+    texts = [str(w.message) for w in found]
+    assert any("print runs only" in t and 'print("tracing")' in t for t in texts)
+    assert any("kept outside" in t and "kept.append(x * 2)" in t for t in texts)
+
+
+def test_branch_on_a_value_is_an_error_with_the_line():
+    def absolute(x):
+        if x > 0:
+            return x
+        return -x
+
+    with pytest.raises(dg.errors.SymbolicValueError) as caught:
+        dg.function(absolute)(dg.Tensor(1.0))
+    assert "if x > 0:" in str(caught.value)
+
+
+def test_many_traces_warn_once():
+    traced = dg.function(lambda x, k: x * k)
+    with pytest.warns(dg.errors.RetraceWarning, match="traced 5 times"):
+        for k in range(5):
+            traced(dg.Tensor(1.0), k)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        traced(dg.Tensor(1.0), 9)
+
+
+def test_a_traced_method_and_use_inside_a_graph():
+    class Scale:
+        factor = 3.0
+
+        @dg.function
+        def apply(self, x):
+            return x * self.factor
+
+    assert Scale().apply(dg.Tensor(2.0)).item() == 6.0
+    with dg.Graph().as_default() as graph:
+        x = dg.placeholder(())
+        y = Scale().apply(x)
+    assert dg.Session(graph).run(y, {x: 2.0}) == 6.0

@@ -1,0 +1,118 @@
+"""vjp, jvp, jacobian, hessian, hvp, custom_vjp, checkpoint: both modes, against formulas."""
+
+import numpy as np
+import pytest
+
+import dlgraph as dg
+
+A = np.array([[2.0, 1.0], [0.5, 3.0]])
+X = np.array([0.3, -1.2])
+
+
+def cubic(x):
+    return (x * x * x) @ dg.Tensor(A) if isinstance(x, dg.Tensor) else (x * x * x) @ A
+
+
+def in_graph(build, *arrays):
+    with dg.Graph().as_default() as graph:
+        nodes = [dg.placeholder(a.shape, a.dtype) for a in arrays]
+        result = build(*nodes)
+    return dg.Session(graph).run(result, dict(zip(nodes, arrays, strict=True)))
+
+
+def eager(build, *arrays):
+    found = build(*(dg.Tensor(a) for a in arrays))
+    return [f.numpy() for f in found] if isinstance(found, (tuple, list)) else found.numpy()
+
+
+@pytest.mark.parametrize("run", [eager, in_graph])
+def test_first_derivatives(run):
+    jacobian = (3 * X**2)[None, :] * A.T
+    v = np.array([1.0, -2.0])
+    assert np.allclose(run(lambda x: dg.jacobian(cubic, x), X), jacobian)
+    value, pushed = run(lambda x, t: dg.jvp(cubic, [x], [t]), X, v)
+    assert np.allclose(value, X**3 @ A) and np.allclose(pushed, jacobian @ v)
+    assert np.allclose(run(lambda x, t: dg.vjp(cubic, x)[1](t), X, v), v @ jacobian)
+
+
+@pytest.mark.parametrize("run", [eager, in_graph])
+def test_second_and_third_derivatives(run):
+    def scalar(x):
+        return (x * x * x).sum() * x[0]
+
+    def hessian(x):
+        n = len(x)
+        h = np.diag(6 * x) * x[0]
+        h[0] += 3 * x**2
+        h[:, 0] += 3 * x**2
+        return h.reshape(n, n)
+
+    v = np.array([1.0, -2.0])
+    assert np.allclose(run(lambda x: dg.hessian(scalar, x), X), hessian(X))
+    assert np.allclose(run(lambda x, t: dg.hvp(scalar, x, t), X, v), hessian(X) @ v)
+    third = run(lambda x: dg.jacobian(lambda z: dg.hessian(lambda u: (u**4).sum(), z), x), X)
+    wanted = np.zeros((2, 2, 2))
+    wanted[[0, 1], [0, 1], [0, 1]] = 24 * X
+    assert np.allclose(third, wanted)
+
+
+def test_transforms_nest_inside_an_eager_gradient():
+    x = dg.Tensor(X, requires_grad=True)
+    dg.hvp(lambda u: (u**3).sum(), x, dg.Tensor([1.0, 1.0], dtype="float64")).sum().backward()
+    assert np.allclose(x.grad.numpy(), 6.0)
+
+
+@pytest.mark.parametrize("run", [eager, in_graph])
+def test_custom_vjp(run):
+    @dg.custom_vjp
+    def straight_through(x):
+        return (x > 0).astype("float64")
+
+    @straight_through.rule
+    def _(g, y, x):
+        return g * 5
+
+    def slope(x):
+        return dg.vjp(lambda u: straight_through(u) * 2, x)[1](dg.ones_like(x))
+
+    assert np.allclose(run(slope, X), 10.0)
+    assert np.allclose(run(straight_through, X), [1, 0])
+
+
+@pytest.mark.parametrize("run", [eager, in_graph])
+def test_checkpoint_gives_the_same_gradients(run):
+    w = dg.Parameter(A)
+
+    def plain(x):
+        return ((x @ w).tanh() @ w).sum()
+
+    def pair(x):
+        return [
+            *dg.vjp(lambda u: dg.checkpoint(plain, u), x)[1:],
+        ][0](dg.ones_like(x.sum()))
+
+    def direct(x):
+        return dg.vjp(plain, x)[1](dg.ones_like(x.sum()))
+
+    assert np.array_equal(run(pair, X), run(direct, X))
+
+
+def test_checkpoint_reaches_parameters_and_repeats_dropout():
+    w, rng = dg.Parameter(A), dg.Stream(5)
+
+    def block(x):
+        return dg.dropout(x @ w, 0.5, rng).sum()
+
+    state = rng.state()
+    dg.checkpoint(block, dg.Tensor(X)).backward()
+    found, w.grad = w.grad.numpy(), None
+    rng.restore(state)
+    block(dg.Tensor(X)).backward()
+    assert np.array_equal(found, w.grad.numpy())
+
+
+def test_unknown_size_is_an_error_that_says_so():
+    with dg.Graph().as_default():
+        x = dg.placeholder((None,))
+        with pytest.raises(dg.errors.ShapeError, match="not known before the run"):
+            dg.jacobian(lambda u: u * u, x)
