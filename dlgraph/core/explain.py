@@ -25,11 +25,14 @@ def explain(
     *,
     node: str | None = None,
     where: Where | str | None = "caller",
-) -> DlgraphError:
+) -> Exception:
     """The error to raise instead of `error`, which the operation failed with."""
     if not isinstance(error, DlgraphError):
+        found = _from_rules(primitive, inputs, attrs)
+        if found is None and not primitive.__module__.startswith("dlgraph."):
+            return error  # a mistake inside an operation of your own: its traceback tells most
         kind = LabelError if isinstance(error, IndexError) else OperationError
-        error = _from_rules(primitive, inputs, attrs) or kind(str(error), where=None)
+        error = found or kind(str(error), where=None)
     if error.node is not None or error.where is not None:
         return error.with_traceback(None)  # worded further inside already
     attempted = formula_with_shapes(primitive, inputs, attrs)

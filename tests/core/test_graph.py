@@ -276,6 +276,11 @@ def test_a_placeholder_has_a_tuple_of_sizes(g, shape):
         dg.placeholder(shape)
 
 
+def test_a_size_may_be_zero(g):
+    x = dg.placeholder((0, None), name="x")
+    assert dg.Session(g).run(x.sum(axis=0), {x: np.zeros((0, 2), np.float32)}).tolist() == [0, 0]
+
+
 def test_a_placeholder_has_an_element_type(g):
     with pytest.raises(DtypeError, match="'flaot' is not an element type"):
         dg.placeholder((), "flaot")

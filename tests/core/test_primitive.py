@@ -7,7 +7,7 @@ import pytest
 
 import dlgraph as dg
 from dlgraph.core.primitive import FUNCTIONS, REGISTRY, Primitive, weak_kind
-from dlgraph.errors import OperationError
+from dlgraph.errors import OperationError, ShapeError
 
 
 @pytest.fixture(autouse=True)
@@ -70,6 +70,35 @@ def test_an_operation_without_a_rule_stops_the_gradient():
     assert not op.differentiable and op.pull(0) is None
     x = dg.Tensor([1.0, 2.0], requires_grad=True)
     assert not op(x).requires_grad
+
+
+def test_a_mistake_inside_an_operation_of_your_own_keeps_its_traceback():
+    @dg.primitive(text="broken({x})", kind="elementwise")
+    def broken(xp, x):
+        return x * undefined_name  # noqa: F821
+
+    def use(x):
+        return broken(x)
+
+    def run(x):
+        with dg.Graph().as_default() as g:
+            y = broken(dg.placeholder((), name="x"))
+        return dg.Session(g).run(y, {"x": 1.0})
+
+    for way in (use, run):
+        with pytest.raises(NameError, match="undefined_name") as caught:
+            way(dg.Tensor(1.0))
+        assert caught.traceback[-1].name == "broken"
+
+
+def test_wrong_shapes_for_an_operation_of_your_own_are_explained():
+    @dg.primitive(text="total({x})", kind="reduce", infer=dg.sum.infer)
+    def total(xp, x, *, axis=None, keepdims=False):
+        return x.sum(axis=axis, keepdims=keepdims)
+
+    x = dg.Tensor([1.0, 2.0])
+    with pytest.raises(ShapeError, match=r"total\(x \(2,\)\) with axis=1: axis 1 is out of range"):
+        total(x, axis=1)
 
 
 def test_unknown_facts_are_refused():
