@@ -430,3 +430,21 @@ def test_the_gradient_checker_notices_a_wrong_gradient(rule, place, size):
         assert check_grads(wrong_cube, [x], order=2).passed
     finally:
         unregister("wrong_cube")
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda w: w.sum(),
+        lambda w: w.mean(),
+        lambda w: w.reshape(-1)[0],
+        lambda w: dg.concatenate([w, w]).sum(),
+        lambda w: (w + 1).sum(),
+    ],
+)
+def test_a_change_that_no_gradient_rule_reads_is_fine(use):
+    w = dg.Parameter([1.0, 2.0], name="w")
+    y = use(w)
+    w.assign([5.0, 6.0])
+    y.backward()
+    assert w.grad is not None

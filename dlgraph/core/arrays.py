@@ -71,7 +71,7 @@ def read_only(array: Any) -> Any:
 
 
 class Zeros:
-    """Zeros that nobody has asked for yet: the parts of a bundle's gradient that nothing reached."""
+    """Zeros that nobody asked for yet: the parts of a bundle's gradient that nothing reached."""
 
     __slots__ = ("dtype", "shape")
     __array_ufunc__ = None

@@ -2,8 +2,8 @@
 
 A `Body` is a graph with inputs and outputs.  While it is traced, everything from outside that its
 operations touch (parameters, tensors, nodes of the outer graph) becomes a further input, a capture,
-so gradients reach it.  `call` runs a body on any carrier; its gradient is a call of another body that
-computes the forward part again.  So a call can be differentiated any number of times.
+so gradients reach it.  `call` runs a body on any carrier; its gradient is a call of another body
+that computes the forward part again.  So a call can be differentiated any number of times.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-
 
 from dlgraph.core.arrays import Bundle
 from dlgraph.core.bundle import item
@@ -24,7 +23,6 @@ from dlgraph.core.program import Program
 from dlgraph.core.spec import BundleSpec, Dim, Spec
 from dlgraph.core.tensor import Tensor
 from dlgraph.errors import GraphError, OperationError
-
 
 KEY = Spec((2,), np.dtype(np.uint64))
 
@@ -110,7 +108,7 @@ class Body(Graph):
         return self.handle(index)
 
     def next_key(self, stream: Any) -> Node:
-        """As `Graph.next_key`, but drawn outside, so that computing again gives the same numbers."""
+        """As `Graph.next_key`, but drawn outside: computing again gives the same numbers."""
         count = sum(isinstance(value, KeyOf) for value in self.captures)
         key = self._capture(("key", id(stream), count), KeyOf(stream), KEY, "key")
         return key if self.step is None else fold_in(key, self.handle(self.step))
@@ -200,9 +198,7 @@ def _gradient_body(body: Body, wanted: tuple[int, ...]) -> Body:
             if isinstance(spec, BundleSpec) or spec.dtype.kind in "fc":
                 g = made.input(spec, "g")
                 held = seeds.get(moved[i])
-                seeds[moved[i]] = (
-                    g.index if held is None else (made.handle(held) + g).index
-                )
+                seeds[moved[i]] = g.index if held is None else (made.handle(held) + g).index
         targets = [moved[body.all_inputs[k]] for k in wanted]
         found = walk(made, seeds, set(targets))
     outputs = []
@@ -292,5 +288,3 @@ def checked_sizes(what: str, specs: Sequence[Spec], others: Sequence[Spec], name
                 hint="shape and dtype must stay the same: start from the right dtype "
                 "(0.0 instead of 0), or convert with astype",
             )
-
-

@@ -167,8 +167,9 @@ def needed(records: list[Record], fetches: Iterable[int], feeds: set[int]) -> li
     return sorted(seen)
 
 
-def path_to(records: list[Record],
-    target: int, fetches: Iterable[int], feeds: set[int]) -> list[int]:
+def path_to(
+    records: list[Record], target: int, fetches: Iterable[int], feeds: set[int]
+) -> list[int]:
     """A shortest path from a node forward to the fetch that needs it, for error messages."""
     came: dict[int, int | None] = {i: None for i in fetches}
     queue = list(came)

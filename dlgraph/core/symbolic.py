@@ -26,7 +26,7 @@ def apply_graph(primitive: Primitive, inputs: tuple, attrs: dict[str, Any]) -> N
 
 
 def target_graph(inputs: tuple) -> Graph:
-    """The graph to append to: the body being traced, else the graph of the inputs, else the open."""
+    """The graph to append to: a body being traced, the graph of the inputs, or the open one."""
     current = BUILDING.get().graph
     if current is not None and current.captures_outer:
         return current

@@ -88,7 +88,7 @@ def _slice(xp: Any, x: Any, *, index: tuple) -> Any:
     return x[index]
 
 
-_slice.vjp(x=lambda g, x, index: scatter(g, x, index=index))
+_slice.vjp(x=lambda g, like_x, index: scatter(g, like_x, index=index))
 
 
 def _gather_spec(*xs: Spec, index: tuple) -> Spec:
@@ -279,7 +279,9 @@ def take_along_axis(xp: Any, x: Any, indices: Any, *, axis: int) -> Any:
     return xp.take_along_axis(x, indices, axis)
 
 
-take_along_axis.vjp(x=lambda g, x, indices, axis: put_along_axis(g, x, indices, axis=axis))
+take_along_axis.vjp(
+    x=lambda g, like_x, indices, axis: put_along_axis(g, like_x, indices, axis=axis)
+)
 
 
 def _put_along_spec(x: Spec, like: Spec, indices: Spec, axis: int) -> Spec:

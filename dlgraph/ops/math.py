@@ -610,7 +610,7 @@ def cast(xp: Any, x: Any, *, dtype: Any) -> Any:
     return x.astype(dtype)
 
 
-cast.vjp(x=lambda g, x: cast(g, dtype=x.dtype))
+cast.vjp(x=lambda g, like_x: cast(g, dtype=like_x.dtype))
 
 
 @primitive(kind="elementwise", infer=_cast_spec, text="cast({x})", onnx="Cast")

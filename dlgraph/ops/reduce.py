@@ -52,7 +52,7 @@ def sum(xp: Any, x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     return x.sum(axis=axis, keepdims=keepdims, dtype=_sum_dtype(x.dtype))
 
 
-sum.vjp(x=lambda g, x, axis, keepdims: expand_like(g, x, axis=axis, keepdims=keepdims))
+sum.vjp(x=lambda g, like_x, axis, keepdims: expand_like(g, like_x, axis=axis, keepdims=keepdims))
 
 
 @primitive(kind="reduce", infer=reduce, floating=True, tex=r"\overline{{{x}}}", onnx="ReduceMean")
@@ -69,8 +69,8 @@ def mean(xp: Any, x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
 
 
 mean.vjp(
-    x=lambda g, x, axis, keepdims: expand_like(
-        g / element_count(x, axis=axis), x, axis=axis, keepdims=keepdims
+    x=lambda g, like_x, axis, keepdims: expand_like(
+        g / element_count(like_x, axis=axis), like_x, axis=axis, keepdims=keepdims
     )
 )
 
@@ -242,7 +242,7 @@ def sum_like(xp: Any, x: Any, like: Any) -> Any:
     return x.sum(axis=stretched, keepdims=True, dtype=x.dtype) if stretched else x
 
 
-sum_like.vjp(x=lambda g, x: broadcast_like(g, x))
+sum_like.vjp(x=lambda g, like_x: broadcast_like(g, like_x))
 
 
 @primitive(kind="view", infer=_like_spec, text="broadcast({x})", shape_only=("like",))
@@ -257,7 +257,7 @@ def broadcast_like(xp: Any, x: Any, like: Any) -> Any:
     return xp.broadcast_to(x, like.shape)
 
 
-broadcast_like.vjp(x=lambda g, x: sum_like(g, x))
+broadcast_like.vjp(x=lambda g, like_x: sum_like(g, like_x))
 
 
 def _count_spec(x: Spec, axis: Any) -> Spec:

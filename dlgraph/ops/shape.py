@@ -44,7 +44,7 @@ def _reshape(xp: Any, x: Any, *, shape: Sequence[Any]) -> Any:
     return x.reshape([x.shape[s.axis] if isinstance(s, SizeOf) else s for s in shape])
 
 
-_reshape.vjp(x=lambda g, x: reshape_like(g, x))
+_reshape.vjp(x=lambda g, like_x: reshape_like(g, like_x))
 
 
 @composite
@@ -96,7 +96,7 @@ def reshape_like(xp: Any, x: Any, like: Any) -> Any:
     return x.reshape(like.shape)
 
 
-reshape_like.vjp(x=lambda g, x: reshape_like(g, x))
+reshape_like.vjp(x=lambda g, like_x: reshape_like(g, like_x))
 
 
 @composite
@@ -184,7 +184,7 @@ def expand_dims(xp: Any, x: Any, *, axis: Any) -> Any:
     return xp.expand_dims(x, axis)
 
 
-expand_dims.vjp(x=lambda g, x: reshape_like(g, x))
+expand_dims.vjp(x=lambda g, like_x: reshape_like(g, like_x))
 
 
 def _squeezed(shape: Shape, axis: Any) -> Shape:
@@ -224,7 +224,7 @@ def squeeze(xp: Any, x: Any, *, axis: Any = None) -> Any:
     return xp.squeeze(x, axis)
 
 
-squeeze.vjp(x=lambda g, x: reshape_like(g, x))
+squeeze.vjp(x=lambda g, like_x: reshape_like(g, like_x))
 
 
 def _broadcast_to_spec(x: Spec, shape: Sequence[Any]) -> Spec:
@@ -254,7 +254,7 @@ def broadcast_to(xp: Any, x: Any, *, shape: Sequence[int]) -> Any:
     return xp.broadcast_to(x, shape)
 
 
-broadcast_to.vjp(x=lambda g, x: sum_like(g, x))
+broadcast_to.vjp(x=lambda g, like_x: sum_like(g, like_x))
 
 
 def _same_rank(specs: Sequence[Spec]) -> None:
@@ -297,9 +297,9 @@ def _concatenate(xp: Any, *xs: Any, axis: int) -> Any:
     return xp.concatenate(xs, axis=axis)
 
 
-def _concatenate_rule(g: Any, xs: Sequence[Any], axis: int, position: int) -> Any:
+def _concatenate_rule(g: Any, like_xs: Sequence[Any], axis: int, position: int) -> Any:
     axis = normalise_axis(axis, g.ndim)
-    return concatenate_part(g, *xs, axis=axis, part=position)
+    return concatenate_part(g, *like_xs, axis=axis, part=position)
 
 
 _concatenate.vjp(xs=_concatenate_rule)
@@ -326,11 +326,11 @@ def concatenate_part(xp: Any, *xs: Any, axis: int, part: int) -> Any:
     return xs[0][tuple(index)]
 
 
-def _part_rule(g: Any, xs: Sequence[Any], axis: int, part: int, position: int) -> Any:
+def _part_rule(g: Any, like_xs: Sequence[Any], axis: int, part: int, position: int) -> Any:
     if position > 0:
         return None
     return _concatenate(
-        *(g if i == part else zeros_like(x) for i, x in enumerate(xs[1:])), axis=axis
+        *(g if i == part else zeros_like(x) for i, x in enumerate(like_xs[1:])), axis=axis
     )
 
 

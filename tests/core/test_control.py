@@ -165,7 +165,7 @@ def test_no_reference_cycles():
         gc.enable()
 
 
-# ---- traced functions ------------------------------------------------------------------------------
+# ---- traced functions ----------------------------------------------------------------------------
 
 
 def test_function_traces_once_per_shape_and_says_why():

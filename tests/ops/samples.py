@@ -392,7 +392,7 @@ GRAPH_ONLY: dict[str, Callable[[dg.Graph], tuple[Any, dict, Any]]] = {
 # Bodies, branches and loops, and what takes their results apart: tests/core/test_control.py
 IN_TESTS_OF_CONTROL = {
     *("call", "cond", "scan", "while_loop", "while_turns", "fold_in"),
-    *("item", "place", "add_bundles", "unstack", "rows", "stack_bundle"),
+    *("item", "place", "add_bundles", "rows", "stack_bundle"),
 }
 
 
