@@ -35,6 +35,11 @@ def bar(text: str, total: int, *, done: int = 0, unit: str = " batches") -> Any:
         file=sys.stdout if notebook else sys.stderr,
         disable=False if notebook else None,  # None: only where stderr is a terminal
         leave=True,
+        # In a notebook only what is left is shown: a finished bar then tells no time, and is the
+        # same on every machine.
+        bar_format="{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{remaining} left]"
+        if notebook
+        else None,
     )
 
 
