@@ -141,9 +141,10 @@ def _paired(name: str, prediction: Any, target: Any) -> None:
     if same_shape(a.shape, b.shape) or b.shape == ():
         return
     column = {1, 2} == {a.ndim, b.ndim} and 1 in (a.shape[-1:] + b.shape[-1:])
+    reason = "broadcasting would compare every prediction with every target"
     raise ShapeError(
         f"{name}: {describe_operand(prediction)} against {describe_operand(target)}: "
-        "broadcasting would compare every prediction with every target",
+        + (reason if column else "every prediction needs one target"),
         hint="make the shapes equal: prediction.squeeze(-1), or target[:, None]"
         if column
         else "make the shapes equal",

@@ -114,3 +114,11 @@ def test_two_uses_of_one_draw_see_the_same_numbers():
         numbers = dg.Stream(8).uniform((3,))
         difference = numbers * 2 - numbers - numbers
     assert dg.Session(g).run(difference).tolist() == [0.0, 0.0, 0.0]
+
+
+def test_a_wrong_state_changes_nothing():
+    stream = dg.Stream(3)
+    before = stream.state()
+    with pytest.raises(dg.errors.OperationError, match="splits"):
+        stream.restore({"seed": 4, "path": [], "drawn": 1})
+    assert stream.state() == before
