@@ -369,6 +369,9 @@ class Tensor(Operators):
     def __truediv__(self, other: Any) -> Any:
         return _arithmetic(FUNCTIONS["divide"], self, other)
 
+    def __matmul__(self, other: Any) -> Any:
+        return _arithmetic(FUNCTIONS["matmul"], self, other)
+
     def __radd__(self, other: Any) -> Any:
         return _with_number(FUNCTIONS["add"], other, self)
 
