@@ -72,7 +72,11 @@ def sizes_of(sample: Sample) -> tuple[bool, ...]:
 
 
 def test_table_is_complete():
-    in_library = {name for name, p in REGISTRY.items() if p.__module__.startswith("dlgraph.") and not name.endswith("_example")}
+    in_library = {
+        name
+        for name, p in REGISTRY.items()
+        if p.__module__.startswith("dlgraph.") and not name.endswith("_example")
+    }
     covered = set(SAMPLES) | set(GRAPH_ONLY) | IN_TESTS_OF_CONTROL
     assert in_library - covered == set(), "primitives without samples in tests/ops/samples.py"
     assert covered - set(REGISTRY) == set(), "samples of primitives that do not exist"
