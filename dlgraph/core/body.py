@@ -45,7 +45,7 @@ class Body(Graph):
 
     captures_outer = True
 
-    def __init__(self, name: str):
+    def __init__(self, name: str | None):
         super().__init__(name)
         self.inputs: list[int] = []
         self.outputs: list[int] = []
@@ -79,23 +79,9 @@ class Body(Graph):
         value = self.captures[places.index(index)] if index in places else None
         return value if isinstance(value, Tensor) else None
 
-    def copy_records(self, source: Graph) -> dict[int, int]:
+    def copy_pure(self, source: Graph) -> dict[int, int]:
         """Append what another graph computes, without its effects; the new index of each."""
-        moved: dict[int, int] = {}
-        for index, record in enumerate(source.records):
-            if record.primitive.effect or any(i not in moved for i in record.inputs):
-                continue
-            moved[index] = len(self.records)
-            self.records.append(
-                record._replace(
-                    inputs=tuple(moved[i] for i in record.inputs),
-                    twin=None if record.twin is None else moved.get(record.twin),
-                    control=tuple(moved[i] for i in record.control if i in moved),
-                )
-            )
-            self._index[record.name] = moved[index]
-        self._count = dict(source._count)
-        return moved
+        return self.copy_records(source, lambda r, moved: None if r.primitive.effect else r)
 
     def _capture(self, key: Any, value: Any, spec: Any, name: str | None) -> Node:
         index = self._capture_of.get(key)
@@ -189,7 +175,7 @@ def set_outputs(body: Body, outputs: Sequence[Any], what: str) -> None:
 
 def _gradient_body(body: Body, wanted: tuple[int, ...]) -> Body:
     made = Body(f"{body.name} gradient")
-    moved = made.copy_records(body)
+    moved = made.copy_pure(body)
     made.inputs = [moved[i] for i in body.all_inputs]
     seeds: dict[int, int] = {}
     with building(graph=made, scope="", role="forward", twin=None, control=()):

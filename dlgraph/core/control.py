@@ -221,7 +221,7 @@ def _with_history(body: Body, carries: int) -> Body:
     found = body.variants.get("history")
     if found is None:
         found = Body(f"{body.name} with history")
-        moved = found.copy_records(body)
+        moved = found.copy_pure(body)
         found.inputs = [moved[i] for i in body.all_inputs]
         kept = [moved[i] for i in body.all_inputs[1 : 1 + carries]]
         found.outputs = [*(moved[i] for i in body.outputs), *kept]

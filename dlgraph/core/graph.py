@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, NamedTuple
@@ -322,6 +322,37 @@ class Graph:
         return self.add(FUNCTIONS["next_key"], attrs={"stream": stream}, spec=spec)  # type: ignore[arg-type]
 
     # ---- copies
+    def copy_records(
+        self, source: Graph, change: Callable[[Record, dict[int, int]], Record | int | None]
+    ) -> dict[int, int]:
+        """Append the records of another graph; where each of them is now.
+
+        `change(record, moved)` returns the record to append (its links are still those of the
+        source), the new index of a node that stands in its place, or None to leave it out.  What
+        reads something that was left out is left out too.
+        """
+        moved: dict[int, int] = {}
+        for index, record in enumerate(source.records):
+            if any(i not in moved for i in record.inputs):
+                continue
+            found = change(record, moved)
+            if found is None:
+                continue
+            if isinstance(found, int):
+                moved[index] = self._index[record.name] = found
+                continue
+            moved[index] = self._index[record.name] = len(self.records)
+            self.records.append(
+                found._replace(
+                    inputs=tuple(moved[i] for i in record.inputs),
+                    control=tuple(moved[i] for i in record.control if i in moved),
+                    twin=None if record.twin is None else moved.get(record.twin),
+                    origin=record.origin or (index,),
+                )
+            )
+        self._count = dict(source._count)
+        return moved
+
     def clone(self, for_test: bool = False) -> Graph:
         """A copy; with `for_test=True` only the forward part, in evaluation mode.
 
