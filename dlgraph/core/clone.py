@@ -1,4 +1,4 @@
-"""Copy a graph: whole, or its forward part for testing, the bodies of loops and branches included."""
+"""Copy a graph: whole, or its forward part for testing, bodies of loops and branches included."""
 
 from __future__ import annotations
 
