@@ -46,6 +46,7 @@ from dlgraph.core.transforms import (
     vjp,
 )
 from dlgraph.core.why import explain_gradient
+from dlgraph.draw import draw
 from dlgraph.ops.activations import (
     celu,
     elu,
@@ -313,7 +314,6 @@ _LAZY = {
     "testing": "dlgraph.testing",
 }
 _LAZY_FUNCTIONS = {
-    "draw": "dlgraph.draw",
     "load": "dlgraph.io",
     "load_checkpoint": "dlgraph.io",
     "load_inference_model": "dlgraph.io",
@@ -324,17 +324,14 @@ _LAZY_FUNCTIONS = {
 
 
 def __getattr__(name: str):
-    # Data, drawing, files and testing are imported when first used: the engine starts fast.
-    if name not in _LAZY and name not in _LAZY_FUNCTIONS:
-        raise AttributeError(f"module 'dlgraph' has no attribute {name!r}")
+    # Data sets, files and testing tools are imported when first used: the engine starts fast.
     import importlib
 
+    if name in _LAZY:
+        return importlib.import_module(_LAZY[name])
     if name in _LAZY_FUNCTIONS:
-        found = getattr(importlib.import_module(_LAZY_FUNCTIONS[name]), name)
-    else:
-        found = importlib.import_module(_LAZY[name])
-    globals()[name] = found
-    return found
+        return getattr(importlib.import_module(_LAZY_FUNCTIONS[name]), name)
+    raise AttributeError(f"module 'dlgraph' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

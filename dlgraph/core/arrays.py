@@ -37,7 +37,12 @@ def is_array(value: Any) -> bool:
 
 def elements(dtype: np.dtype) -> str:
     """What arrays of this dtype hold, in words, for errors about values that are no numbers."""
-    words = {"U": "text", "S": "bytes", "O": "objects that are not numbers, such as None", "M": "dates"}
+    words = {
+        "U": "text",
+        "S": "bytes",
+        "O": "objects that are not numbers, such as None",
+        "M": "dates",
+    }
     return words.get(dtype.kind, f"elements of type {dtype}")
 
 
@@ -66,7 +71,7 @@ def read_only(array: Any) -> Any:
 
 
 class Zeros:
-    """Zeros that nobody has asked for yet: the parts of a bundle's gradient that nothing reached."""
+    """Zeros that nobody asked for yet: the parts of a bundle's gradient that nothing reached."""
 
     __slots__ = ("dtype", "shape")
     __array_ufunc__ = None

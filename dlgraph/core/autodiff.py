@@ -20,7 +20,13 @@ from dlgraph.core.hooks import run as run_hooks
 from dlgraph.core.mode import enable_grad
 from dlgraph.core.primitive import FUNCTIONS
 from dlgraph.core.where import user_line
-from dlgraph.errors import BackwardError, MutationError, OperationError
+from dlgraph.errors import (
+    BackwardError,
+    DtypeError,
+    MutationError,
+    OperationError,
+    ShapeError,
+)
 
 # A record whose arrays are all this small stays linked after backward(), so that it can still be
 # drawn with its values and gradients.  Larger ones are let go: that is memory (16 KiB).
@@ -81,12 +87,11 @@ def _seed(root: Any, gradient: Any, as_tensor: bool) -> Any:
             )
         seed = data.dtype.type(1) if data.ndim == 0 else np.ones_like(data)
     else:
-        seed = getattr(gradient, "_data", gradient)
-        if isinstance(seed, (int, float, list)):
-            seed = np.asarray(seed, data.dtype)
-        if np.shape(seed) != root.shape or seed.dtype != data.dtype:
-            raise OperationError(
-                f"backward(gradient): the gradient has {np.shape(seed)} {seed.dtype}, "
+        seed = root._adapted(gradient)
+        if seed.shape != data.shape or seed.dtype != data.dtype:
+            wrong = ShapeError if seed.shape != data.shape else DtypeError
+            raise wrong(
+                f"backward(gradient): the gradient is {seed.shape} {seed.dtype}, "
                 f"the tensor {root.shape} {root.dtype}",
                 hint="they must agree in shape and dtype",
             )

@@ -2,8 +2,8 @@
 
 A `Body` is a graph with inputs and outputs.  While it is traced, everything from outside that its
 operations touch (parameters, tensors, nodes of the outer graph) becomes a further input, a capture,
-so gradients reach it.  `call` runs a body on any carrier; its gradient is a call of another body that
-computes the forward part again.  So a call can be differentiated any number of times.
+so gradients reach it.  `call` runs a body on any carrier; its gradient is a call of another body
+that computes the forward part again.  So a call can be differentiated any number of times.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-
 
 from dlgraph.core.arrays import Bundle
 from dlgraph.core.bundle import item
@@ -24,7 +23,6 @@ from dlgraph.core.program import Program
 from dlgraph.core.spec import BundleSpec, Dim, Spec
 from dlgraph.core.tensor import Tensor
 from dlgraph.errors import GraphError, OperationError
-
 
 KEY = Spec((2,), np.dtype(np.uint64))
 
@@ -47,7 +45,7 @@ class Body(Graph):
 
     captures_outer = True
 
-    def __init__(self, name: str):
+    def __init__(self, name: str | None):
         super().__init__(name)
         self.inputs: list[int] = []
         self.outputs: list[int] = []
@@ -81,23 +79,9 @@ class Body(Graph):
         value = self.captures[places.index(index)] if index in places else None
         return value if isinstance(value, Tensor) else None
 
-    def copy_records(self, source: Graph) -> dict[int, int]:
+    def copy_pure(self, source: Graph) -> dict[int, int]:
         """Append what another graph computes, without its effects; the new index of each."""
-        moved: dict[int, int] = {}
-        for index, record in enumerate(source.records):
-            if record.primitive.effect or any(i not in moved for i in record.inputs):
-                continue
-            moved[index] = len(self.records)
-            self.records.append(
-                record._replace(
-                    inputs=tuple(moved[i] for i in record.inputs),
-                    twin=None if record.twin is None else moved.get(record.twin),
-                    control=tuple(moved[i] for i in record.control if i in moved),
-                )
-            )
-            self._index[record.name] = moved[index]
-        self._count = dict(source._count)
-        return moved
+        return self.copy_records(source, lambda r, moved: None if r.primitive.effect else r)
 
     def _capture(self, key: Any, value: Any, spec: Any, name: str | None) -> Node:
         index = self._capture_of.get(key)
@@ -110,7 +94,7 @@ class Body(Graph):
         return self.handle(index)
 
     def next_key(self, stream: Any) -> Node:
-        """As `Graph.next_key`, but drawn outside, so that computing again gives the same numbers."""
+        """As `Graph.next_key`, but drawn outside: computing again gives the same numbers."""
         count = sum(isinstance(value, KeyOf) for value in self.captures)
         key = self._capture(("key", id(stream), count), KeyOf(stream), KEY, "key")
         return key if self.step is None else fold_in(key, self.handle(self.step))
@@ -191,7 +175,7 @@ def set_outputs(body: Body, outputs: Sequence[Any], what: str) -> None:
 
 def _gradient_body(body: Body, wanted: tuple[int, ...]) -> Body:
     made = Body(f"{body.name} gradient")
-    moved = made.copy_records(body)
+    moved = made.copy_pure(body)
     made.inputs = [moved[i] for i in body.all_inputs]
     seeds: dict[int, int] = {}
     with building(graph=made, scope="", role="forward", twin=None, control=()):
@@ -200,9 +184,7 @@ def _gradient_body(body: Body, wanted: tuple[int, ...]) -> Body:
             if isinstance(spec, BundleSpec) or spec.dtype.kind in "fc":
                 g = made.input(spec, "g")
                 held = seeds.get(moved[i])
-                seeds[moved[i]] = (
-                    g.index if held is None else (made.handle(held) + g).index
-                )
+                seeds[moved[i]] = g.index if held is None else (made.handle(held) + g).index
         targets = [moved[body.all_inputs[k]] for k in wanted]
         found = walk(made, seeds, set(targets))
     outputs = []
@@ -292,5 +274,3 @@ def checked_sizes(what: str, specs: Sequence[Spec], others: Sequence[Spec], name
                 hint="shape and dtype must stay the same: start from the right dtype "
                 "(0.0 instead of 0), or convert with astype",
             )
-
-

@@ -36,7 +36,7 @@ def place(xp: Any, x: Any, like: Any, *, index: int) -> Any:
     )
 
 
-item.vjp(bundle=lambda g, bundle, index: place(g, bundle, index=index))
+item.vjp(bundle=lambda g, like_bundle, index: place(g, like_bundle, index=index))
 place.vjp(x=lambda g, index: item(g, index=index))
 
 

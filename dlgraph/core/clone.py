@@ -1,40 +1,43 @@
-"""Copy a graph, for testing or whole; and the one way to rebuild a graph from chosen records."""
+"""Copy a graph: whole, or its forward part for testing, bodies of loops and branches included."""
 
 from __future__ import annotations
 
 import weakref
+from typing import Any
 
+from dlgraph.core.body import Body
 from dlgraph.core.graph import Graph
+from dlgraph.core.node import Record
 
 
 def clone(graph: Graph, for_test: bool) -> Graph:
     """What `Graph.clone` does."""
-    moved: dict[int, int] = {}  # index in the source -> index in the copy
     copy = Graph(graph.name)
-    for index, record in enumerate(graph.records):
-        if for_test:
-            if record.role != "forward" or record.primitive.effect:
-                continue
-            if any(i not in moved for i in record.inputs):
-                continue  # it reads a gradient or an update
-            if record.primitive.name == "train_or_test":
-                moved[index] = moved[record.inputs[1]]
-                copy._index[record.name] = moved[index]
-                continue
-        twin = moved.get(record.twin) if record.twin is not None else None
-        moved[index] = len(copy.records)
-        copy.records.append(
-            record._replace(
-                inputs=tuple(moved[i] for i in record.inputs),
-                control=tuple(moved[i] for i in record.control if i in moved),
-                twin=twin,
-                origin=record.origin or (index,),
-            )
-        )
-        copy._index[record.name] = moved[index]
-    copy._count = dict(graph._count)
+    moved = copy.copy_records(graph, _tested if for_test else lambda record, moved: record)
     copy._variables = {key: moved[i] for key, i in graph._variables.items() if i in moved}
     copy.recorded = {moved[i]: t for i, t in graph.recorded.items() if i in moved}
     copy._startup = graph._startup
     copy._source = weakref.ref(graph)
+    return copy
+
+
+def _tested(record: Record, moved: dict[int, int]) -> Record | int | None:
+    if record.role != "forward" or record.primitive.effect:
+        return None
+    if record.primitive.name == "train_or_test":
+        return moved[record.inputs[1]]
+    return record._replace(attrs={name: _in_test(value) for name, value in record.attrs.items()})
+
+
+def _in_test(value: Any) -> Any:
+    """A body in evaluation mode; anything else as it is.  (Bodies nest as deep as the source.)"""
+    if not isinstance(value, Body):
+        return value
+    copy = Body(value.name)
+    moved = copy.copy_records(value, _tested)
+    copy.inputs = [moved[i] for i in value.inputs]
+    copy.outputs = [moved[i] for i in value.outputs]
+    copy.captures = list(value.captures)
+    copy._capture_of = {key: moved[i] for key, i in value._capture_of.items()}
+    copy.step = None if value.step is None else moved[value.step]
     return copy

@@ -1,8 +1,8 @@
 """Branches and loops that work in both modes: `cond`, `while_loop`, `scan`.
 
-In eager code they are Python's `if`, `while` and `for`.  In a graph they are one node each, with the
-branch or the loop's turn as a `Body` inside.  Their gradients are branches and loops again, so they
-can be differentiated any number of times.
+In eager code they are Python's `if`, `while` and `for`.  In a graph they are one node each, with
+the branch or the loop's turn as a `Body` inside.  Their gradients are branches and loops again, so
+they can be differentiated any number of times.
 """
 
 from __future__ import annotations
@@ -209,9 +209,7 @@ def _scan_gradients(
     )  # fmt: skip
     place = {1 + k: i for i, k in enumerate(floats)}
     place |= {1 + nc + nx + k: len(floats) + i for i, k in enumerate(want_rest)}
-    place |= {
-        1 + nc + k: len(floats) + len(want_rest) + i for i, k in enumerate(want_rows)
-    }
+    place |= {1 + nc + k: len(floats) + len(want_rest) + i for i, k in enumerate(want_rows)}
     return [item(result, index=place[p]) if p in place else None for p in wanted]
 
 
@@ -223,7 +221,7 @@ def _with_history(body: Body, carries: int) -> Body:
     found = body.variants.get("history")
     if found is None:
         found = Body(f"{body.name} with history")
-        moved = found.copy_records(body)
+        moved = found.copy_pure(body)
         found.inputs = [moved[i] for i in body.all_inputs]
         kept = [moved[i] for i in body.all_inputs[1 : 1 + carries]]
         found.outputs = [*(moved[i] for i in body.outputs), *kept]
@@ -261,9 +259,7 @@ def _back_body(
             parts.append(values[at : at + size])
             at += size
         (step, g_carry, g_rest, rows, past, g_ys, others) = parts
-        result = call(
-            *step, *past, *rows, *others, *g_carry, *g_ys, body=body.gradient(positions)
-        )
+        result = call(*step, *past, *rows, *others, *g_carry, *g_ys, body=body.gradient(positions))
         grads = [result] if len(positions) == 1 else _items(result, len(positions))
         n = len(floats)
         summed = [a + b for a, b in zip(g_rest, grads[n : n + len(g_rest)], strict=True)]

@@ -47,7 +47,7 @@ def eager_operands(primitive: Primitive, inputs: tuple) -> list[Any]:
             for i in positions
         ]
         kinds = [
-            np.asarray(values[i]).dtype if kind is None else kind
+            as_array(values[i], copy=False).dtype if kind is None else kind
             for i, kind in zip(positions, kinds, strict=True)
         ]
         target = target_dtype(primitive, kinds)

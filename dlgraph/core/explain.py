@@ -6,6 +6,7 @@ of the primitive, worded with the names, shapes and dtypes of what was passed.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy as np
 from dlgraph.core.primitive import Primitive, target_dtype, weak_kind
 from dlgraph.core.spec import Spec, show_shape, spec_of
 from dlgraph.core.where import Where, name_in_frame, user_frame
-from dlgraph.errors import DlgraphError, OperationError
+from dlgraph.errors import DlgraphError, LabelError, OperationError
 
 
 def explain(
@@ -24,14 +25,18 @@ def explain(
     *,
     node: str | None = None,
     where: Where | str | None = "caller",
-) -> DlgraphError:
+) -> Exception:
     """The error to raise instead of `error`, which the operation failed with."""
     if not isinstance(error, DlgraphError):
-        error = _from_rules(primitive, inputs, attrs) or OperationError(str(error), where=None)
+        found = _from_rules(primitive, inputs, attrs)
+        if found is None and not primitive.__module__.startswith("dlgraph."):
+            return error  # a mistake inside an operation of your own: its traceback tells most
+        kind = LabelError if isinstance(error, IndexError) else OperationError
+        error = found or kind(str(error), where=None)
     if error.node is not None or error.where is not None:
-        return error  # worded further inside already
+        return error.with_traceback(None)  # worded further inside already
     attempted = formula_with_shapes(primitive, inputs, attrs)
-    if not attempted.startswith(f"{primitive.name}("):
+    if not re.match(r"\w+\(", attempted):  # `sum(x (2, 3))` says already which operation it is
         attempted = f"{primitive.name}: {attempted}"
     return type(error)(
         f"{attempted}: {error.what}", node=node, where=where, hint=error.hint, extra=error.extra
@@ -55,24 +60,40 @@ def _from_rules(primitive: Primitive, inputs: tuple, attrs: dict) -> DlgraphErro
 def formula_with_shapes(primitive: Primitive, inputs: tuple, attrs: dict[str, Any]) -> str:
     """`h (64, 100) @ W2 (784, 10)`; attributes that differ from their defaults are added."""
     text = primitive.formula(*(describe_operand(value) for value in inputs))
+    if "index" in attrs:
+        text = text.removesuffix("[...]") + _index_text(attrs["index"])
     shown = [
         f"{name}={value!r}"
         for name, value in attrs.items()
-        if value is not primitive.attributes.get(name) and np.size(value) <= 8
+        if value is not primitive.attributes.get(name)
+        and len(repr(value)) <= 60
+        and name != "index"
     ]
     return f"{text} with {', '.join(shown)}" if shown else text
+
+
+def _index_text(index: tuple) -> str:
+    # As it was written; the arrays in it are operands and stand in front.
+    def one(entry: Any) -> str:
+        if isinstance(entry, slice):
+            parts = [entry.start, entry.stop, *([entry.step] if entry.step is not None else [])]
+            return ":".join("" if part is None else str(part) for part in parts)
+        if entry is Ellipsis:
+            return "..."
+        return str(entry) if entry is None or isinstance(entry, int) else "array"
+
+    return f"[{', '.join(map(one, index))}]"
 
 
 def describe_operand(value: Any) -> str:
     """Name, shape and (if not float32) dtype of an operand; a number is just itself."""
     if isinstance(value, (bool, int, float)):
         return repr(value)
-    spec = spec_of(value)
-    name = display_name(value)
-    dtype = "" if spec.dtype == np.float32 else f" {spec.dtype}"
-    return (
-        f"{name} {show_shape(spec.shape)}{dtype}" if name else f"{_kind(value)} {spec_text(spec)}"
-    )
+    try:
+        spec = spec_of(value)
+    except ValueError:  # a nested list that is no array
+        return f"a {type(value).__name__}"
+    return f"{display_name(value) or _kind(value)} {spec_text(spec)}"
 
 
 def spec_text(spec: Spec) -> str:

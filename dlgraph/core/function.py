@@ -92,9 +92,7 @@ class Function:
 
     def _key(self, leaves: list, dynamic: list[int], specs: list[Spec], mode: Any) -> dict:
         places = set(dynamic)
-        key: dict[str, Any] = {
-            f"argument {k}": str(spec) for k, spec in enumerate(specs)
-        }
+        key: dict[str, Any] = {f"argument {k}": str(spec) for k, spec in enumerate(specs)}
         for i, leaf in enumerate(leaves):
             if i not in places:
                 key[f"Python argument {i}"] = _snapshot(leaf)
@@ -261,5 +259,3 @@ def _lines_that_print(function: Callable[..., Any]) -> list[Where]:
         if instruction.opname == "LOAD_GLOBAL" and instruction.argval == "print":
             found.append(Where(code, line))
     return found
-
-

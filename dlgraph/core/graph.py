@@ -10,19 +10,20 @@ from __future__ import annotations
 
 import hashlib
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from dlgraph.core import arrays
+from dlgraph.core.explain import display_name
 from dlgraph.core.mode import tracing
 from dlgraph.core.node import NO_VALUE, Node, Record, str_spec
 from dlgraph.core.primitive import FUNCTIONS, Primitive
 from dlgraph.core.spec import Spec, show_shape
-from dlgraph.core.tensor import Tensor, as_array, show_value, value_of
+from dlgraph.core.tensor import Tensor, as_array, describe, show_value, value_of
 from dlgraph.core.where import Where, user_line
 from dlgraph.errors import FetchError, GraphError
 
@@ -116,28 +117,33 @@ class Graph:
             source = self._source() if self._source is not None else None
             if which.graph is source and which.name in self._index:
                 return self._index[which.name]
-            self._not_here(which.name, "it belongs to another graph")
+            raise FetchError(
+                f"{which.name!r} is a node of another graph: {which.graph!r}, not {self!r}",
+                hint="nodes are run by a session of their own graph (or of a clone of it)",
+            )
         if isinstance(which, Tensor):
             if id(which) in self._variables:
                 return self._variables[id(which)]
-            self._not_here(which.name or "this tensor", "no node of this graph reads it")
+            raise FetchError(
+                f"no node of {self!r} reads {describe(which)}",
+                hint="only tensors that were used while the graph was built are part of it",
+            )
         if isinstance(which, str):
             if which in self._index:
                 return self._index[which]
-            self._not_here(which, "there is no node of this name")
+            raise FetchError(f"{self!r} has no node called {which!r}", hint=self._nearest(which))
         raise FetchError(
             f"a node, or the name of one, is needed here, not {type(which).__name__}",
             hint="pass what dg.placeholder or an operation returned",
         )
 
-    def _not_here(self, name: str, why: str) -> NoReturn:
+    def _nearest(self, name: str) -> str:
         import difflib
 
-        near = difflib.get_close_matches(name, self._index, 3, 0.4)
-        raise FetchError(
-            f"{self!r} has no node {name!r}: {why}",
-            hint=f"did you mean {' or '.join(near)}?" if near else "print(graph) lists all nodes",
-        )
+        lower = {known.lower(): known for known in self._index}
+        near = difflib.get_close_matches(name.lower(), lower, 3, 0.4)
+        near = [repr(lower[one]) for one in near]
+        return f"did you mean {' or '.join(near)}?" if near else "print(graph) lists all nodes"
 
     def __len__(self) -> int:
         return len(self.records)
@@ -146,7 +152,8 @@ class Graph:
         return True
 
     def __repr__(self) -> str:
-        return f"<Graph {self.name or ''}{' ' * bool(self.name)}with {len(self)} nodes>"
+        called = f"{self.name} " if self.name else ""
+        return f"<Graph {called}with {len(self)} node{'s' * (len(self) != 1)}>"
 
     def __str__(self) -> str:
         rows = [(r.name, str_spec(r.spec), self.describe(i)) for i, r in enumerate(self.records)]
@@ -157,24 +164,7 @@ class Graph:
 
     def describe(self, index: int) -> str:
         """One node as a formula over the names of its inputs."""
-        record = self.records[index]
-        if record.primitive.name == "constant":
-            value = record.attrs["value"]
-            return f"constant = {show_value(value)}"
-        if not record.inputs:
-            text = record.primitive.name
-        else:
-            text = record.primitive.formula(*(self.records[i].name for i in record.inputs))
-        extra = [
-            f"{name}={show_shape(value) if isinstance(value, tuple) else value}"
-            for name, value in record.attrs.items()
-            if value is not None
-            and value is not False
-            and isinstance(value, (bool, int, float, str, tuple, np.dtype))
-        ]
-        after = [self.records[i].name for i in record.control]
-        text += f"  [{', '.join(extra)}]" if extra else ""
-        return text + (f"  after {', '.join(after)}" if after else "")
+        return describe_record(self.records, index)
 
     def structure_hash(self) -> str:
         """A hash of what is computed: primitives, links, attributes, constants, shapes.
@@ -270,6 +260,8 @@ class Graph:
         return self.handle(index)
 
     def _unique(self, name: str, scope: str) -> str:
+        if not isinstance(name, str):
+            raise GraphError(f"a node is called by text, not by {name!r}", hint='name="image"')
         path = f"{scope}/{name}" if scope else name
         count = self._count.get(path)
         if count is None:
@@ -287,7 +279,8 @@ class Graph:
         if isinstance(value, Node):
             if value.graph is not self:
                 raise GraphError(
-                    f"{value.name!r} belongs to {value.graph!r}, the other operands to {self!r}",
+                    f"{value.name!r} is a node of another graph than the other operands: "
+                    f"{value.graph!r}, not {self!r}",
                     hint="nodes of different graphs cannot be combined; build both in one graph",
                 )
             return value
@@ -308,7 +301,8 @@ class Graph:
             return self.handle(index)
         if tensor._op is not None:
             raise GraphError(
-                f"{tensor!r} was computed eagerly; a graph cannot look into that computation",
+                f"{display_name(tensor) or 'a tensor'} {tensor.spec} was computed eagerly (by "
+                f"{tensor._op.name}); a graph cannot look into that computation",
                 hint="compute it inside the graph, or pass tensor.detach() to freeze its value",
             )
         if not tensor.requires_grad and type(tensor) is Tensor:
@@ -328,6 +322,37 @@ class Graph:
         return self.add(FUNCTIONS["next_key"], attrs={"stream": stream}, spec=spec)  # type: ignore[arg-type]
 
     # ---- copies
+    def copy_records(
+        self, source: Graph, change: Callable[[Record, dict[int, int]], Record | int | None]
+    ) -> dict[int, int]:
+        """Append the records of another graph; where each of them is now.
+
+        `change(record, moved)` returns the record to append (its links are still those of the
+        source), the new index of a node that stands in its place, or None to leave it out.  What
+        reads something that was left out is left out too.
+        """
+        moved: dict[int, int] = {}
+        for index, record in enumerate(source.records):
+            if any(i not in moved for i in record.inputs):
+                continue
+            found = change(record, moved)
+            if found is None:
+                continue
+            if isinstance(found, int):
+                moved[index] = self._index[record.name] = found
+                continue
+            moved[index] = self._index[record.name] = len(self.records)
+            self.records.append(
+                found._replace(
+                    inputs=tuple(moved[i] for i in record.inputs),
+                    control=tuple(moved[i] for i in record.control if i in moved),
+                    twin=None if record.twin is None else moved.get(record.twin),
+                    origin=record.origin or (index,),
+                )
+            )
+        self._count = dict(source._count)
+        return moved
+
     def clone(self, for_test: bool = False) -> Graph:
         """A copy; with `for_test=True` only the forward part, in evaluation mode.
 
@@ -408,3 +433,32 @@ def default_graph(what: str) -> Graph:
 def current_graph() -> Graph | None:
     """The graph of the enclosing `with graph.as_default():`, None in eager code."""
     return BUILDING.get().graph
+
+
+def describe_record(records: list[Record], index: int) -> str:
+    """One node as a formula over the names of its inputs."""
+    record = records[index]
+    if record.primitive.name == "constant":
+        text = f"constant = {show_value(record.attrs['value'])}"
+    elif not record.inputs:
+        text = record.primitive.name
+    else:
+        text = record.primitive.formula(*(records[i].name for i in record.inputs))
+    usual = record.primitive.attributes
+    extra = [
+        f"{name}={_show_attribute(value)}"
+        for name, value in record.attrs.items()
+        if value is not None
+        and value is not False
+        and isinstance(value, (bool, int, float, str, tuple, np.dtype))
+        and value != usual.get(name)
+    ]
+    after = [records[i].name for i in record.control]
+    text += f"  [{', '.join(extra)}]" if extra else ""
+    return text + (f"  after {', '.join(after)}" if after else "")
+
+
+def _show_attribute(value: Any) -> str:
+    if isinstance(value, tuple):
+        return show_shape(value)
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -14,8 +14,8 @@ import numpy as np
 from dlgraph.core.operators import Operators
 from dlgraph.core.primitive import FUNCTIONS, Primitive
 from dlgraph.core.spec import Shape, Spec
-from dlgraph.core.where import Where
-from dlgraph.errors import SymbolicValueError
+from dlgraph.core.where import Where, name_in_frame, user_frame
+from dlgraph.errors import OperationError, SymbolicValueError
 
 if TYPE_CHECKING:
     from dlgraph.core.graph import Graph
@@ -131,7 +131,8 @@ class Node(Operators):
     @property
     def tensor(self) -> Tensor | None:
         """The tensor behind it: a variable's storage, or the eager tensor it was recorded from."""
-        return self.graph.recorded.get(self.index) or self.record.attrs.get("tensor")
+        recorded = self.graph.recorded.get(self.index)
+        return self.record.attrs.get("tensor") if recorded is None else recorded
 
     def detach(self) -> Node:
         """The same value; no gradient flows through the result."""
@@ -140,11 +141,18 @@ class Node(Operators):
     def __repr__(self) -> str:
         return f"<Node {self.name} {str_spec(self.spec)}, not run yet>"
 
+    def __format__(self, form: str) -> str:
+        if form:
+            self._asked(f'f"{{node:{form}}}"')
+        return str(self)
+
     def _asked(self, how: str, hint: str | None = None) -> NoReturn:
+        called = name_in_frame(self, user_frame()) or f'"{self.name}"'
         raise SymbolicValueError(
-            f"{how}: {self.name} {self.spec} is a graph node, it has no value until the graph runs",
+            f"`{how}` needs the value of {self.name!r} {str_spec(self.spec)}: a graph node has no "
+            "value until the graph runs",
             extra={"made at": str(self.where)} if self.where else None,
-            hint=hint or f"session.run({self.name.rpartition('/')[2]}, feed) returns the value",
+            hint=hint or f"session.run({called}, feed) returns the value",
         )
 
     def __bool__(self) -> bool:
@@ -161,7 +169,7 @@ class Node(Operators):
         self._asked("int(node)")
 
     def __index__(self) -> int:
-        self._asked("node used as an integer")
+        self._asked("sequence[node]")
 
     def __array__(self, *args: Any, **kwargs: Any) -> np.ndarray:
         self._asked("np.asarray(node)")
@@ -174,6 +182,10 @@ class Node(Operators):
         """Not possible before the graph runs; the error says what to do."""
         self._asked("node.item()")
 
+    def tolist(self) -> NoReturn:
+        """Not possible before the graph runs; the error says what to do."""
+        self._asked("node.tolist()")
+
     def backward(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Eager only; in a graph the gradient is built with `dg.gradients`."""
         self._asked(
@@ -183,9 +195,17 @@ class Node(Operators):
         )
 
     def __len__(self) -> int:
-        if self.ndim and isinstance(self.shape[0], int):
+        if not self.ndim:
+            raise OperationError(
+                f"{self.name!r} is a scalar: it has no length and no elements to go through"
+            )
+        if isinstance(self.shape[0], int):
             return self.shape[0]
-        self._asked("len(node)", "this size is known only at run time")
+        self._asked(
+            "len(node)",
+            "the size of axis 0 is not known before the run; operations on the whole axis need no "
+            "loop: x.sum(axis=0), x @ w",
+        )
 
     def __iter__(self) -> Iterator[Node]:
         return (self[i] for i in range(len(self)))

@@ -9,13 +9,44 @@ from __future__ import annotations
 from typing import Any
 
 from dlgraph.core.primitive import FUNCTIONS
+from dlgraph.errors import OperationError
+
+# What NumPy's operators call their functions, and what they are called here.
+_OF_UFUNC = {
+    "add": "add",
+    "subtract": "subtract",
+    "multiply": "multiply",
+    "divide": "divide",
+    "power": "pow",
+    "matmul": "matmul",
+    "equal": "equal",
+    "not_equal": "not_equal",
+    "less": "less",
+    "less_equal": "less_equal",
+    "greater": "greater",
+    "greater_equal": "greater_equal",
+    "bitwise_and": "logical_and",
+    "bitwise_or": "logical_or",
+}
 
 
 class Operators:
     """What one can do with a value, whether it exists already (Tensor) or will later (Node)."""
 
     __slots__ = ()
-    __array_ufunc__ = None  # so that `numpy_array * tensor` asks the tensor
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        # NumPy asks here for `array * tensor`, which is fine, and for `np.exp(tensor)`.
+        name = _OF_UFUNC.get(ufunc.__name__, ufunc.__name__)
+        if method == "__call__" and not options and ufunc.__name__ in _OF_UFUNC:
+            return FUNCTIONS[name](*inputs)
+        raise OperationError(
+            f"np.{ufunc.__name__} computes on arrays; what it did with a "
+            f"{type(self).__name__} could not be recorded",
+            hint=f"dg.{name} does the same and is recorded"
+            if name in FUNCTIONS
+            else "use the operations of dlgraph, or the values of a tensor: x.numpy()",
+        )
 
     # ---- arithmetic
     def __add__(self, other: Any) -> Any:

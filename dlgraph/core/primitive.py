@@ -12,8 +12,9 @@ ten lines, in `dlgraph/ops`:
     tanh.vjp(x=lambda g, y: g * (1 - y * y))
 
 A gradient rule is one function per differentiable input.  The names of its parameters say what it
-needs: `g` is the incoming gradient, `y` the output, anything else an input or an attribute.  So
-`lambda g, y` keeps the output alive for the backward pass and lets the input go.  Rules use only
+needs: `g` is the incoming gradient, `y` the output, anything else an input or an attribute;
+`like_x` is an input of which only shape and dtype are read.  So `lambda g, y` keeps the output
+alive for the backward pass and lets the input go.  Rules use only
 operators and primitives, hence the same rule runs on plain arrays (numbers), on Tensors (recorded
 again, for higher derivatives) and on graph Nodes (the gradient as a graph).
 
@@ -144,7 +145,10 @@ class Primitive:
         return bool(self.rules) or self.joint is not None
 
     def needs(self, position: int) -> frozenset[str]:
-        """What the rule of this input reads: `y`, inputs and attributes, by name."""
+        """What the rule of this input reads: `y`, inputs and attributes, by name.
+
+        Of an input that is declared as `like_x` only shape and dtype are read.
+        """
         rule = self.rules.get(self.inputs[0 if self.variadic else position])
         return frozenset() if rule is None else frozenset(_parameters(rule)) - {"g"}
 
@@ -193,6 +197,8 @@ class Primitive:
                 )
             if type(value) is list:
                 full[name] = tuple(value)
+            elif isinstance(value, np.generic):  # a Python number imposes no dtype on the result
+                full[name] = value.item()
         return full
 
     @property
@@ -233,8 +239,12 @@ def _parameters(rule: Rule) -> tuple[str, ...]:
 
 def _pull(primitive: Primitive, rule: Rule) -> Pull:
     """Adapt a rule to one calling form, `(g, y, inputs, attrs)`, once and for all."""
-    names = _parameters(rule)
-    known = {"g", "y", "position", *primitive.inputs, *primitive.attributes}
+    inputs = primitive.inputs
+    names = tuple(
+        name.removeprefix("like_") if name.removeprefix("like_") in inputs else name
+        for name in _parameters(rule)
+    )
+    known = {"g", "y", "position", *inputs, *primitive.attributes}
     if not set(names) <= known:
         raise OperationError(
             f"gradient rule of {primitive.name}: unknown parameters "
@@ -357,7 +367,11 @@ def weak_kind(value: Any) -> type | None:
     if isinstance(value, (float, np.floating)):
         return float
     if isinstance(value, (list, tuple)) or (isinstance(value, np.ndarray) and value.ndim == 0):
-        return {"b": bool, "i": int, "u": int, "f": float}.get(np.asarray(value).dtype.kind)
+        try:
+            kind = np.asarray(value).dtype.kind
+        except ValueError:  # rows of different lengths
+            return None
+        return {"b": bool, "i": int, "u": int, "f": float}.get(kind)
     return None
 
 

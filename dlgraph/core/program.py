@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 
 from dlgraph.core import arrays
 from dlgraph.core.explain import explain
-from dlgraph.core.graph import Graph
+from dlgraph.core.graph import Graph, describe_record
 from dlgraph.core.mode import MODE
+from dlgraph.core.node import Record
 from dlgraph.core.state import show_placeholder
 from dlgraph.errors import DlgraphError, FeedError
 
@@ -42,30 +43,31 @@ class Program:
     """
 
     def __init__(self, graph: Graph, fetches: Iterable[int], feeds: Iterable[int]):
-        self.graph = graph
+        # The records, not the graph: a body keeps its program, and must not be kept by it.
+        self.records = graph.records
         self.fetches = tuple(fetches)
         self.feeds = tuple(feeds)
-        self.indices = needed(graph, self.fetches, set(self.feeds))
+        self.indices = needed(self.records, self.fetches, set(self.feeds))
         self._require_feeds()
         self.steps = self._plan()
 
     def _require_feeds(self) -> None:
         for index in self.indices:
-            record = self.graph.records[index]
+            record = self.records[index]
             if record.primitive.name == "placeholder" and record.attrs["default"] is None:
-                path = path_to(self.graph, index, self.fetches, set(self.feeds))
+                path = path_to(self.records, index, self.fetches, set(self.feeds))
                 raise FeedError(
                     f"{show_placeholder(record.name, record.spec)} needs a value to compute "
-                    f"{self.graph.records[path[-1]].name!r}",
+                    f"{self.records[path[-1]].name!r}",
                     extra={
-                        "needed via": " -> ".join(self.graph.records[i].name for i in path),
+                        "needed via": " -> ".join(self.records[i].name for i in path),
                         **({"made at": str(record.where)} if record.where else {}),
                     },
                     hint=f'session.run(..., {{"{record.name}": value}})',
                 )
 
     def _plan(self) -> list[Step]:
-        records = self.graph.records
+        records = self.records
         reads = {i: _live_inputs(records[i]) for i in self.indices}
         last = {i: index for index in self.indices for i in reads[index]}
         keep = {*self.fetches}
@@ -97,20 +99,20 @@ class Program:
         return [values[i] for i in self.fetches]
 
     def _watch(self, watch: Any, step: Step, value: Any, inputs: list[Any]) -> None:
-        record = self.graph.records[step.record]
+        record = self.records[step.record]
         watch.see(record.primitive, value, tuple(inputs), record.name, record.where)
 
     def _explained(self, step: Step | None, inputs: list[Any], error: Exception) -> Exception:
         if step is None:
             return error
-        record = self.graph.records[step.record]
+        record = self.records[step.record]
         if isinstance(error, DlgraphError) and error.where is not None:
             error.node = error.node or record.name
             if record.where is not None and record.where != error.where:
                 error.extra.setdefault("made at", str(record.where))
-            return error
+            return error.with_traceback(None)
         named = tuple(
-            _Named(self.graph.records[i].name, value)
+            _Named(self.records[i].name, value)
             for i, value in zip(record.inputs, inputs, strict=True)
         )
         return explain(
@@ -118,14 +120,14 @@ class Program:
         )
 
     def __str__(self) -> str:
-        names = ", ".join(self.graph.records[i].name for i in self.fetches)
+        names = ", ".join(self.records[i].name for i in self.fetches)
         count = len(self.steps)
         lines = [f"program with {count} step{'s' * (count != 1)} for {names}"]
         for step in self.steps:
-            text = self.graph.describe(step.record)
+            text = describe_record(self.records, step.record)
             joint = " " if text.startswith("constant = ") else " = "
             text = text.removeprefix("constant ") if joint == " " else text
-            lines.append(f"  {self.graph.records[step.record].name}{joint}{text}")
+            lines.append(f"  {self.records[step.record].name}{joint}{text}")
         return "\n".join(lines)
 
     def __repr__(self) -> str:
@@ -149,7 +151,7 @@ def _live_inputs(record: Any) -> tuple[int, ...]:
     return tuple(i for i, name in zip(record.inputs, names, strict=True) if name not in unused)
 
 
-def needed(graph: Graph, fetches: Iterable[int], feeds: set[int]) -> list[int]:
+def needed(records: list[Record], fetches: Iterable[int], feeds: set[int]) -> list[int]:
     """The nodes that have to run for the fetches, in order; nothing behind a feed."""
     seen: set[int] = set()
     stack = [i for i in fetches if i not in feeds]
@@ -158,21 +160,23 @@ def needed(graph: Graph, fetches: Iterable[int], feeds: set[int]) -> list[int]:
         if index in seen:
             continue
         seen.add(index)
-        record = graph.records[index]
+        record = records[index]
         for i in (*_live_inputs(record), *record.control):
             if i not in feeds and i not in seen:
                 stack.append(i)
     return sorted(seen)
 
 
-def path_to(graph: Graph, target: int, fetches: Iterable[int], feeds: set[int]) -> list[int]:
+def path_to(
+    records: list[Record], target: int, fetches: Iterable[int], feeds: set[int]
+) -> list[int]:
     """A shortest path from a node forward to the fetch that needs it, for error messages."""
     came: dict[int, int | None] = {i: None for i in fetches}
     queue = list(came)
     for index in queue:
         if index == target:
             break
-        record = graph.records[index]
+        record = records[index]
         for i in (*_live_inputs(record), *record.control):
             if i not in came and i not in feeds:
                 came[i] = index

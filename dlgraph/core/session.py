@@ -227,7 +227,7 @@ def _typed(value: Any, spec: Spec, what: str) -> Any:
             f"{arrays.reason(error)}"
         ) from None
     if array.dtype == spec.dtype:
-        return array
+        return _compact(array)
     if array.dtype.kind not in "biufc":
         raise FeedError(
             f"{what} was fed with {arrays.elements(array.dtype)}",
@@ -237,6 +237,18 @@ def _typed(value: Any, spec: Spec, what: str) -> Any:
         f"{what} was fed with {array.dtype}",
         hint=f'nothing is converted silently: feed value.astype("{spec.dtype}")',
     )
+
+
+def _compact(array: Any) -> Any:
+    """Without gaps between the elements, which is how a Tensor copies an array.
+
+    The same numbers in another layout are added, and even exponentiated, with other roundings.
+    """
+    flags = array.flags
+    # (A single element counts as contiguous whatever its strides.)
+    if array.size > 1 and (flags.c_contiguous or flags.f_contiguous):
+        return array
+    return array.astype(array.dtype)
 
 
 def _fits(shape: tuple[int, ...], wanted: tuple[Any, ...]) -> bool:

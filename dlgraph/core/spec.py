@@ -165,11 +165,21 @@ def common_dtype(dtypes: Iterable[np.dtype]) -> np.dtype:
             raise DtypeError(
                 f"{names} meet in one operation, one of them would be converted silently",
                 where=None,
-                hint='convert one of them yourself: x.astype("float32")',
+                hint='convert one of them yourself, usually with .astype("float32")',
             )
         if found:
-            return np.result_type(*found)
+            return _common_integer(found)
     raise OperationError(f"no numeric dtype among {sorted(map(str, kinds))}", where=None)
+
+
+def _common_integer(found: set[np.dtype]) -> np.dtype:
+    result = np.result_type(*found)
+    if result.kind == "f":  # uint64 with a signed type: NumPy would answer in float64
+        names = " and ".join(sorted(map(str, found)))
+        raise DtypeError(
+            f"{names} have no common integer type", where=None, hint='x.astype("int64")'
+        )
+    return result
 
 
 # ---- shapes ------------------------------------------------------------------------------------
@@ -264,8 +274,6 @@ def reshaped(shape: Shape, target: Sequence[Any]) -> Shape:
     target = tuple(target)
     if sum(isinstance(size, int) and size == -1 for size in target) > 1:
         raise ShapeError("only one size may be -1", where=None)
-    if any(isinstance(size, int) and size < -1 for size in target):
-        raise ShapeError("a size is at least 0, or -1 for what is left over", where=None)
     source_known, source_unknown = _split(shape)
     target_known, target_unknown = _split([size for size in target if size != -1])
     open_end = -1 in target

@@ -17,7 +17,7 @@ from dlgraph.core.graph import BUILDING, Graph, building, default_graph
 from dlgraph.core.node import NO_VALUE, Node
 from dlgraph.core.parameter import Parameter
 from dlgraph.core.primitive import primitive, weak_kind
-from dlgraph.core.spec import Dim, Spec, same_shape, show_shape
+from dlgraph.core.spec import Dim, Spec, same_shape, show_shape, spec_of
 from dlgraph.core.tensor import Tensor, as_array, value_of
 from dlgraph.errors import DtypeError, FeedError, GraphError, ShapeError
 
@@ -49,8 +49,14 @@ def _variable(xp: Any, *, tensor: Any) -> Any:
     effect=True,
     unused=("variable",),
 )
-def _assign(xp: Any, variable: Any, value: Any, *, tensor: Any, copy: bool) -> Any:
+def _assign(xp: Any, variable: Any, value: Any, *, tensor: Any, copy: bool = True) -> Any:
     """Replace the value of a variable; the result is the new value."""
+    if value.shape != tensor._spec_shape():
+        raise ShapeError(
+            f"the variable holds {tensor.spec}, the new value is {spec_of(value)}",
+            where=None,
+            hint="assignment never stretches; bring the value into this shape first",
+        )
     new = value.copy() if copy else value
     tensor._replace(new)
     return new

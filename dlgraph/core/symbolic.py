@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from dlgraph.core.explain import explain
 from dlgraph.core.graph import BUILDING, Graph
 from dlgraph.core.node import Node
 from dlgraph.core.primitive import FUNCTIONS, Primitive, target_dtype, weak_kind
-from dlgraph.core.tensor import Tensor
+from dlgraph.core.tensor import Tensor, as_array
 
 
 def apply_graph(primitive: Primitive, inputs: tuple, attrs: dict[str, Any]) -> Node:
@@ -28,7 +26,7 @@ def apply_graph(primitive: Primitive, inputs: tuple, attrs: dict[str, Any]) -> N
 
 
 def target_graph(inputs: tuple) -> Graph:
-    """The graph to append to: the body being traced, else the graph of the inputs, else the open."""
+    """The graph to append to: a body being traced, the graph of the inputs, or the open one."""
     current = BUILDING.get().graph
     if current is not None and current.captures_outer:
         return current
@@ -49,7 +47,7 @@ def graph_operands(graph: Graph, primitive: Primitive, inputs: tuple) -> list[No
         x = inputs[i]
         typed = isinstance(x, (Node, Tensor))
         kind = None if typed else weak_kind(x)
-        kinds.append(x.dtype if typed else kind or np.asarray(x).dtype)
+        kinds.append(x.dtype if typed else kind or as_array(x, copy=False).dtype)
     target = target_dtype(primitive, kinds)
     nodes = []
     for i, x in enumerate(inputs):

@@ -19,7 +19,7 @@ from dlgraph.core.mode import MODE
 from dlgraph.core.operators import Operators
 from dlgraph.core.primitive import FUNCTIONS, Primitive, weak_kind
 from dlgraph.core.spec import DEFAULT_FLOAT, Spec, spec_of
-from dlgraph.core.where import Where, user_line
+from dlgraph.core.where import Where, name_in_frame, user_frame, user_line
 from dlgraph.errors import (
     DlgraphError,
     DtypeError,
@@ -137,12 +137,15 @@ class Tensor(Operators):
 
     @grad.setter
     def grad(self, value: Any) -> None:
-        if value is not None and np.shape(getattr(value, "_data", value)) != self.shape:
-            raise OperationError(
-                f"a gradient for a tensor of shape {self.shape} must have that shape, "
-                f"not {np.shape(getattr(value, '_data', value))}"
+        if value is not None and not isinstance(value, Tensor):
+            value = _plain(self._adapted(value))
+        if value is not None and value.spec != self.spec:
+            wrong = ShapeError if value.shape != self.shape else DtypeError
+            raise wrong(
+                f"the gradient of {describe(self)} {self.spec} was set to {value.spec}",
+                hint="a gradient has the shape and the dtype of its tensor",
             )
-        self._grad = value if value is None or isinstance(value, Tensor) else Tensor(value)
+        self._grad = value
 
     @property
     def graph(self) -> Graph:
@@ -212,7 +215,10 @@ class Tensor(Operators):
 
     def __len__(self) -> int:
         if not self.ndim:
-            raise OperationError("a scalar tensor has no length")
+            raise OperationError(
+                f"{describe(self)} is a scalar: it has no length and no elements to go through",
+                hint="x.item() is its number",
+            )
         return self.shape[0]
 
     def __iter__(self) -> Iterator[Any]:
@@ -240,9 +246,7 @@ class Tensor(Operators):
                 hint="make a new tensor from the new values instead",
             )
         shape, dtype = self._spec_shape(), self._spec_dtype()
-        new = as_array(value)
-        if weak_kind(value) is not None and arrays.adapts(new.dtype, dtype):
-            new = as_array(value, dtype)
+        new = self._adapted(value)
         if new.shape != shape or new.dtype != dtype:
             wrong = ShapeError if new.shape != shape else DtypeError
             raise wrong(
@@ -251,6 +255,13 @@ class Tensor(Operators):
                 hint="assignment never converts or stretches; bring the value into this form first",
             )
         self._replace(new)
+
+    def _adapted(self, value: Any) -> Any:
+        # An array of this value; bare numbers take the dtype of the tensor if they fit.
+        new = as_array(value)
+        if weak_kind(value) is not None and arrays.adapts(new.dtype, self._spec_dtype()):
+            return as_array(value, self._spec_dtype())
+        return new
 
     def _replace(self, data: Any) -> None:
         # Rebinding instead of writing keeps arrays that others read (a fetched value, a view
@@ -271,6 +282,31 @@ class Tensor(Operators):
             hint="build a new one with dg.where(...), or replace all values of a leaf: "
             "x.assign(...)",
         )
+
+    def _not_in_place(self, sign: str) -> None:
+        if self._op is None and self.requires_grad:
+            x = name_in_frame(self, user_frame()) or "x"
+            raise MutationError(
+                f"`{x} {sign}= ...` makes a new tensor and leaves {describe(self)} as it was, so "
+                "training would go on with the old values",
+                hint=f"{x}.assign({x} {sign} ...) changes it, and so does step() of an optimizer",
+            )
+
+    def __iadd__(self, other: Any) -> Any:
+        self._not_in_place("+")
+        return self + other
+
+    def __isub__(self, other: Any) -> Any:
+        self._not_in_place("-")
+        return self - other
+
+    def __imul__(self, other: Any) -> Any:
+        self._not_in_place("*")
+        return self * other
+
+    def __itruediv__(self, other: Any) -> Any:
+        self._not_in_place("/")
+        return self / other
 
     # ---- gradients
     def backward(
@@ -356,6 +392,9 @@ class Tensor(Operators):
 
     def __truediv__(self, other: Any) -> Any:
         return _arithmetic(FUNCTIONS["divide"], self, other)
+
+    def __matmul__(self, other: Any) -> Any:
+        return _arithmetic(FUNCTIONS["matmul"], self, other)
 
     def __radd__(self, other: Any) -> Any:
         return _with_number(FUNCTIONS["add"], other, self)

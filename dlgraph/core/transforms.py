@@ -32,11 +32,11 @@ def pulled_back(outputs: Sequence[Any], inputs: Sequence[Any], seeds: Sequence[A
         for output, seed in zip(outputs, seeds, strict=True):
             if isinstance(output, Node) and output.dtype.kind in "fc":
                 found = gradients(output, list(inputs), gradient=seed)
-                total = found if total is None else [a + b for a, b in zip(total, found, strict=True)]
+                total = (
+                    found if total is None else [a + b for a, b in zip(total, found, strict=True)]
+                )
         return total or [FUNCTIONS["zeros_like"](x) for x in inputs]
-    found = gradients_of(
-        list(outputs), list(seeds), list(inputs), create_graph=True, retain=True
-    )
+    found = gradients_of(list(outputs), list(seeds), list(inputs), create_graph=True, retain=True)
     return [
         _plain(np.zeros_like(value_of(x))) if g is None else g
         for g, x in zip(found, inputs, strict=True)
@@ -87,7 +87,9 @@ def _as_value(x: Any) -> Any:
     return x if isinstance(x, (Node, Tensor)) else Tensor(x)
 
 
-def jvp(function: Callable[..., Any], xs: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
+def jvp(
+    function: Callable[..., Any], xs: Sequence[Any], tangents: Sequence[Any]
+) -> tuple[Any, Any]:
     r"""The value of a function and its Jacobian-vector product $J t$ (forward mode).
 
     The vector-Jacobian product is linear in its vector; differentiating it by that vector gives
@@ -124,7 +126,7 @@ def jacobian(function: Callable[..., Any], x: Any) -> Any:
     count = size_of(spec.shape)
     if count is None:
         raise ShapeError(
-            f"jacobian: the size of the result {show_shape(spec.shape)} is not known before the run",
+            f"jacobian: the size of the result {show_shape(spec.shape)} is known only at run time",
             hint="give the placeholder a fixed shape, or use vjp",
         )
     rows = []
@@ -164,7 +166,7 @@ def hvp(function: Callable[..., Any], x: Any, v: Any) -> Any:
     return pulled_back([slope], [source], [_as_value(v)])[0]
 
 
-class custom_vjp:  # noqa: N801
+class custom_vjp:
     """A function with a gradient rule of your own, in both modes.
 
     The rule gets the gradient of the output, the output, and the inputs, and returns one

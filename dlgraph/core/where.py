@@ -92,8 +92,9 @@ def name_in_frame(value: Any, frame: FrameType | None) -> str | None:
     """
     if frame is None:
         return None
-    for scope in (frame.f_locals, frame.f_globals):
+    own = getattr(frame.f_locals.get("self"), "__dict__", {})
+    for prefix, scope in (("", frame.f_locals), ("self.", own), ("", frame.f_globals)):
         for name, held in scope.items():
-            if held is value and not name.startswith("_"):
-                return name
+            if held is value and name.isidentifier() and not name.startswith("_"):
+                return prefix + name
     return None

@@ -1,4 +1,4 @@
-"""Progress bars: a widget in a notebook, a line in a terminal, nothing in a log file.
+"""Progress bars: a line of text in a notebook or terminal, nothing in a log file.
 
 The only module that imports tqdm.
 """
@@ -6,7 +6,6 @@ The only module that imports tqdm.
 from __future__ import annotations
 
 import sys
-import warnings
 from typing import Any
 
 from dlgraph.errors import MissingPackageError
@@ -18,25 +17,29 @@ def bar(text: str, total: int, *, done: int = 0, unit: str = " batches") -> Any:
     Raises `MissingPackageError` if tqdm is not installed.
     """
     try:
-        with warnings.catch_warnings():
-            # Without ipywidgets tqdm falls back to text and warns about it: the text will do.
-            warnings.simplefilter("ignore")
-            from tqdm.auto import tqdm as in_notebook
-            from tqdm.std import tqdm as in_terminal
+        from tqdm.std import tqdm
     except ImportError as error:
         raise MissingPackageError(
             "progress: the bar is drawn by tqdm, which is not installed",
             hint='pip install "dlgraph[data]"',
         ) from error
-    sort = in_notebook if _in_notebook() else in_terminal
-    return sort(
+    notebook = _in_notebook()
+    return tqdm(
         desc=text,
         total=total,
         initial=done,
         unit=unit,
         unit_scale=unit == "B",
-        disable=False if _in_notebook() else None,  # None: only where stderr is a terminal
+        # Text, not tqdm's widget: a saved notebook then shows the finished bar, not "0%".  On
+        # stdout, since JupyterLab paints stderr red.
+        file=sys.stdout if notebook else sys.stderr,
+        disable=False if notebook else None,  # None: only where stderr is a terminal
         leave=True,
+        # In a notebook only what is left is shown: a finished bar then tells no time, and is the
+        # same on every machine.
+        bar_format="{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{remaining} left]"
+        if notebook
+        else None,
     )
 
 

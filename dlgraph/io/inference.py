@@ -24,7 +24,7 @@ from dlgraph.core.program import Program
 from dlgraph.core.session import Session
 from dlgraph.errors import DataError, DlgraphError, FetchError, OperationError
 from dlgraph.io.atomic import write_whole
-from dlgraph.io.graphs import FORMAT, VERSION, bodies_inner_first, graph_text, read_graph
+from dlgraph.io.graphs import FORMAT, VERSION, graph_text, read_graph
 from dlgraph.io.plain import MAX_JSON, fail, field, fields, read_json, whole
 from dlgraph.io.tensors import from_bytes, read_bytes, to_bytes
 from dlgraph.io.values import Reader, Writer
@@ -131,7 +131,6 @@ def save_inference_model(path: str | os.PathLike, feeds: Any, fetches: Any) -> N
     kept = _closure(test, ends.values(), set(starts.values()))
     place = {index: i for i, index in enumerate(kept)}
     records = [_pruned(test.records[i], place, i in starts.values()) for i in kept]
-    _check_bodies(records)
     writer = Writer()
     facts = {
         "feeds": [{"name": name, "node": place[i]} for name, i in starts.items()],
@@ -148,18 +147,6 @@ def save_inference_model(path: str | os.PathLike, feeds: Any, fetches: Any) -> N
     if len(content) > MAX_JSON:
         raise OperationError(f"the graph would take {len(content):,} bytes of JSON, too many")
     _write(path, name, weights, content)
-
-
-def _check_bodies(records: list[Record]) -> None:
-    # A clone for testing leaves the bodies of loops and branches as they were traced.
-    for body in bodies_inner_first(records):
-        for record in body.records:
-            if record.primitive.name == "train_or_test":
-                raise OperationError(
-                    f"save_inference_model: {record.name!r} in the body {body.name!r} of a loop or "
-                    "branch would go on training",
-                    hint="build the graph for inference with model.eval()",
-                )
 
 
 def _write(path: Any, name: str, weights: bytes, content: bytes) -> None:

@@ -129,7 +129,8 @@ class MultiHeadAttention(Module):
 class TransformerEncoderBlock(Module):
     """Attention and a two-layer network, each with normalisation in front and a sum around it.
 
-    The pre-norm form of Xiong et al., "On layer normalization in the Transformer architecture", 2020.
+    The pre-norm form of Xiong et al., "On layer normalization in the Transformer architecture",
+    2020.
 
     >>> import dlgraph as dg
     >>> block = dg.nn.TransformerEncoderBlock(8, 2, rng=dg.Stream(0))

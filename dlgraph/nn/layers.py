@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from dlgraph.core.explain import describe_operand
 from dlgraph.core.node import Node
 from dlgraph.core.parameter import Parameter
 from dlgraph.core.spec import Dim, spec_of
@@ -47,8 +48,10 @@ class Linear(Module):
                     f"Linear({name}={size!r}): a number of features is a whole number above 0"
                 )
         shape = self.in_features, self.out_features = int(in_features), int(out_features)
-        self.weight = Parameter(init.xavier_uniform(shape, rng=rng, dtype=dtype))
-        self.bias = Parameter(init.zeros((out_features,), dtype=dtype)) if bias else None
+        # Named at once, for the start-up graph that their initialisers are put into.
+        weight = init.xavier_uniform(shape, rng=rng, dtype=dtype)
+        self.weight = Parameter(weight, name="weight")
+        self.bias = Parameter(init.zeros(shape[1:], dtype), name="bias") if bias else None
 
     def forward(self, x: Any) -> Any:
         """Apply the map to the last axis."""
@@ -87,9 +90,14 @@ class Sequential(Module):
     def __init__(self, *layers: Module):
         for i, layer in enumerate(layers):
             if not isinstance(layer, Module):
+                made = isinstance(layer, type)
                 raise OperationError(
-                    f"Sequential: item {i} is a {type(layer).__name__}, not a layer",
-                    hint="pass the layers themselves: Sequential(Linear(4, 3), ReLU())",
+                    f"Sequential: item {i} is "
+                    + (f"the class {layer.__name__}" if made else f"a {type(layer).__name__}")
+                    + ", not a layer",
+                    hint=f"make one, with brackets: {layer.__name__}()"
+                    if made
+                    else "pass the layers themselves: Sequential(Linear(4, 3), ReLU())",
                 )
         for i, layer in enumerate(layers):
             setattr(self, str(i), layer)
@@ -169,9 +177,9 @@ class Dropout(Module):
     """
 
     def __init__(self, rate: float = 0.5, *, rng: Stream | None = None):
-        if not 0 <= rate < 1:
+        if not isinstance(rate, (int, float, np.floating)) or not 0 <= rate < 1:
             raise OperationError(
-                f"Dropout({rate}): the rate is a probability of at least 0 and less than 1"
+                f"Dropout({rate!r}): the rate is a probability of at least 0 and less than 1"
             )
         self.rate = float(rate)
         self.rng = (rng or default_stream()).split()

@@ -16,7 +16,8 @@ from dlgraph.core.hooks import Handle
 from dlgraph.core.mode import tracing
 from dlgraph.core.node import Node
 from dlgraph.core.parameter import Parameter
-from dlgraph.errors import OperationError, ShapeError
+from dlgraph.core.spec import spec_of
+from dlgraph.errors import DtypeError, OperationError, ShapeError
 
 
 class Module:
@@ -45,7 +46,10 @@ class Module:
 
     def forward(self, *inputs: Any, **options: Any) -> Any:
         """What the module computes; every subclass writes its own."""
-        raise NotImplementedError(f"{type(self).__name__} has no forward method")
+        raise OperationError(
+            f"{type(self).__name__} has no method forward, so it cannot be called",
+            hint="write def forward(self, x): ... in the class",
+        )
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
         for value in inputs:
@@ -163,24 +167,33 @@ class Module:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over parameter values by path; nothing is changed unless all of them fit.
 
-        Raises `OperationError` for missing or surplus names, `ShapeError` for wrong shapes.
+        Raises `OperationError` for missing or surplus names, `ShapeError` for wrong shapes,
+        `DtypeError` for wrong element types.
         """
+        if not isinstance(state, Mapping):
+            raise OperationError(
+                f"load_state_dict needs values by name, not a {type(state).__name__}",
+                hint="pass what state_dict() of such a model returned",
+            )
         mine = dict(self.named_parameters())
         missing, surplus = sorted(mine.keys() - state.keys()), sorted(state.keys() - mine.keys())
         if missing or surplus:
             parts = [f"missing {', '.join(missing)}"] if missing else []
             parts += [f"not part of this model {', '.join(surplus)}"] if surplus else []
             raise OperationError(f"load_state_dict: {'; '.join(parts)}")
+        values = {name: np.asarray(state[name]) for name in mine}
         for name, parameter in mine.items():
-            value = np.asarray(state[name])
-            if value.shape != parameter.shape or value.dtype != parameter.dtype:
-                raise ShapeError(
-                    f"load_state_dict: {name} is {parameter.shape} {parameter.dtype} here, "
-                    f"{value.shape} {value.dtype} in the state",
-                    hint="was the state saved from a model of another size?",
+            here, there = parameter.spec, spec_of(values[name])
+            if here != there:
+                other = here.shape != there.shape
+                raise (ShapeError if other else DtypeError)(
+                    f"load_state_dict: {name} is {here} here, {there} in the state",
+                    hint="was the state saved from a model of another size?"
+                    if other
+                    else f'nothing is converted silently: value.astype("{here.dtype}")',
                 )
         for name, parameter in mine.items():
-            parameter.assign(np.asarray(state[name]))
+            parameter.assign(values[name])
 
     # ---- shown
     def extra_repr(self) -> str:

@@ -69,7 +69,7 @@ class BatchNorm(Module):
 
     def forward(self, x: Any) -> Any:
         """The normalised input."""
-        if x.ndim < 2 or x.shape[1] != self.channels and not isinstance(x.shape[1], Dim):
+        if x.ndim < 2 or (x.shape[1] != self.channels and not isinstance(x.shape[1], Dim)):
             raise ShapeError(
                 f"BatchNorm({self.channels}): the input {show_shape(x.shape)} must have "
                 f"{self.channels} channels on axis 1"
@@ -201,4 +201,3 @@ class GroupNorm(Module):
     def extra_repr(self) -> str:
         """Groups and channels."""
         return f"{self.groups}, {self.channels}"
-

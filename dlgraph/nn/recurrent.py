@@ -1,7 +1,7 @@
 """Recurrent layers: RNN, LSTM and GRU over sequences of equal or different lengths.
 
-Each is one cell, a function of state and input, run by `dg.scan`; the same source works in both modes.
-The products of all inputs with the input weights are made at once, outside the loop.
+Each is one cell, a function of state and input, run by `dg.scan`; the same source works in both
+modes.  The products of all inputs with the input weights are made at once, outside the loop.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from dlgraph.core.parameter import Parameter
 from dlgraph.core.control import scan
 from dlgraph.core.node import Node
+from dlgraph.core.parameter import Parameter
 from dlgraph.core.spec import show_shape
 from dlgraph.core.tensor import Tensor
 from dlgraph.errors import OperationError, ShapeError
@@ -36,6 +36,7 @@ class Recurrent(Module):
 
     gates = 1
     state_parts = 1
+    bias: Parameter
 
     def __init__(
         self,
@@ -83,7 +84,7 @@ class Recurrent(Module):
     def _states(self, x: Any, state: Any, count: int) -> list[tuple]:
         if state is None:
             # Zeros of shape (batch, hidden) for a batch that may not be known yet.
-            blank = zeros_like(x[:, 0, :1] * getattr(self, "bias")[: self.hidden])
+            blank = zeros_like(x[:, 0, :1] * self.bias[: self.hidden])
             return [(blank,) * self.state_parts] * count
         states = list(state) if count > 1 else [state]
         return [s if isinstance(s, tuple) else (s,) for s in states]

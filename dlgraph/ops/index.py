@@ -12,7 +12,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dlgraph.core.primitive import composite, primitive
-from dlgraph.core.spec import Dim, Spec, broadcast_shapes, normalise_axis
+from dlgraph.core.spec import (
+    Dim,
+    Spec,
+    broadcast_shapes,
+    normalise_axis,
+    same_shape,
+    show_shape,
+    spec_of,
+)
 from dlgraph.errors import DtypeError, LabelError, OperationError, ShapeError
 
 
@@ -49,9 +57,9 @@ def _slice_size(entry: slice, size: Any) -> Any:
     return len(range(*entry.indices(size)))
 
 
-def _whole(index: tuple, ndim: int) -> tuple:
+def _whole(index: tuple, ndim: int, arrays: Sequence[Spec] = ()) -> tuple:
     """The index with `...` written out; too many entries are an error."""
-    used = sum(entry is not None and entry is not Ellipsis for entry in index)
+    used = sum(_axes_used(entry, arrays) for entry in index)
     if used > ndim:
         raise ShapeError(f"{used} indices for {ndim} dimensions", where=None)
     if not any(entry is Ellipsis for entry in index):
@@ -59,6 +67,15 @@ def _whole(index: tuple, ndim: int) -> tuple:
     place = next(i for i, entry in enumerate(index) if entry is Ellipsis)
     filler = (slice(None),) * (ndim - used)
     return (*index[:place], *filler, *index[place + 1 :])
+
+
+def _axes_used(entry: Any, arrays: Sequence[Spec]) -> int:
+    """How many axes of the indexed value an entry stands for."""
+    if entry is None or entry is Ellipsis:
+        return 0
+    if isinstance(entry, At) and arrays[entry.number].dtype.kind == "b":
+        return arrays[entry.number].ndim
+    return 1
 
 
 def _basic_spec(x: Spec, index: tuple) -> Spec:
@@ -71,30 +88,48 @@ def _slice(xp: Any, x: Any, *, index: tuple) -> Any:
     return x[index]
 
 
-_slice.vjp(x=lambda g, x, index: scatter(g, x, index=index))
+_slice.vjp(x=lambda g, like_x, index: scatter(g, like_x, index=index))
 
 
 def _gather_spec(*xs: Spec, index: tuple) -> Spec:
     x, arrays = xs[0], xs[1:]
-    index = _whole(index, x.ndim)
-    if len(arrays) == 1 and arrays[0].dtype.kind == "b":
-        rest = x.shape[arrays[0].ndim :]
-        return Spec((Dim(), *rest), x.dtype)
-    joint = broadcast_shapes(*(a.shape for a in arrays))
-    places = [i for i, entry in enumerate(index) if isinstance(entry, At)]
-    basic = tuple(slice(0, 1) if isinstance(entry, At) else entry for entry in index)
-    sizes: list[Any] = []
+    separated = _separated(index)
+    sizes: list[Any] = []  # what numbers, slices and None leave of the shape
+    shapes: list[Any] = []  # of the arrays, which are broadcast together
+    start = 0  # where the axes of the arrays go
     axis = 0
-    for entry, plain in zip(index, basic, strict=True):
+    for entry in _whole(index, x.ndim, arrays):
+        width = _axes_used(entry, arrays)
+        facing = x.shape[axis : axis + width]
+        axis += width
+        if not shapes and not separated:
+            start = len(sizes)
         if isinstance(entry, At):
-            axis += 1
-            continue
-        sizes += _sliced(x.shape[axis : axis + (plain is not None)], (plain,))
-        axis += plain is not None
+            shapes.append(_index_shape(arrays[entry.number], facing))
+        else:
+            sizes += _sliced(facing, (entry,))
     sizes += x.shape[axis:]
-    together = places == list(range(places[0], places[-1] + 1))
-    start = sum(not isinstance(entry, int) for entry in index[: places[0]]) if together else 0
-    return Spec((*sizes[:start], *joint, *sizes[start:]), x.dtype)
+    return Spec((*sizes[:start], *broadcast_shapes(*shapes), *sizes[start:]), x.dtype)
+
+
+def _separated(index: tuple) -> bool:
+    """Does a slice, None or `...` stand between arrays?  NumPy then puts their axes first."""
+    places = [i for i, entry in enumerate(index) if isinstance(entry, (At, int))]
+    return places != list(range(places[0], places[-1] + 1))
+
+
+def _index_shape(array: Spec, facing: Sequence[Any]) -> tuple:
+    """The shape of an index array; of a mask, one axis of as many as are true."""
+    if array.dtype.kind != "b":
+        return array.shape
+    for size, wanted in zip(array.shape, facing, strict=True):
+        if not isinstance(size, Dim) and not isinstance(wanted, Dim) and size != wanted:
+            raise ShapeError(
+                f"a mask of shape {show_shape(array.shape)} for axes of sizes {show_shape(facing)}",
+                where=None,
+                hint="a mask has one boolean per element of the axes that it selects from",
+            )
+    return (Dim(),)
 
 
 @primitive(name="gather", kind="index", infer=_gather_spec, text="gather({xs})", onnx="GatherND")
@@ -211,10 +246,20 @@ def _index_array(entry: Any) -> Any:
 
 
 def _take_along_spec(x: Spec, indices: Spec, axis: int) -> Spec:
-    normalise_axis(axis, x.ndim)
+    axis = normalise_axis(axis, x.ndim)
     if x.ndim != indices.ndim:
         raise ShapeError(f"the indices have {indices.ndim} axes, the values {x.ndim}", where=None)
+    if not same_shape(_without(indices.shape, axis), _without(x.shape, axis)):
+        raise ShapeError(
+            f"the indices {show_shape(indices.shape)} and the values {show_shape(x.shape)} must "
+            f"have equal sizes on all axes but axis {axis}",
+            where=None,
+        )
     return Spec(indices.shape, x.dtype)
+
+
+def _without(shape: Sequence[Any], axis: int) -> tuple:
+    return tuple(size for i, size in enumerate(shape) if i != axis)
 
 
 @primitive(kind="index", infer=_take_along_spec, onnx="GatherElements")
@@ -227,10 +272,16 @@ def take_along_axis(xp: Any, x: Any, indices: Any, *, axis: int) -> Any:
     [[2.]
      [3.]]
     """
+    sizes = list(x.shape)
+    sizes[axis] = indices.shape[axis]
+    if indices.shape != tuple(sizes):  # the array library would stretch one of them
+        _take_along_spec(spec_of(x), spec_of(indices), axis)
     return xp.take_along_axis(x, indices, axis)
 
 
-take_along_axis.vjp(x=lambda g, x, indices, axis: put_along_axis(g, x, indices, axis=axis))
+take_along_axis.vjp(
+    x=lambda g, like_x, indices, axis: put_along_axis(g, like_x, indices, axis=axis)
+)
 
 
 def _put_along_spec(x: Spec, like: Spec, indices: Spec, axis: int) -> Spec:
@@ -273,10 +324,7 @@ def take(x: Any, indices: Any, axis: int = 0) -> Any:
 
 
 def _one_hot_spec(labels: Spec, depth: int, dtype: Any) -> Spec:
-    if labels.dtype.kind not in "iu":
-        raise DtypeError(
-            f"labels are integers, not {labels.dtype}", where=None, hint='labels.astype("int64")'
-        )
+    check_integers(labels.dtype)
     return Spec((*labels.shape, depth), np.dtype(dtype))
 
 
@@ -293,8 +341,15 @@ def one_hot(xp: Any, labels: Any, *, depth: int, dtype: Any = "float32") -> Any:
     return (labels[..., None] == xp.arange(depth)).astype(dtype)
 
 
+def check_integers(dtype: Any, hint: str = 'labels.astype("int64")') -> None:
+    """Raise `DtypeError` if labels of this dtype cannot be class numbers."""
+    if dtype.kind not in "iu":
+        raise DtypeError(f"labels are class numbers (integers), not {dtype}", where=None, hint=hint)
+
+
 def check_labels(labels: Any, classes: int) -> None:
     """Raise `LabelError` if a label is not 0 ... classes - 1; one pass over the labels."""
+    check_integers(labels.dtype)
     if not labels.size:
         return
     # Read as unsigned, a negative label is enormous: one comparison finds both kinds.

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from dlgraph.core.primitive import composite, primitive
-from dlgraph.core.spec import Spec, broadcast, broadcast_shapes, compare
+from dlgraph.core.spec import Spec, broadcast, broadcast_shapes, compare, spec_of
 from dlgraph.errors import DtypeError
 
 _BINARY: dict[str, Any] = {
@@ -105,7 +105,16 @@ def divide(xp: Any, a: Any, b: Any) -> Any:
 divide.vjp(a=lambda g, b: g / b, b=lambda g, y, b: -(g * y) / b)
 
 
-@primitive(**_BINARY, ufunc="power", text="{a} ** {b}", tex="{a}^{{{b}}}", onnx="Pow")
+def _power_spec(a: Spec, b: Spec) -> Spec:
+    result = broadcast(a, b)
+    if result.dtype.kind == "b":
+        raise DtypeError(
+            "booleans have no powers", where=None, hint='convert them: x.astype("float32")'
+        )
+    return result
+
+
+@primitive(**_BINARY | {"infer": _power_spec}, text="{a} ** {b}", tex="{a}^{{{b}}}", onnx="Pow")
 def power(xp: Any, a: Any, b: Any) -> Any:
     r"""Power, element by element: $a^b$.
 
@@ -115,6 +124,9 @@ def power(xp: Any, a: Any, b: Any) -> Any:
     >>> print(dg.power(dg.Tensor([1.0, 2.0, 3.0]), 2))
     [1. 4. 9.]
     """
+    if getattr(a, "dtype", None) == np.bool_:
+        _power_spec(spec_of(a), spec_of(b))
+    return xp.power(a, b)
 
 
 def _power_exponent(g: Any, y: Any, a: Any) -> Any:
@@ -128,7 +140,17 @@ power.vjp(
 )
 
 
-@primitive(kind="elementwise", text="{x} ** exponent", tex="{x}^p")
+def _raise_spec(x: Spec, exponent: float) -> Spec:
+    if x.dtype.kind == "b" or (x.dtype.kind not in "fc" and isinstance(exponent, float)):
+        raise DtypeError(
+            f"{x.dtype} to the power of {exponent!r}",
+            where=None,
+            hint='convert first: x.astype("float32")',
+        )
+    return x
+
+
+@primitive(kind="elementwise", infer=_raise_spec, text="{x} ** exponent", tex="{x}^p")
 def raise_to(xp: Any, x: Any, *, exponent: float) -> Any:
     r"""Every element to a fixed power: $x^p$; what `x ** 3` uses.
 
@@ -136,6 +158,8 @@ def raise_to(xp: Any, x: Any, *, exponent: float) -> Any:
     >>> print(dg.raise_to(dg.Tensor([1.0, 2.0]), exponent=3))
     [1. 8.]
     """
+    if x.dtype.kind not in "fc":
+        _raise_spec(spec_of(x), exponent)
     return xp.power(x, exponent)
 
 
@@ -157,13 +181,10 @@ def pow(a: Any, b: Any) -> Any:
     >>> dg.pow(x, 2)
     Tensor(9.0, float32, made by square)
     """
-    if isinstance(b, (int, float)) and not isinstance(b, bool):
+    if type(b) is int or (isinstance(b, float) and getattr(a, "dtype", np.dtype(int)).kind in "fc"):
         if b == 1:
             return a
-        if b == 2:
-            return square(a)
-        if isinstance(b, int) or getattr(a, "dtype", np.dtype(int)).kind in "fc":
-            return raise_to(a, exponent=b)
+        return square(a) if b == 2 else raise_to(a, exponent=b)
     return power(a, b)
 
 
@@ -223,7 +244,11 @@ def sqrt(xp: Any, x: Any) -> Any:
 sqrt.vjp(x=lambda g, y: g * 0.5 / y)
 
 
-@primitive(kind="elementwise", ufunc="square", text="{x}²", tex="{x}^2")
+def _times_itself(x: Any) -> Any:
+    return x * x  # the ufunc `square` makes int8 of booleans
+
+
+@primitive(kind="elementwise", operator=_times_itself, ufunc="square", text="{x}²", tex="{x}^2")
 def square(xp: Any, x: Any) -> Any:
     """Square of every element: $x^2$.
 
@@ -302,7 +327,7 @@ def relu(xp: Any, x: Any) -> Any:
     >>> print(dg.relu(dg.Tensor([-1.0, 0.0, 2.0])))
     [0. 0. 2.]
     """
-    return xp.maximum(x, 0)
+    return xp.maximum(x, x.dtype.type(0))  # not just 0: booleans would become integers
 
 
 relu.vjp(x=lambda g, y: g * (y > 0))
@@ -585,7 +610,7 @@ def cast(xp: Any, x: Any, *, dtype: Any) -> Any:
     return x.astype(dtype)
 
 
-cast.vjp(x=lambda g, x: cast(g, dtype=x.dtype))
+cast.vjp(x=lambda g, like_x: cast(g, dtype=like_x.dtype))
 
 
 @primitive(kind="elementwise", infer=_cast_spec, text="cast({x})", onnx="Cast")

@@ -12,14 +12,14 @@ from dlgraph.core.explain import describe_operand
 from dlgraph.core.primitive import composite, primitive
 from dlgraph.core.spec import Spec, normalise_axis, same_shape, show_shape, spec_of
 from dlgraph.errors import DtypeError, ShapeError
-from dlgraph.ops.index import check_labels, take_along_axis
+from dlgraph.ops.index import check_integers, check_labels, take_along_axis
 from dlgraph.ops.math import absolute, astype, exp, square
-from dlgraph.ops.reduce import argmax, mean, sum
+from dlgraph.ops.reduce import argmax, check_axis, mean, not_empty, sum
 from dlgraph.ops.shape import expand_dims
 
 
 def _along_axis(x: Spec, axis: int) -> Spec:
-    normalise_axis(axis, x.ndim)
+    not_empty(x, normalise_axis(axis, x.ndim), True)
     return x
 
 
@@ -31,6 +31,7 @@ def log_softmax(xp: Any, x: Any, *, axis: int = -1) -> Any:
     >>> print(dg.log_softmax(dg.Tensor([0.0, 1000.0])))
     [-1000.     0.]
     """
+    check_axis(x, axis)
     # The initial value is the answer for an axis of no elements.
     shifted = x - x.max(axis=axis, keepdims=True, initial=-xp.inf)
     return shifted - xp.log(xp.exp(shifted).sum(axis=axis, keepdims=True))
@@ -50,23 +51,25 @@ def softmax(x: Any, axis: int = -1) -> Any:
     return exp(log_softmax(x, axis=axis))
 
 
+ONE_HOT = "one-hot labels? use labels.argmax(1)"
+
+
 def _cross_entropy_spec(logits: Spec, labels: Spec) -> Spec:
     if logits.dtype.kind != "f":
         raise DtypeError(f"logits are floating point, not {logits.dtype}", where=None)
-    if labels.dtype.kind not in "iu":
-        one_hot = labels.shape == logits.shape
-        raise DtypeError(
-            f"labels are class numbers (integers), not {labels.dtype}",
-            where=None,
-            hint="one-hot labels? use labels.argmax(1)" if one_hot else 'labels.astype("int64")',
-        )
+    if labels.shape == logits.shape:
+        check_integers(labels.dtype, ONE_HOT)
+    check_integers(labels.dtype)
     if logits.ndim < 1 or not same_shape(labels.shape, logits.shape[:-1]):
-        column = labels.ndim == logits.ndim and labels.shape[-1] == 1
+        hint = None
+        if labels.ndim == logits.ndim:
+            column = labels.shape[-1] == 1
+            hint = "remove the last axis: labels.squeeze(-1)" if column else ONE_HOT
         raise ShapeError(
             f"labels {show_shape(labels.shape)} must have the shape of the logits "
             f"{show_shape(logits.shape)} without their last axis, the classes",
             where=None,
-            hint="remove the last axis: labels.squeeze(-1)" if column else None,
+            hint=hint,
         )
     return Spec(logits.shape[:-1], logits.dtype)
 
@@ -88,6 +91,8 @@ def softmax_cross_entropy(xp: Any, logits: Any, labels: Any) -> Any:
     >>> print(dg.softmax_cross_entropy(dg.Tensor([[1000.0, 0.0]]), dg.Tensor([1])))
     [1000.]
     """
+    if labels.shape != logits.shape[:-1] or logits.dtype.kind != "f":
+        _cross_entropy_spec(spec_of(logits), spec_of(labels))  # which says what is wrong
     check_labels(labels, logits.shape[-1])
     shifted = logits - logits.max(axis=-1, keepdims=True)
     chosen = xp.take_along_axis(shifted, labels[..., None], -1)[..., 0]
@@ -130,9 +135,10 @@ def _paired(name: str, prediction: Any, target: Any) -> None:
     if same_shape(a.shape, b.shape) or b.shape == ():
         return
     column = {1, 2} == {a.ndim, b.ndim} and 1 in (a.shape[-1:] + b.shape[-1:])
+    reason = "broadcasting would compare every prediction with every target"
     raise ShapeError(
         f"{name}: {describe_operand(prediction)} against {describe_operand(target)}: "
-        "broadcasting would compare every prediction with every target",
+        + (reason if column else "every prediction needs one target"),
         hint="make the shapes equal: prediction.squeeze(-1), or target[:, None]"
         if column
         else "make the shapes equal",

@@ -104,9 +104,16 @@ class Stream:
         >>> stream.uniform((2,)).tolist() == first
         True
         """
-        fresh = Stream(state["seed"], tuple(state["path"]))
+        try:
+            fresh = Stream(state["seed"], tuple(int(step) for step in state["path"]))
+            counts = int(state["drawn"]), int(state["splits"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise OperationError(
+                f"this is not the state of a stream: {error}",
+                hint="pass what stream.state() returned",
+            ) from None
         self.seed, self.path, self._word = fresh.seed, fresh.path, fresh._word
-        self.drawn, self.splits = int(state["drawn"]), int(state["splits"])
+        self.drawn, self.splits = counts
 
     def __repr__(self) -> str:
         path = f", path={self.path}" if self.path else ""

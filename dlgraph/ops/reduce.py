@@ -23,13 +23,18 @@ from dlgraph.errors import ShapeError
 from dlgraph.ops.math import astype, equal, exp, maximum, square
 
 
-def _axes(axis: Any) -> Any:
-    return tuple(axis) if isinstance(axis, list) else axis
+def check_axis(x: Any, axis: Any) -> None:
+    """Raise `ShapeError` for an axis of a scalar; NumPy lets it pass, in some functions."""
+    if axis is not None and not x.ndim:
+        normalise_axes(axis, 0)
+
+
+def _sum_dtype(dtype: np.dtype) -> np.dtype:
+    return dtype if dtype.kind in "fc" else np.dtype(np.int64)
 
 
 def _sum_spec(x: Spec, axis: Any, keepdims: bool) -> Spec:
-    dtype = np.dtype(np.int64) if x.dtype.kind in "bi" else x.dtype
-    return Spec(reduced_shape(x.shape, axis, keepdims), dtype)
+    return Spec(reduced_shape(x.shape, axis, keepdims), _sum_dtype(x.dtype))
 
 
 @primitive(kind="reduce", infer=_sum_spec, tex=r"\sum {x}", onnx="ReduceSum")
@@ -43,10 +48,11 @@ def sum(xp: Any, x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     >>> print(dg.sum(dg.Tensor([[1.0, 2.0], [3.0, 4.0]]), axis=0))
     [4. 6.]
     """
-    return x.sum(axis=_axes(axis), keepdims=keepdims)
+    check_axis(x, axis)
+    return x.sum(axis=axis, keepdims=keepdims, dtype=_sum_dtype(x.dtype))
 
 
-sum.vjp(x=lambda g, x, axis, keepdims: expand_like(g, x, axis=axis, keepdims=keepdims))
+sum.vjp(x=lambda g, like_x, axis, keepdims: expand_like(g, like_x, axis=axis, keepdims=keepdims))
 
 
 @primitive(kind="reduce", infer=reduce, floating=True, tex=r"\overline{{{x}}}", onnx="ReduceMean")
@@ -57,13 +63,14 @@ def mean(xp: Any, x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     >>> print(dg.mean(dg.Tensor([1.0, 2.0, 6.0])))
     3.0
     """
-    total = x.sum(axis=_axes(axis), keepdims=keepdims)
+    check_axis(x, axis)
+    total = x.sum(axis=axis, keepdims=keepdims)
     return total / (x.size // total.size if total.size else _count(x.shape, axis))
 
 
 mean.vjp(
-    x=lambda g, x, axis, keepdims: expand_like(
-        g / element_count(x, axis=axis), x, axis=axis, keepdims=keepdims
+    x=lambda g, like_x, axis, keepdims: expand_like(
+        g / element_count(like_x, axis=axis), like_x, axis=axis, keepdims=keepdims
     )
 )
 
@@ -72,7 +79,8 @@ def _count(shape: tuple[int, ...], axis: Any) -> int:
     return int(np.prod([shape[i] for i in normalise_axes(axis, len(shape))], dtype=np.int64))
 
 
-def _not_empty(x: Spec, axis: Any, keepdims: bool) -> Spec:
+def not_empty(x: Spec, axis: Any, keepdims: bool) -> Spec:
+    """The rule of `reduce`, for what needs at least one element along the axes."""
     for i in normalise_axes(axis, len(x.shape)):
         if not isinstance(x.shape[i], Dim) and x.shape[i] == 0:
             raise ShapeError(
@@ -84,7 +92,7 @@ def _not_empty(x: Spec, axis: Any, keepdims: bool) -> Spec:
     return reduce(x, axis, keepdims)
 
 
-@primitive(kind="reduce", infer=_not_empty, tex=r"\max {x}", onnx="ReduceMax")
+@primitive(kind="reduce", infer=not_empty, tex=r"\max {x}", onnx="ReduceMax")
 def max(xp: Any, x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     r"""Largest element over the axes: $y = \max_i x_i$.
 
@@ -94,10 +102,11 @@ def max(xp: Any, x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     >>> print(dg.max(dg.Tensor([[1.0, 5.0], [7.0, 2.0]]), axis=-1))
     [5. 7.]
     """
-    return x.max(axis=_axes(axis), keepdims=keepdims)
+    check_axis(x, axis)
+    return x.max(axis=axis, keepdims=keepdims)
 
 
-@primitive(kind="reduce", infer=_not_empty, tex=r"\min {x}", onnx="ReduceMin")
+@primitive(kind="reduce", infer=not_empty, tex=r"\min {x}", onnx="ReduceMin")
 def min(xp: Any, x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     r"""Smallest element over the axes: $y = \min_i x_i$.
 
@@ -107,7 +116,8 @@ def min(xp: Any, x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     >>> print(dg.min(dg.Tensor([[1.0, 5.0], [7.0, 2.0]]), axis=0))
     [1. 2.]
     """
-    return x.min(axis=_axes(axis), keepdims=keepdims)
+    check_axis(x, axis)
+    return x.min(axis=axis, keepdims=keepdims)
 
 
 def _extreme(g: Any, y: Any, x: Any, axis: Any, keepdims: bool) -> Any:
@@ -152,7 +162,7 @@ def var(x: Any, axis: Any = None, keepdims: bool = False, correction: float = 0)
 
 def _argmax_spec(x: Spec, axis: Any, keepdims: bool) -> Spec:
     axes = None if axis is None else normalise_axis(axis, x.ndim)
-    _not_empty(x, axes, keepdims)
+    not_empty(x, axes, keepdims)
     return Spec(reduced_shape(x.shape, axes, keepdims), np.dtype(np.int64))
 
 
@@ -164,10 +174,11 @@ def argmax(xp: Any, x: Any, *, axis: int | None = None, keepdims: bool = False) 
     >>> print(dg.argmax(dg.Tensor([[1.0, 5.0], [7.0, 2.0]]), axis=1))
     [1 0]
     """
+    check_axis(x, axis)
     return xp.argmax(x, axis=axis, keepdims=keepdims)
 
 
-@primitive(kind="reduce", infer=reduce, floating=True)
+@primitive(kind="reduce", infer=not_empty, floating=True)
 def logsumexp(xp: Any, x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     r"""$\ln \sum_i e^{x_i}$ over the axes, computed without overflow.
 
@@ -175,7 +186,7 @@ def logsumexp(xp: Any, x: Any, *, axis: Any = None, keepdims: bool = False) -> A
     >>> print(dg.logsumexp(dg.Tensor([1000.0, 1000.0])))
     1000.693
     """
-    axis = _axes(axis)
+    check_axis(x, axis)
     highest = x.max(axis=axis, keepdims=True)
     highest = xp.where(xp.isfinite(highest), highest, 0)
     total = xp.log(xp.exp(x - highest).sum(axis=axis, keepdims=True)) + highest
@@ -233,12 +244,12 @@ def sum_like(xp: Any, x: Any, like: Any) -> Any:
         return x
     extra = x.ndim - like.ndim
     if extra:
-        x = x.sum(axis=tuple(range(extra)))
+        x = x.sum(axis=tuple(range(extra)), dtype=x.dtype)
     stretched = tuple(i for i, (a, b) in enumerate(zip(x.shape, like.shape, strict=True)) if a != b)
-    return x.sum(axis=stretched, keepdims=True) if stretched else x
+    return x.sum(axis=stretched, keepdims=True, dtype=x.dtype) if stretched else x
 
 
-sum_like.vjp(x=lambda g, x: broadcast_like(g, x))
+sum_like.vjp(x=lambda g, like_x: broadcast_like(g, like_x))
 
 
 @primitive(kind="view", infer=_like_spec, text="broadcast({x})", shape_only=("like",))
@@ -253,7 +264,7 @@ def broadcast_like(xp: Any, x: Any, like: Any) -> Any:
     return xp.broadcast_to(x, like.shape)
 
 
-broadcast_like.vjp(x=lambda g, x: sum_like(g, x))
+broadcast_like.vjp(x=lambda g, like_x: sum_like(g, like_x))
 
 
 def _count_spec(x: Spec, axis: Any) -> Spec:

@@ -44,7 +44,7 @@ def _reshape(xp: Any, x: Any, *, shape: Sequence[Any]) -> Any:
     return x.reshape([x.shape[s.axis] if isinstance(s, SizeOf) else s for s in shape])
 
 
-_reshape.vjp(x=lambda g, x: reshape_like(g, x))
+_reshape.vjp(x=lambda g, like_x: reshape_like(g, like_x))
 
 
 @composite
@@ -72,8 +72,11 @@ def _size(x: Any, size: Any) -> Any:
             f"reshape: the unknown size {size} is none of the sizes of {show_shape(x.shape)}",
             hint="use -1 for the one size that is left over",
         )
-    if isinstance(size, (bool, float)) or not hasattr(size, "__index__"):
-        raise OperationError(f"reshape: {size!r} is not a size", hint="sizes are whole numbers")
+    if isinstance(size, (bool, float)) or not hasattr(size, "__index__") or int(size) < -1:
+        raise OperationError(
+            f"reshape: {size!r} is not a size",
+            hint="sizes are whole numbers; one of them may be -1, which is worked out",
+        )
     return int(size)
 
 
@@ -93,7 +96,7 @@ def reshape_like(xp: Any, x: Any, like: Any) -> Any:
     return x.reshape(like.shape)
 
 
-reshape_like.vjp(x=lambda g, x: reshape_like(g, x))
+reshape_like.vjp(x=lambda g, like_x: reshape_like(g, like_x))
 
 
 @composite
@@ -181,11 +184,17 @@ def expand_dims(xp: Any, x: Any, *, axis: Any) -> Any:
     return xp.expand_dims(x, axis)
 
 
-expand_dims.vjp(x=lambda g, x: reshape_like(g, x))
+expand_dims.vjp(x=lambda g, like_x: reshape_like(g, like_x))
 
 
 def _squeezed(shape: Shape, axis: Any) -> Shape:
     if axis is None:
+        if any(isinstance(size, Dim) for size in shape):
+            raise ShapeError(
+                f"which axes of {show_shape(shape)} have size 1 is not known before the run",
+                where=None,
+                hint="name the axes to be removed: squeeze(x, axis=1)",
+            )
         return tuple(size for size in shape if size != 1)
     axes = normalise_axes(axis, len(shape))
     for i in axes:
@@ -210,14 +219,16 @@ def squeeze(xp: Any, x: Any, *, axis: Any = None) -> Any:
     >>> dg.squeeze(dg.Tensor([[1.0], [2.0]]), axis=1).shape
     (2,)
     """
+    if axis is not None and not x.ndim:
+        normalise_axes(axis, 0)  # NumPy would let it pass
     return xp.squeeze(x, axis)
 
 
-squeeze.vjp(x=lambda g, x: reshape_like(g, x))
+squeeze.vjp(x=lambda g, like_x: reshape_like(g, like_x))
 
 
 def _broadcast_to_spec(x: Spec, shape: Sequence[Any]) -> Spec:
-    target = tuple(shape)
+    target = tuple(size if isinstance(size, Dim) else int(size) for size in shape)
     fits = broadcast_shapes(x.shape, target)
     if len(fits) != len(target) or any(
         isinstance(a, int) and isinstance(b, int) and a != b
@@ -243,19 +254,17 @@ def broadcast_to(xp: Any, x: Any, *, shape: Sequence[int]) -> Any:
     return xp.broadcast_to(x, shape)
 
 
-broadcast_to.vjp(x=lambda g, x: sum_like(g, x))
+broadcast_to.vjp(x=lambda g, like_x: sum_like(g, like_x))
 
 
-def _same_rank(specs: Sequence[Spec], what: str) -> None:
-    if not specs:
-        raise OperationError(f"{what} needs at least one value", where=None)
+def _same_rank(specs: Sequence[Spec]) -> None:
     if len({spec.ndim for spec in specs}) > 1:
         shown = ", ".join(show_shape(spec.shape) for spec in specs)
         raise ShapeError(f"the values have different numbers of axes: {shown}", where=None)
 
 
 def _concatenate_spec(*xs: Spec, axis: int) -> Spec:
-    _same_rank(xs, "concatenate")
+    _same_rank(xs)
     axis = normalise_axis(axis, xs[0].ndim)
     shape = list(xs[0].shape)
     for i in range(len(shape)):
@@ -288,9 +297,9 @@ def _concatenate(xp: Any, *xs: Any, axis: int) -> Any:
     return xp.concatenate(xs, axis=axis)
 
 
-def _concatenate_rule(g: Any, xs: Sequence[Any], axis: int, position: int) -> Any:
+def _concatenate_rule(g: Any, like_xs: Sequence[Any], axis: int, position: int) -> Any:
     axis = normalise_axis(axis, g.ndim)
-    return concatenate_part(g, *xs, axis=axis, part=position)
+    return concatenate_part(g, *like_xs, axis=axis, part=position)
 
 
 _concatenate.vjp(xs=_concatenate_rule)
@@ -317,11 +326,11 @@ def concatenate_part(xp: Any, *xs: Any, axis: int, part: int) -> Any:
     return xs[0][tuple(index)]
 
 
-def _part_rule(g: Any, xs: Sequence[Any], axis: int, part: int, position: int) -> Any:
+def _part_rule(g: Any, like_xs: Sequence[Any], axis: int, part: int, position: int) -> Any:
     if position > 0:
         return None
     return _concatenate(
-        *(g if i == part else zeros_like(x) for i, x in enumerate(xs[1:])), axis=axis
+        *(g if i == part else zeros_like(x) for i, x in enumerate(like_xs[1:])), axis=axis
     )
 
 
@@ -336,7 +345,12 @@ def concatenate(xs: Sequence[Any], axis: int = 0) -> Any:
     >>> print(dg.concatenate([dg.Tensor([1.0]), dg.Tensor([2.0, 3.0])]))
     [1. 2. 3.]
     """
-    return _concatenate(*xs, axis=axis)
+    parts = list(xs)
+    if not parts:
+        raise OperationError("concatenate needs at least one value")
+    if isinstance(axis, bool) or not hasattr(axis, "__index__"):
+        raise OperationError(f"concatenate: the axis is a whole number, not {axis!r}")
+    return _concatenate(*parts, axis=axis)
 
 
 @composite

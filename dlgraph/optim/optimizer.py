@@ -298,6 +298,8 @@ def _variables_of(loss: Node) -> list[Tensor]:
     from dlgraph.core.program import needed
 
     graph = loss.graph
-    tensors = [graph.records[i].attrs.get("tensor") for i in needed(graph, [loss.index], set())]
+    tensors = [
+        graph.records[i].attrs.get("tensor") for i in needed(graph.records, [loss.index], set())
+    ]
     unique = {id(t): t for t in tensors if isinstance(t, Parameter) and t.requires_grad}
     return list(unique.values())

@@ -165,7 +165,7 @@ def test_no_reference_cycles():
         gc.enable()
 
 
-# ---- traced functions ------------------------------------------------------------------------------
+# ---- traced functions ----------------------------------------------------------------------------
 
 
 def test_function_traces_once_per_shape_and_says_why():
@@ -281,3 +281,14 @@ def test_a_traced_method_and_use_inside_a_graph():
         x = dg.placeholder(())
         y = Scale().apply(x)
     assert dg.Session(graph).run(y, {x: 2.0}) == 6.0
+
+
+def test_a_clone_for_testing_reaches_into_bodies():
+    drop = dg.nn.Dropout(0.5, rng=dg.Stream(0))
+    with dg.Graph().as_default() as graph:
+        x = dg.placeholder((20,))
+        inner = dg.cond(x.sum() > 0, lambda a: drop(a), lambda a: a, x)
+        last, _ = dg.scan(lambda h, _: (drop(h), None), inner, length=2)
+    ones = np.ones(20, "float32")
+    assert dg.Session(graph).run(last, {x: ones}).tolist() != ones.tolist()
+    assert dg.Session(graph.clone(for_test=True)).run(last, {x: ones}).tolist() == ones.tolist()

@@ -277,7 +277,7 @@ def test_without_the_packages_the_error_says_what_to_install(small, monkeypatch,
 
 
 def test_a_missing_progress_bar_does_not_stop_a_download(small, cache, mirrors, monkeypatch):
-    monkeypatch.setitem(sys.modules, "tqdm.auto", None)
+    monkeypatch.setitem(sys.modules, "tqdm.std", None)
     assert_small(mnist(), small)
 
 

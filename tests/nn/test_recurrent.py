@@ -71,9 +71,7 @@ def test_both_modes(kind):
     eager, model, *_ = train_both(
         lambda rng: Reader(rng, kind), x, y, lambda m, x, y: dg.mse_loss(m(x), y)
     )
-    for (name, a), (_, b) in zip(
-        eager.named_parameters(), model.named_parameters(), strict=True
-    ):
+    for (name, a), (_, b) in zip(eager.named_parameters(), model.named_parameters(), strict=True):
         # The loop of a graph adds up weight gradients in a loop of its own.
         assert np.allclose(a.numpy(), b.numpy(), atol=1e-6), name
 

@@ -1,0 +1,54 @@
+"""Pictures of graphs: `draw(y)`.
+
+A static figure in SVG, laid out by this package: forward graph left, gradients mirrored right.
+The way of the data, which is also the order in which to read the files:
+
+    from_graph.py   engine object -> Picture (model.py): plain data; formula.py, updates.py
+    mirror.py       which gradient belongs to which forward node
+    scene.py        Picture -> boxes with texts (wording.py, text.py) and badges
+    layout.py       boxes -> places: ranks, ordering, coordinates, routes, across
+    svg.py          places -> text; theme.py, shapes.py
+    figure.py       what a notebook, a terminal and a screen reader get; describe.py
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dlgraph.draw.figure import Figure
+
+__all__ = ["draw"]
+
+
+def draw(x: Any, *, title: str = "") -> Figure:
+    """Draw a computation: values on the left, gradients as its mirror image on the right.
+
+    `x` is a Tensor (the operations that made it, with their values, and the gradients once
+    `backward()` has run; until then their boxes say "not computed yet"), a Graph, or a Node of
+    one (what it depends on).  A `Picture` (plain data, see `draw/model.py`) is drawn as it is.
+    Drawing computes nothing.  The figure shows itself in a notebook; `.save("y.svg")` writes it
+    and `.describe()` says it in words.
+
+    Raises OperationError for anything else, GraphError beyond 100,000 nodes.
+
+    >>> import dlgraph as dg
+    >>> from dlgraph.draw import draw
+    >>> a = dg.Tensor(4.0, requires_grad=True, name="a")
+    >>> b = dg.Tensor(5.0, requires_grad=True, name="b")
+    >>> y = 2 * a + 3 * b
+    >>> draw(y)
+    y = add(multiply(2, a), multiply(3, b)) -> 23; gradients: not computed yet
+    >>> y.backward()
+    >>> draw(y)
+    y = add(multiply(2, a), multiply(3, b)) -> 23; gradients: a 2, b 3
+    """
+    # Imported here, so that `import dlgraph` does not pay for drawing.
+    from dlgraph.core.where import user_frame
+    from dlgraph.draw.figure import Figure
+    from dlgraph.draw.from_graph import picture_of
+    from dlgraph.draw.model import Picture
+
+    if isinstance(x, Picture):
+        return Figure(x)
+    return Figure(picture_of(x, title=title, frame=user_frame()))

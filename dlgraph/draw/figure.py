@@ -1,0 +1,112 @@
+"""Figure: what `dg.draw` returns.  A picture in a notebook, a sentence in a terminal, a file."""
+
+from __future__ import annotations
+
+import base64
+import os
+import tempfile
+from functools import cached_property
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from dlgraph.draw import describe, svg
+from dlgraph.draw.layout import Layout, lay_out
+from dlgraph.draw.model import Picture
+from dlgraph.errors import OperationError
+
+SHOWN_LIMIT = 2_000  # boxes; a larger figure in a cell freezes the notebook
+
+
+class Figure:
+    """A drawn graph.  Two figures of the same picture are the same text, byte for byte.
+
+    In a notebook it shows itself: as HTML with the image inside (no script, no link, safe in a
+    notebook that is not trusted), as SVG, or as a sentence, whichever the place can show.  A figure
+    of more than 2,000 boxes is not shown but can be saved.
+
+    >>> from dlgraph.draw.figure import Figure
+    >>> from dlgraph.draw.model import Edge, Picture, PictureNode
+    >>> a = PictureNode(0, "a", "input", name="a", value="3")
+    >>> y = PictureNode(1, "square", name="y", value="9", formula="a²")
+    >>> figure = Figure(Picture((a, y), (Edge(0, 1),), outputs=(1,)))
+    >>> figure
+    y = square(a) -> 9
+    >>> sorted(figure._repr_mimebundle_())
+    ['image/svg+xml', 'text/html', 'text/plain']
+    """
+
+    def __init__(self, picture: Picture):
+        self.picture = picture
+
+    @cached_property
+    def layout(self) -> Layout:
+        """Places of all boxes and lines."""
+        return lay_out(self.picture)
+
+    @cached_property
+    def svg(self) -> str:
+        """The figure as SVG text, with its own background, fit to stand alone in a file."""
+        return svg.render(self.layout, self.picture.title, str(self), self.describe())
+
+    def describe(self) -> str:
+        """The figure in words, one line per box: for those who cannot see it."""
+        return describe.describe(self.picture, self.layout)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the figure to a file that ends in `.svg`; returns its path.
+
+        The file is complete or, if anything goes wrong, as it was before.  Raises OperationError
+        for another ending, and OSError where the folder cannot be written to.
+
+        >>> import tempfile, pathlib
+        >>> from dlgraph.draw.figure import Figure
+        >>> from dlgraph.draw.model import Picture, PictureNode
+        >>> folder = pathlib.Path(tempfile.mkdtemp())
+        >>> Figure(Picture((PictureNode(0, "a", "input"),))).save(folder / "a.svg").name
+        'a.svg'
+        """
+        target = Path(path)
+        if target.suffix.lower() != ".svg":
+            raise OperationError(
+                f"a figure cannot be saved as {target.name!r}: only .svg files are written",
+                hint=f"save it as {target.stem + '.svg'!r}; browsers and editors turn that into "
+                "PNG or PDF",
+            )
+        _write_atomically(target, self.svg)
+        return target
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        boxes = len(self.layout.boxes)
+        if boxes > SHOWN_LIMIT:
+            words = f"{self}\n({boxes:,} boxes: too many to show here; .save(path) writes them)"
+            return {"text/plain": words}
+        data = base64.b64encode(self.svg.encode()).decode()
+        words = escape(str(self))
+        return {
+            "text/html": f'<img alt="{words}" src="data:image/svg+xml;base64,{data}">',
+            "image/svg+xml": self.svg,
+            "text/plain": str(self),
+        }
+
+    def __str__(self) -> str:
+        return describe.sentence(self.picture)
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def _write_atomically(target: Path, text: str) -> None:
+    """Write beside the target, then rename: a reader sees the old file or the new one."""
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+        # mkstemp makes a private file; a figure gets the permissions of any new file.
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(name, 0o666 & ~mask)
+        os.replace(name, target)
+    except BaseException:
+        os.unlink(name)
+        raise

@@ -1,0 +1,203 @@
+"""From the engine to a picture: reads a recorded or built graph, computes nothing.
+
+The only module of this package that knows the engine.  Read next: model.py.
+"""
+
+from __future__ import annotations
+
+import re
+from types import FrameType
+from typing import Any
+
+import numpy as np
+
+from dlgraph.core.graph import Graph
+from dlgraph.core.node import Node
+from dlgraph.core.parameter import Parameter
+from dlgraph.core.tensor import Tensor
+from dlgraph.core.where import name_in_frame
+from dlgraph.draw.formula import (
+    ATOM,
+    REFERENCE_LIMIT,
+    SIGN,
+    binding,
+    gradient_text,
+    shape_text,
+    value_text,
+    write,
+)
+from dlgraph.draw.model import KINDS, LEAVES, Edge, Picture, PictureNode
+from dlgraph.draw.updates import find_owners
+from dlgraph.errors import OperationError
+
+_LEAVES = {"constant": "constant", "variable": "parameter", "placeholder": "input"}
+
+
+def picture_of(x: Any, *, title: str = "", frame: FrameType | None = None) -> Picture:
+    """The picture of a Tensor, a Graph or a Node.
+
+    `frame` is where the user's variables are: what has no name of its own is called like the
+    variable that holds it.  Raises OperationError for anything else.
+    """
+    if isinstance(x, Tensor):
+        released = x._op is not None and not x._inputs
+        if released and not title:
+            title = "its record was let go by backward(): draw it before, or retain_graph=True"
+        graph = x.graph
+        return _Reader(graph, frame, range(len(graph))).picture([len(graph) - 1], title)
+    if isinstance(x, Node):
+        wanted = _needed(x.graph, x.index)
+        reader = _Reader(x.graph, frame, wanted)
+        return reader.picture([x.index] if x.index in reader.wanted else reader.results(), title)
+    if isinstance(x, Graph):
+        reader = _Reader(x, frame, range(len(x)))
+        return reader.picture(reader.results(), title or x.name or "")
+    raise OperationError(
+        f"draw: {type(x).__name__} is not something that can be drawn",
+        hint="pass a Tensor, a Graph or a Node, for example dg.draw(loss)",
+    )
+
+
+def _needed(graph: Graph, index: int) -> list[int]:
+    """The node, all that it depends on, and the forward nodes that those mirror; inputs first."""
+    seen = {index}
+    stack = [index]
+    while stack:
+        record = graph.records[stack.pop()]
+        twin = () if record.twin is None else (record.twin,)
+        for source in (*record.inputs, *record.control, *twin):
+            if source not in seen:
+                seen.add(source)
+                stack.append(source)
+    return sorted(seen)
+
+
+class _Reader:
+    """Reads the nodes of one graph, in order, so that operands come before their readers."""
+
+    def __init__(self, graph: Graph, frame: FrameType | None, wanted: Any):
+        self.graph = graph
+        self.frame = frame
+        self.wanted = _drawable(graph.records, wanted)
+        self.owners = find_owners(graph.records, self.wanted)
+        self.names: dict[int, str] = {}
+        self.formulas: dict[int, tuple[str, int]] = {}
+
+    def picture(self, outputs: list[int], title: str) -> Picture:
+        """All wanted nodes with their edges."""
+        nodes = tuple(self._node(index) for index in self.wanted)
+        kept = set(self.wanted)
+        edges = tuple(
+            Edge(source, index, slot)
+            for index in self.wanted
+            for slot, source in enumerate(self.graph.records[index].inputs)
+        )
+        return Picture(nodes, edges, title, tuple(i for i in outputs if i in kept))
+
+    def results(self) -> list[int]:
+        """Forward nodes that no forward node reads."""
+        records = self.graph.records
+        read = {s for r in records if r.role == "forward" for s in r.inputs}
+        return [
+            i
+            for i in self.wanted
+            if i not in read
+            and records[i].role == "forward"
+            and records[i].primitive.name not in _LEAVES
+        ]
+
+    def _node(self, index: int) -> PictureNode:
+        record = self.graph.records[index]
+        tensor = self.graph.recorded.get(index)
+        kind = _kind(record, tensor)
+        leaf = kind in LEAVES
+        name = self.names[index] = self._name(index, record, tensor)
+        value = _value(record, tensor)
+        self.formulas[index] = (
+            (value or "constant", SIGN if value and value.startswith("-") else ATOM)
+            if kind == "constant"
+            else self._formula(record)
+        )
+        gradient = tensor.grad if tensor is not None else None
+        where = tensor._where if tensor is not None else record.where
+        if self.graph.recorded and tensor is None:
+            where = None  # a number in the user's code: the record does not say where it stood
+        return PictureNode(
+            id=index,
+            label=(name or kind) if leaf else record.primitive.name,
+            kind=kind,
+            role="forward" if index in self.owners.state else record.role,
+            name=name,
+            scope=record.name.rpartition("/")[0],
+            shape=shape_text(record.spec.shape),
+            dtype="" if record.spec.dtype.kind == "V" else str(record.spec.dtype),
+            value=value,
+            gradient=gradient_text(gradient.numpy()) if gradient is not None else None,
+            needs_gradient=bool(tensor is not None and tensor.requires_grad),
+            formula="" if leaf else self._shown_formula(record, index),
+            where=str(where) if where is not None else None,
+            twin=self.owners.twin.get(index, record.twin),
+        )
+
+    def _name(self, index: int, record: Any, tensor: Tensor | None) -> str:
+        """The name the user gave, or that of the user's variable; empty if there is neither."""
+        own = record.name.rpartition("/")[2]
+        if re.sub(r"_\d+$", "", own) != record.primitive.name:
+            return str(own)
+        if record.role != "forward" or record.primitive.name == "constant":
+            return ""
+        held = tensor if tensor is not None else self.graph.handle(index)
+        return name_in_frame(held, self.frame) or ""
+
+    def _formula(self, record: Any) -> tuple[str, int]:
+        if not record.inputs:
+            return record.primitive.name, ATOM
+        operands = [self._reference(source) for source in record.inputs]
+        return write(record.primitive, operands), binding(record.primitive.text)
+
+    def _shown_formula(self, record: Any, index: int) -> str:
+        """The formula, unless it only repeats what the lines show: `relu(add)`."""
+        operations = [(self._operation(source), ATOM) for source in record.inputs]
+        text = self.formulas[index][0]
+        return "" if text == write(record.primitive, operations) else text
+
+    def _operation(self, index: int) -> str:
+        return str(self.graph.records[index].primitive.name)
+
+    def _reference(self, index: int) -> tuple[str, int]:
+        """An operand in the formula of its reader: its name, or written out if that is short."""
+        if self.names[index]:
+            return self.names[index], ATOM
+        text, level = self.formulas[index]
+        if len(text) <= REFERENCE_LIMIT:
+            return text, level
+        return self._operation(index), ATOM
+
+
+def _drawable(records: Any, wanted: Any) -> list[int]:
+    """Without nodes that have no edges: groups, and optimiser variables that no rule reads."""
+    read = {s for i in wanted for s in records[i].inputs}
+    return [
+        i
+        for i in wanted
+        if records[i].primitive.name != "group"
+        and (i in read or records[i].role != "update" or records[i].inputs)
+    ]
+
+
+def _kind(record: Any, tensor: Tensor | None) -> str:
+    name = record.primitive.name
+    if name == "variable":
+        # An eager tensor is a variable to the engine; people call only layers' ones parameters.
+        held = record.attrs.get("tensor")
+        return "parameter" if isinstance(held, Parameter) or tensor is None else "input"
+    kind = _LEAVES.get(name, record.primitive.kind)
+    return kind if kind in KINDS else "effect"
+
+
+def _value(record: Any, tensor: Tensor | None) -> str | None:
+    if record.primitive.name == "constant":
+        return value_text(record.attrs["value"])
+    held = tensor if tensor is not None else record.attrs.get("tensor")
+    data = getattr(held, "_data", None)
+    return None if data is None else value_text(np.asarray(data))

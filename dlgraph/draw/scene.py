@@ -1,0 +1,271 @@
+"""From a picture to boxes: what stands in them, which are merged, and what becomes a badge.
+
+One box per forward node; one per gradient, however many nodes compute it; constants, and leaves
+that more than three operations read, become badges on their readers.  (On a recurrent network,
+drawing the shared weights as badges alone removes thousands of crossings.)  Read next: layout.py.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from dlgraph.draw import theme
+from dlgraph.draw.mirror import Mirror, find_mirror
+from dlgraph.draw.model import LEAVES, Picture, Wiring, wire
+from dlgraph.draw.text import clean, fit, text_width
+from dlgraph.draw.wording import (
+    MISSING,
+    counted,
+    describe_node,
+    detail_of,
+    merged,
+    reference,
+    style_of,
+    weight,
+)
+
+SHARED_ABOVE = 3  # readers of a leaf that is drawn as lines
+BADGES_SHOWN = 3
+LABEL_ROOM, TAG_ROOM, DETAIL_ROOM, BADGE_ROOM = 230, 110, 220, 60
+TALL, LOW = 44, 30  # heights of boxes with two lines of text and with one
+
+
+@dataclass
+class Box:
+    """One box: its texts, cut to fit, and its size.  `title` is the full text for a tooltip."""
+
+    key: str  # "f7" for the forward box of node 7, "b7" for its mirror image
+    style: str  # a key of theme.BOXES
+    label: str
+    tag: str = ""
+    detail: str = ""
+    muted: bool = False
+    badges: tuple[str, ...] = ()
+    title: str = ""
+    width: int = 0
+    height: int = 0
+
+
+class Link(NamedTuple):
+    """A forward edge between boxes, by number.  `copies` edges run side by side (x * x has two)."""
+
+    source: int
+    target: int
+    slot: int
+    copies: int
+    flows: bool  # does a gradient come back along it?
+
+
+@dataclass
+class Scene:
+    """Boxes of the forward half, and under the same number their mirror images."""
+
+    boxes: list[Box] = field(default_factory=list)
+    images: list[Box | None] = field(default_factory=list)
+    links: list[Link] = field(default_factory=list)
+    light: list[bool] = field(default_factory=list)
+    turns: list[int] = field(default_factory=list)  # where forward ends and backward begins
+    mirrored: bool = False
+    badges: str = ""  # what the badges of this picture stand for
+
+
+def build_scene(picture: Picture) -> Scene:
+    """The boxes of a picture and the links between them."""
+    return _Builder(picture).scene()
+
+
+class _Builder:
+    """Holds what every step needs: the picture, its wiring and its mirror."""
+
+    def __init__(self, picture: Picture):
+        self.picture = picture
+        self.nodes = picture.nodes
+        self.wiring: Wiring = wire(picture)
+        found = find_mirror(picture, self.wiring)
+        self.mirror = found or Mirror([None] * len(self.nodes), {}, set(), [])
+        self.readers = [self._forward_readers(place) for place in range(len(self.nodes))]
+        outputs = {self.wiring.position[node] for node in picture.outputs}
+        self.hidden = {p for p in range(len(self.nodes)) if self._is_hidden(p, outputs)}
+        self.shared = {p for p in range(len(self.nodes)) if self._is_shared(p)}
+        flowing = {source for source, _ in self.mirror.flows}
+        self.starts = {
+            p for p in self.mirror.images if p not in flowing and self.nodes[p].kind not in LEAVES
+        }
+        self.computed = any(node.role != "forward" for node in self.nodes)
+        goals = [p for p in sorted(outputs) if p in self.mirror.images]
+        goal = self.nodes[goals[0]] if len(goals) == 1 else None
+        self.goal = goal.name or goal.label if goal else ""
+
+    def scene(self) -> Scene:
+        places = [
+            p
+            for p in range(len(self.nodes))
+            if self.mirror.twin[p] is None and p not in self.hidden
+        ]
+        number = {place: index for index, place in enumerate(places)}
+        scene = Scene(mirrored=bool(self.mirror.images))
+        for place in places:
+            scene.boxes.append(self._forward_box(place))
+            scene.images.append(self._image(place))
+            scene.light.append(self._is_light(place))
+        scene.turns = [number[place] for place in places if place in self.starts]
+        for place in places:
+            seen: dict[int, list[int]] = {}
+            for source, slot in self.wiring.inputs[place]:
+                if source in number and source not in self.shared:
+                    seen.setdefault(source, []).append(slot)
+            for source, slots in seen.items():
+                flows = (source, place) in self.mirror.flows
+                link = Link(number[source], number[place], slots[0], len(slots), flows)
+                scene.links.append(link)
+        if any(box.badges for box in scene.boxes):
+            scene.badges = "constant"
+        if self.shared or any(image.badges for image in scene.images if image):
+            scene.badges = "also read"
+        return scene
+
+    # ---- which nodes get a box of their own
+    def _forward_readers(self, place: int) -> list[int]:
+        return [r for r in self.wiring.readers[place] if self.mirror.twin[r] is None]
+
+    def _is_hidden(self, place: int, outputs: set[int]) -> bool:
+        node = self.nodes[place]
+        if node.kind not in LEAVES or place in outputs or place in self.mirror.images:
+            return False
+        # A constant is a badge; so is a leaf that only the backward half reads (a learning rate).
+        return bool(self.wiring.readers[place]) and (
+            node.kind == "constant" or not self.readers[place]
+        )
+
+    def _is_shared(self, place: int) -> bool:
+        leaf = self.nodes[place].kind in LEAVES and place not in self.hidden
+        return leaf and len(self.readers[place]) > SHARED_ABOVE
+
+    def _is_light(self, place: int) -> bool:
+        """Is this a leaf whose readers all have something weightier to stand under?"""
+        if self.nodes[place].kind not in LEAVES or place in self.shared:
+            return False
+        mine = weight(self.nodes[place])
+        rivals = [
+            [s for s, _ in self.wiring.inputs[r] if s not in self.hidden and s not in self.shared]
+            for r in self.readers[place]
+        ]
+        return bool(rivals) and all(
+            any(weight(self.nodes[source]) > mine for source in row) for row in rivals
+        )
+
+    # ---- what stands in the boxes
+    def _forward_box(self, place: int) -> Box:
+        node = self.nodes[place]
+        leaf = node.kind in LEAVES
+        tag = f"= {node.value}" if leaf and node.value is not None else ""
+        if node.name and not leaf:
+            tag = node.label
+        badges = [
+            reference(self.nodes[source])
+            for source, _ in self.wiring.inputs[place]
+            if source in self.hidden or source in self.shared
+        ]
+        detail = detail_of(node)
+        if place in self.shared:
+            detail = ", ".join([*([detail] if detail else []), self._count(place, "readers")])
+        box = Box(f"f{node.id}", style_of(node), node.name or node.label, tag, detail)
+        return _measured(box, badges, describe_node(node))
+
+    def _image(self, place: int) -> Box | None:
+        """The box that stands for everything that computes the gradient of a node."""
+        if place not in self.mirror.images:
+            return None
+        node, members = self.nodes[place], self.mirror.images[place]
+        name = reference(node)
+        key = f"b{node.id}"
+        inside = [self.nodes[member] for member in members]
+        if any(member.role == "update" for member in inside):
+            box = Box(key, "update", f"update {name}", detail=merged(inside))
+            badges = self._strays(place) + self._outside(members)
+            uses = [f"uses {badge}" for badge in badges]
+            title = "\n".join([f"new value of {name}", counted(inside), *uses])
+            return _measured(box, badges, title, badges_shown=2)
+        label = f"∂{self.goal}/∂{name}" if self.goal else f"∂{name}"
+        if not self.computed:
+            return self._gradient(place, label)
+        operations = [member for member in inside if member.kind not in LEAVES]
+        seeds = [member.value for member in inside if member.kind == "constant"]
+        if node.kind in LEAVES:
+            box = Box(key, "backward", label, detail=node.shape)
+        else:
+            box = Box(key, "backward", f"∂{node.name or node.label}")
+            starts = place in self.starts and seeds and not operations
+            box.muted = not operations and not starts
+            box.detail = f"starts with {seeds[0]}" if starts else merged(inside) or "passed on"
+        return _measured(box, self._strays(place), f"gradient {label}\n{counted(inside)}".strip())
+
+    def _gradient(self, place: int, label: str) -> Box:
+        """The gradient of a recorded value: its text, or that it is not known; never a zero."""
+        node = self.nodes[place]
+        text = node.gradient if node.gradient is not None else MISSING
+        title = f"gradient {label}: {text}"
+        if place in self.shared and node.gradient is not None:
+            text += f", {self._count(place, 'paths added')}"
+        box = Box(f"b{node.id}", "backward", label, detail=text, muted=node.gradient is None)
+        return _measured(box, [], title)
+
+    def _count(self, place: int, what: str) -> str:
+        return f"{len(self.readers[place])} {what}"
+
+    def _outside(self, members: list[int]) -> list[str]:
+        """What an update reads beside its parameter and gradient: a learning rate, a velocity."""
+        found: dict[int, None] = {}
+        for member in members:
+            node = self.nodes[member]
+            found |= {s: None for s, _ in self.wiring.inputs[member] if s in self.hidden}
+            found |= {member: None} if node.kind in LEAVES and self.wiring.readers[member] else {}
+        named = [s for s in found if self.nodes[s].kind != "constant"]
+        return [reference(self.nodes[source]) for source in named or found]
+
+    def _strays(self, place: int) -> list[str]:
+        """Where a gradient (or an optimiser's state) comes from that no line leads here from."""
+        found = []
+        for upper, lower in self.mirror.detours:
+            if upper == place:
+                images = self.mirror.images[lower]
+                update = any(self.nodes[member].role == "update" for member in images)
+                found.append(f"{'' if update else '∂'}{reference(self.nodes[lower])}")
+        return found
+
+
+def _measured(box: Box, badges: list[str], title: str, badges_shown: int = BADGES_SHOWN) -> Box:
+    """Cut the texts to their room and compute the size that holds them."""
+    shown = badges if len(badges) <= badges_shown else badges[: badges_shown - 1]
+    texts = [fit(clean(text), theme.SMALL_SIZE, BADGE_ROOM) for text in shown]
+    if len(badges) > len(shown):
+        texts.append(f"+{len(badges) - len(shown)}")
+    box.badges = tuple(texts)
+    box.label = fit(clean(box.label), theme.LABEL_SIZE, LABEL_ROOM)
+    box.tag = fit(clean(box.tag), theme.DETAIL_SIZE, TAG_ROOM)
+    box.detail = fit(clean(box.detail), theme.DETAIL_SIZE, DETAIL_ROOM)
+    uses = [f"uses {badge}" for badge in badges] if box.key[0] == "f" else []
+    box.title = "\n".join(clean(line) for line in [*title.split("\n"), *uses])
+    width = max(sum(first_row(box)), text_width(box.detail, theme.DETAIL_SIZE), 24)
+    box.width = 2 * math.ceil(width / 2) + 2 * theme.PADDING
+    box.height = TALL if box.detail else LOW
+    return box
+
+
+def add_badge(box: Box, text: str) -> None:
+    """One more badge on a finished box: what it reads from far away, without a line."""
+    _measured(box, [*box.badges, text], box.title)
+
+
+def badge_width(text: str) -> int:
+    """Width of a badge, its outline included."""
+    return math.ceil(text_width(text, theme.SMALL_SIZE)) + 12
+
+
+def first_row(box: Box) -> tuple[float, float, float]:
+    """Widths of the first line of a box: badges, label, tag, each with the space before it."""
+    badges = sum(badge_width(text) + 6 for text in box.badges)
+    tag = text_width(" " + box.tag, theme.DETAIL_SIZE) if box.tag else 0
+    return (badges, text_width(box.label, theme.LABEL_SIZE), tag)

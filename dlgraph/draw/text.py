@@ -1,0 +1,125 @@
+"""Text in pictures: how wide it is, how it is cut, and which characters are let in.
+
+No font is opened: a small table holds the widths of Arial, which Helvetica, Liberation Sans and
+most fonts that stand in for them share.  The same table gives the same figure on every machine.
+Read next: theme.py for the sizes in use, scene.py for who measures what.
+"""
+
+from __future__ import annotations
+
+ELLIPSIS = "…"
+NAME_LIMIT = 200  # characters of a name that a picture ever shows, tooltips included
+
+# Hundredths of the font size; the wider of regular and bold, so that either fits.
+_CLASSES = {
+    24: "'",
+    28: " ,./I\\ijl|",
+    33: "!()-:;[]`ft·",
+    39: "*r{}",
+    47: '"',
+    50: "z",
+    56: "#$0123456789J_aceksvxy∂",
+    58: "+<=>^~×−",
+    61: "?FLTZbdghnopqu",
+    67: "EPSVXY",
+    72: "&ABCDHKNRU",
+    78: "GOQw",
+    83: "M",
+    89: "%m",
+    94: "W",
+    102: "@…←→",
+}
+WIDTHS = {character: width for width, row in _CLASSES.items() for character in row}
+_OTHER = 72  # accented Latin, Greek, Cyrillic: about a wide letter
+_FULL = 104  # Chinese, Japanese, Korean
+_EMOJI = 136
+
+# First and last code point of each block, and its width.  Looked up only outside WIDTHS.
+_BLOCKS = (
+    (0x0300, 0x036F, 0),
+    (0x200B, 0x200D, 0),
+    (0x2600, 0x27BF, _EMOJI),
+    (0x2E80, 0xA4CF, _FULL),
+    (0xAC00, 0xD7A3, _FULL),
+    (0xF900, 0xFAFF, _FULL),
+    (0xFE00, 0xFE0F, 0),
+    (0xFE30, 0xFE4F, _FULL),
+    (0xFF00, 0xFFEF, _FULL),
+    (0x1F000, 0x3FFFF, _EMOJI),
+)
+
+# Marks that turn the direction of text around: they could make a label lie about what it says.
+_DIRECTION = {0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)}
+
+
+def character_width(character: str) -> int:
+    """Width of one character in hundredths of the font size."""
+    width = WIDTHS.get(character)
+    if width is not None:
+        return width
+    code = ord(character)
+    for first, last, width in _BLOCKS:
+        if first <= code <= last:
+            return width
+    return _OTHER
+
+
+def text_width(text: str, size: float) -> float:
+    """Width of `text` in pixels at this font size.
+
+    >>> from dlgraph.draw.text import text_width
+    >>> text_width("mul", 10)
+    17.8
+    """
+    return sum(map(character_width, text)) * size / 100
+
+
+def clean(text: object, limit: int = NAME_LIMIT) -> str:
+    """One line of harmless characters, cut in the middle beyond `limit` characters.
+
+    Line breaks become spaces; characters that XML forbids, and marks that reverse the direction
+    of text, become the replacement character, so that nothing is hidden.
+
+    >>> from dlgraph.draw.text import clean
+    >>> clean("two\\nlines"), clean("a" * 10, limit=5)
+    ('two lines', 'aa…aa')
+    """
+    raw = str(text)
+    if len(raw) > limit:
+        kept = max(limit - 1, 0)
+        raw = raw[: (kept + 1) // 2] + ELLIPSIS + (raw[-(kept // 2) :] if kept > 1 else "")
+    return "".join(map(_clean_character, raw))
+
+
+def _clean_character(character: str) -> str:
+    code = ord(character)
+    if character in "\t\n\r\u2028\u2029\u0085":
+        return " "
+    forbidden = code < 0x20 or 0x7F <= code <= 0x9F or 0xD800 <= code <= 0xDFFF
+    if forbidden or code in (0xFFFE, 0xFFFF) or code in _DIRECTION:
+        return "\ufffd"
+    return character
+
+
+def fit(text: str, size: float, room: float) -> str:
+    """`text`, cut in the middle until it is at most `room` pixels wide.
+
+    The middle goes because names are told apart by both ends: `encoder…attention_weight_7`.
+
+    >>> from dlgraph.draw.text import fit
+    >>> fit("encoder/block_7/weight", 10, 80)
+    'encode…weight'
+    """
+    if text_width(text, size) <= room:
+        return text
+    head, tail = 0, len(text)
+    left = room - text_width(ELLIPSIS, size)
+    while head < tail:
+        # The two ends grow in turn, the front first: deterministic and never lopsided.
+        front = head <= len(text) - tail
+        step = text_width(text[head] if front else text[tail - 1], size)
+        if step > left:
+            break
+        left -= step
+        head, tail = (head + 1, tail) if front else (head, tail - 1)
+    return text[:head] + ELLIPSIS + text[tail:]

@@ -1,0 +1,128 @@
+"""What a notebook, a terminal and a file get."""
+
+from __future__ import annotations
+
+import base64
+import os
+import stat
+
+import pytest
+
+from dlgraph.draw import figure as figure_module
+from dlgraph.draw.figure import Figure
+from dlgraph.draw.model import Picture, PictureNode
+from dlgraph.errors import OperationError
+from tests.draw.examples import chain, training_mlp, two_a_plus_three_b
+
+SENTENCE = "y = add(multiply(2, a), multiply(3, b)) -> 23; gradients: a 2, b 3"
+
+
+def test_bundle_has_picture_in_html_svg_and_a_sentence():
+    figure = Figure(two_a_plus_three_b())
+    bundle = figure._repr_mimebundle_()
+    assert list(bundle) == ["text/html", "image/svg+xml", "text/plain"]
+    assert bundle["text/plain"] == SENTENCE
+    assert bundle["image/svg+xml"] == figure.svg
+    words = SENTENCE.replace(">", "&gt;")
+    start = f'<img alt="{words}" src="data:image/svg+xml;base64,'
+    assert bundle["text/html"].startswith(start) and bundle["text/html"].endswith('">')
+    data = bundle["text/html"].removeprefix(start).removesuffix('">')
+    assert base64.b64decode(data).decode() == figure.svg
+
+
+def test_bundle_of_a_small_graph_is_small():
+    bundle = Figure(two_a_plus_three_b())._repr_mimebundle_()
+    assert len(bundle["text/html"]) < 15_000
+
+
+def test_alternative_text_cannot_break_out():
+    figure = Figure(Picture((PictureNode(0, '"><script>', "input"),), outputs=(0,)))
+    html = figure._repr_mimebundle_()["text/html"]
+    assert html.count("<") == 1 and html.count('"') == 4
+
+
+def test_too_large_a_figure_is_said_and_not_shown(monkeypatch, tmp_path):
+    monkeypatch.setattr(figure_module, "SHOWN_LIMIT", 50)
+    figure = Figure(chain(40))
+    bundle = figure._repr_mimebundle_()
+    assert list(bundle) == ["text/plain"]
+    assert "80 boxes" in bundle["text/plain"]
+    assert figure.save(tmp_path / "large.svg").exists()
+
+
+def test_save_writes_the_svg(tmp_path):
+    figure = Figure(two_a_plus_three_b())
+    path = figure.save(tmp_path / "y.svg")
+    assert path.read_text(encoding="utf-8") == figure.svg
+    assert figure.save(str(path)) == path  # again, over the old one
+    assert os.listdir(tmp_path) == ["y.svg"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX")
+def test_saved_file_has_the_permissions_of_any_new_file(tmp_path):
+    (tmp_path / "other").write_text("")
+    path = Figure(two_a_plus_three_b()).save(tmp_path / "y.svg")
+    assert stat.S_IMODE(path.stat().st_mode) == stat.S_IMODE((tmp_path / "other").stat().st_mode)
+
+
+@pytest.mark.parametrize("name", ["y.png", "y", "y.svg.gz"])
+def test_other_endings_are_refused_with_a_way_out(tmp_path, name):
+    with pytest.raises(OperationError, match=r"only \.svg") as caught:
+        Figure(two_a_plus_three_b()).save(tmp_path / name)
+    assert ".svg" in caught.value.hint
+    assert os.listdir(tmp_path) == []
+
+
+def test_failed_save_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "y.svg"
+    path.write_text("old")
+
+    def fail(*_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(OSError, match="disk full"):
+        Figure(two_a_plus_three_b()).save(path)
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["y.svg"]
+
+
+def test_save_into_a_folder_that_is_not_there(tmp_path):
+    with pytest.raises(OSError):
+        Figure(two_a_plus_three_b()).save(tmp_path / "missing" / "y.svg")
+
+
+def test_description_lists_boxes_in_the_order_of_computation():
+    assert Figure(two_a_plus_three_b()).describe().splitlines() == [
+        SENTENCE,
+        "forward:",
+        "  a = 4",
+        "  b = 5",
+        "  multiply [2]: 2·a = 8",
+        "  multiply [3]: 3·b = 15",
+        "  y add: 2·a + 3·b = 23",
+        "backward:",
+        "  ∂y/∂y: 1",
+        "  ∂y/∂(3·b): 1",
+        "  ∂y/∂(2·a): 1",
+        "  ∂y/∂b: 3",
+        "  ∂y/∂a: 2",
+    ]
+
+
+def test_sentence_says_when_gradients_are_not_there():
+    assert str(Figure(two_a_plus_three_b(backward=False))).endswith("; gradients: not computed yet")
+
+
+def test_sentence_of_a_large_graph_is_a_summary():
+    assert str(Figure(training_mlp())) == (
+        "loss, made by 18 operations from x, W1, b1, W2, b2, W3 and 6 more; "
+        "17 backward nodes; 10 update nodes"
+    )
+    assert str(Figure(Picture(()))) == "an empty graph"
+
+
+def test_description_of_a_large_graph_is_cut():
+    lines = Figure(chain(500)).describe().splitlines()
+    assert len(lines) < 200
+    assert "  and 420 more" in lines

@@ -1,0 +1,271 @@
+"""What a lesson must have: its parts in order, honest stored outputs, exercises that answer.
+
+Each exercise is tried here as a learner would: untouched, with the right answer and with the wrong
+answers that its check knows by name.  Lesson 10 runs on the digits, so that it takes seconds.
+"""
+
+import contextlib
+import io
+import re
+import textwrap
+import warnings
+
+import nbformat
+import pytest
+
+import dlgraph as dg
+from tools.normalise_notebooks import ROOT
+
+LESSONS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+PARTS = {
+    *("meta", "hook", "predict", "run", "look", "explain"),
+    *("exercise", "trap", "factcheck", "summary"),
+}
+ORDER = r"meta hook (predict run (look |run )*explain ){2,4}exercise trap factcheck summary "
+UNTOUCHED = "Not attempted yet.\n"
+
+# Per lesson and answer: what stands in place of the dots; for wrong answers, words of the reply.
+ANSWERS = {
+    "01_one_formula": {
+        "order": (
+            "'CEDBAF'",
+            {
+                "'ABCDEF'": "line A reads left, which",
+                "'FADBCE'": "backward()'s way",
+                "'CEDB'": "each letter from A to F exactly once",
+            },
+        ),
+        "count": (
+            "6",
+            {
+                "1": "may swap places",
+                "2": "C and E have some freedom",
+                "720": "all orders",
+                "24": "Fix A and F first",
+            },
+        ),
+        "z": (
+            "(p + q) * (p - q)",
+            {
+                "(4 + 5) * (4 - 5)": "only a number",
+                "dg.Tensor(-9.0)": "only a number",
+                "p * p + q * q": "the value is 41.0",
+                "p * p - q * q": "multiply, multiply, subtract",
+                "(4.0 + q) * (p - 5.0)": "constant",
+            },
+        ),
+    },
+    "02_two_modes": {
+        "fetches": (
+            "[s, t]",
+            {
+                "s": "the single value 5.0",
+                "[t, s]": "in the order of the fetches",
+                "[5.0, 20.0]": "Fetch the nodes",
+                "['s', 't']": "names in Python",
+                "[s, u]": "this returns [5.0, 2.0]",
+            },
+        ),
+        "feeds": (
+            "'pq'",
+            {"'pqr'": "only t reads r", "'p'": "Algebra says", "''": "placeholder 'p'"},
+        ),
+        "phases": (
+            "'BIBRR'",
+            {
+                "'RIBRR'": "event 1",
+                "'BBBRR'": "event 2",
+                "'BIRRR'": "event 3",
+                "'BIBBR'": "event 4",
+                "'BIBRB'": "event 5",
+                "'BIR'": "five letters",
+            },
+        ),
+    },
+    "10_mnist_twice": {
+        "lines": (
+            "{2, 5, 6, 10}",
+            {
+                "{3}": "line above it",
+                "{2, 4}": "not to shuffle",
+                "{2, 5, 9}": "right for each batch",
+                "[7]": "no mistake in line 7",
+                "{5}": "3 to be found. A hint for one: Compare each comment",
+                "{2, 5, 6}": "1 to be found. A hint for one: From how many images",
+            },
+        ),
+        "overall": (
+            "(accuracies * sizes).sum() / sizes.sum()",
+            {
+                "accuracies.mean()": "every batch counts the same",
+                "(accuracies * sizes).sum() / len(sizes)": "not by the number of batches",
+                "100 * (accuracies * sizes).sum() / sizes.sum()": "not per cent",
+                "accuracies": "one number",
+                "0.5": "how many images of each batch",
+            },
+        ),
+        "settings": (
+            "dict(lr=0.05, epochs=3)",
+            {
+                "dict(lr=0.001, epochs=2)": "Small steps need more",
+                "dict(lr=100.0, epochs=1)": "steps are too large",
+                "dict(lr=0.01, epochs=1)": "validation accuracy",
+                "dict(lr=0.05, epochs=50)": "at most 4 epochs",
+                "{'lr': 0.05}": "give both",
+            },
+        ),
+    },
+}
+
+
+def cells_of(path, kind=None, part=None):
+    cells = nbformat.read(path, as_version=4).cells
+    return [
+        cell
+        for cell in cells
+        if kind in (None, cell.cell_type) and part in (None, *cell.metadata.get("tags", []))
+    ]
+
+
+def part_of(cell):
+    found = [tag for tag in cell.metadata.get("tags", []) if tag in PARTS]
+    assert len(found) == 1, f"one of {sorted(PARTS)} must be a tag of this cell: {cell.source}"
+    return found[0]
+
+
+def printed(cell):
+    text = "".join(out.text for out in cell.outputs if out.get("name") == "stdout")
+    # A bar counts the batches of the data at hand; nbval takes all bars for equal, and so do we.
+    return "".join(line for line in text.splitlines(True) if "%|" not in line)
+
+
+def said(source, namespace):
+    """What a code cell prints when it is run in this namespace."""
+    with contextlib.redirect_stdout(io.StringIO()) as output, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "FigureCanvasAgg is non-interactive")
+        exec(compile(source, "<lesson>", "exec"), namespace)
+    return output.getvalue()
+
+
+by_lesson = pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+
+
+@pytest.fixture(scope="module", params=LESSONS, ids=lambda path: path.stem)
+def played(request):
+    """A lesson run from top to bottom on the digits: its path, its names, what each cell said."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dg.data, "mnist_or_digits", dg.data.digits)
+        namespace = {"__name__": "__main__"}
+        cells = cells_of(request.param, "code")
+        yield request.param, namespace, [(cell, said(cell.source, namespace)) for cell in cells]
+
+
+# ---- form
+
+
+@by_lesson
+def test_parts_are_there_and_in_order(path):
+    parts = [part_of(cell) for cell in cells_of(path)]
+    changes = [p for i, p in enumerate(parts) if i == 0 or p != parts[i - 1]]
+    assert re.fullmatch(ORDER, " ".join(changes) + " "), changes
+    assert "look" in changes
+
+
+@by_lesson
+def test_front_matter(path):
+    (front,) = cells_of(path, part="meta")
+    number = int(path.stem[:2])
+    assert re.search(rf"\*\*Lesson {number} · \d+ minutes\.\*\* You need ", front.source)
+    assert "**Goals.**" in front.source and front.source.count("\n1. ") == 1
+    assert re.search(r"\*\*Key question\.\*\* .+\?", front.source)
+
+
+@by_lesson
+def test_explanations_are_short(path):
+    for cell in cells_of(path, part="explain"):
+        assert cell.source.startswith("**Explain.**")
+        assert len(cell.source.split()) <= 150, cell.source
+
+
+@by_lesson
+def test_each_exercise_has_minutes_a_check_and_an_answer_cell(path):
+    kinds = []
+    for cell in cells_of(path, part="exercise"):
+        tags = set(cell.metadata["tags"]) & {"checks", "answer"}
+        if cell.cell_type == "markdown" and cell.source.startswith("### "):
+            assert re.match(r"### Exercise \d · .+ \(\d+ minutes\)\n", cell.source), cell.source
+            tags = {"task"}
+        if "checks" in tags:  # folded, its first line is what a learner sees of it
+            assert cell.source.startswith("# The check of exercise ")
+            assert cell.metadata["jupyter"]["source_hidden"]
+        kinds += sorted(tags)
+    assert len(kinds) >= 6 and kinds == ["task", "checks", "answer"] * (len(kinds) // 3)
+
+
+@by_lesson
+def test_stored_outputs_hold_no_path_and_no_duration(path):
+    for cell in cells_of(path, "code"):
+        shown = [o.get("text") or o.get("data", {}).get("text/plain", "") for o in cell.outputs]
+        lines = "\n".join(shown).splitlines()
+        text = "\n".join(line for line in lines if "%|" not in line)  # without progress bars
+        assert not re.search(r"(^|[\s'\"(])(/\w|~/|[A-Z]:\\)|0x[0-9a-f]{6}", text), text
+        assert not re.search(r"\d\s?(ns|µs|ms|s|sec|seconds|minutes)\b", text), text
+
+
+def test_stored_outputs_of_the_mnist_lesson_are_of_mnist():
+    stored = "".join(map(printed, cells_of(ROOT / "notebooks" / "10_mnist_twice.ipynb", "code")))
+    assert "This is MNIST: 60,000 training" in stored
+    assert "digits (" not in stored
+
+
+# ---- content
+
+
+def test_compared_outputs_do_not_depend_on_the_data(played):
+    """Stored with MNIST, played on digits: a cell that is compared strictly must say the same."""
+    cells = played[2]
+    if not any("mnist_or_digits" in cell.source for cell, _ in cells):
+        pytest.skip("uses no data")
+    compared = [
+        (cell, text)
+        for cell, text in cells
+        if "nbval-ignore-output" not in cell.metadata["tags"] and text
+    ]
+    assert len(compared) > 5
+    for cell, text in compared:
+        assert text == printed(cell), cell.source
+
+
+def test_untouched_exercises_say_so(played):
+    answers = [(cell, text) for cell, text in played[2] if "answer" in cell.metadata["tags"]]
+    assert answers
+    for cell, text in answers:
+        assert cell.source.count("...") == 1
+        assert text == printed(cell) == UNTOUCHED, cell.source
+
+
+def test_every_answer_gets_its_own_reply(played):
+    path, namespace, cells = played
+    answers = [cell for cell, _ in cells if "answer" in cell.metadata["tags"]]
+    assert len(answers) == len(ANSWERS[path.stem])
+    for cell, (name, (right, wrong)) in zip(answers, ANSWERS[path.stem].items(), strict=True):
+        assert re.search(rf"^(def )?{name}\b", cell.source, re.MULTILINE)
+        reply = said(cell.source.replace("...", right), namespace)
+        assert reply.startswith("Right"), (name, reply)
+        assert len(wrong) >= 2
+        for answer, words in wrong.items():
+            reply = said(cell.source.replace("...", answer), namespace)
+            assert reply.startswith("Not yet: ") and words in reply, (name, answer, reply)
+
+
+def test_listings_that_are_said_to_run_do_run(played):
+    path, namespace, _ = played
+    for cell in cells_of(path, "markdown", "exercise"):
+        for listing in re.findall(r"```python\n(.*?)```", cell.source, re.DOTALL):
+            if "It runs" not in cell.source:
+                continue
+            code = textwrap.dedent(re.sub(r"(?m)^ *\d+ ", "", listing))
+            assert said(code, dict(namespace)).startswith("accuracy on the test images: 0.")
