@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from dlgraph.core.control import scan
+from dlgraph.core.loops import scan
 from dlgraph.core.node import Node
 from dlgraph.core.parameter import Parameter
 from dlgraph.core.spec import show_shape

@@ -17,9 +17,12 @@ pytestmark = [
     pytest.mark.slow,
 ]
 
-RECIPES = ("paddle_seed", "torch_seed")
+RECIPES = ("paddle_seed", "torch_seed", "paddle_unit_adam", "lenet_adam")
 MODES = ("eager", "static")
-SLACK = 0.003  # per seed; rounding differs between the frameworks, and 7,500 steps amplify it
+# Per seed; rounding differs between the frameworks, and thousands of steps amplify it.  Small steps
+# of SGD keep the seeds together; Adam lets single seeds drift, so there the mean counts.
+SLACK = 0.003
+STEADY = ("paddle_seed", "torch_seed")
 
 
 @pytest.fixture(scope="module")
@@ -35,11 +38,11 @@ def results(tmp_path_factory):
         for mode in MODES
     }
     for process in running.values():
-        output_of(process)
+        output_of(process)  # exit status 0: every mean is inside the interval of the reference
     return {mode: json.loads((folder / f"{mode}.json").read_text()) for mode in MODES}
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("recipe", STEADY)
 @pytest.mark.parametrize("mode", MODES)
 def test_accuracy_of_five_seeds(results, mode, recipe):
     reference = json.loads((FOLDER / "reference" / "accuracy_torch.json").read_text())[recipe]
@@ -51,3 +54,11 @@ def test_accuracy_of_five_seeds(results, mode, recipe):
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_both_modes_reach_the_same_accuracy(results, recipe):
     assert results["eager"][recipe]["seeds"] == results["static"][recipe]["seeds"]
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("mode", MODES)
+def test_mean_accuracy(results, mode, recipe):
+    reference = json.loads((FOLDER / "reference" / "accuracy_torch.json").read_text())[recipe]
+    allowed = max(SLACK, 2 * reference["sd"])
+    assert results[mode][recipe]["mean"] == pytest.approx(reference["mean"], abs=allowed)

@@ -1,0 +1,352 @@
+"""Loops that work in both modes: `scan` over the rows of a value, `while_loop` on a condition.
+
+In eager code they are Python's `for` and `while`.  In a graph they are one node each, with one turn
+as a `Body` inside.  The gradient of a scan is a scan in the other direction; a while loop whose
+turns are counted is a scan.  So loops can be differentiated any number of times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from dlgraph.core.arrays import Bundle
+from dlgraph.core.body import Body, call, checked_sizes, close, resolved, set_outputs, trace
+from dlgraph.core.bundle import item, unstack
+from dlgraph.core.control import as_values, check_predicate, items, leaf_specs, symbolic
+from dlgraph.core.node import Node
+from dlgraph.core.primitive import FUNCTIONS, primitive
+from dlgraph.core.spec import BundleSpec, Dim, Spec, spec_of
+from dlgraph.core.tree import flatten, rebuild, same_form
+from dlgraph.errors import GraphError, OperationError, ShapeError
+
+INDEX = Spec((), np.dtype(np.int64))
+
+
+def _scan_spec(*specs: Any, body: Body, carries: int, sequences: int, reverse: bool) -> BundleSpec:
+    outputs = body.output_specs
+    long = specs[1 + carries].shape[0] if sequences else Dim()
+    stacked = [Spec((long, *spec.shape), spec.dtype) for spec in outputs[carries:]]
+    return BundleSpec((*outputs[:carries], *stacked))
+
+
+@primitive(name="scan", kind="control", infer=_scan_spec, text="scan({values})")
+def _scan(
+    xp: Any, *values: Any, body: Body, carries: int, sequences: int, reverse: bool = False
+) -> Any:
+    """A body run once per turn; its first outputs go into the next turn, the others are stacked."""
+    turns = int(values[0])
+    carry = list(values[1 : 1 + carries])
+    rows = values[1 + carries : 1 + carries + sequences]
+    rest = values[1 + carries + sequences :]
+    found: list[Any] = [None] * turns
+    order = range(turns - 1, -1, -1) if reverse else range(turns)
+    for t in order:
+        out = body.values([np.int64(t), *carry, *(row[t] for row in rows), *rest])
+        carry, found[t] = out[:carries], out[carries:]
+    stacks = []
+    for k, spec in enumerate(body.output_specs[carries:]):
+        if turns:
+            stacks.append(xp.stack([turn[k] for turn in found]))
+        else:
+            shape = [0 if isinstance(size, Dim) else size for size in spec.shape]
+            stacks.append(xp.zeros((0, *shape), spec.dtype))
+    return Bundle([*carry, *stacks])
+
+
+def _scan_gradients(
+    g: Any, y: Any, inputs: Sequence[Any], attrs: dict[str, Any], wanted: tuple[int, ...]
+) -> list[Any]:
+    # Backward through time: the carries of every turn are computed again and stacked, then a loop
+    # in the other direction carries their gradients, and adds up those of the captures.
+    body: Body = attrs["body"]
+    nc, nx, reverse = attrs["carries"], attrs["sequences"], attrs["reverse"]
+    turns, start = inputs[0], inputs[1 : 1 + nc]
+    rows, rest = inputs[1 + nc : 1 + nc + nx], inputs[1 + nc + nx :]
+    floats = [k for k in range(nc) if body.output_specs[k].dtype.kind in "fc"]
+    want_rows = [p - 1 - nc for p in wanted if 1 + nc <= p < 1 + nc + nx]
+    want_rest = [p - 1 - nc - nx for p in wanted if p >= 1 + nc + nx]
+    ys = len(body.outputs) - nc
+    history = _scan(
+        turns, *start, *rows, *rest,
+        body=_with_history(body, nc), carries=nc, sequences=nx, reverse=reverse,
+    )  # fmt: skip
+    past = [item(history, index=nc + ys + k) for k in range(nc)]
+    float_ys = [k for k in range(ys) if body.output_specs[nc + k].dtype.kind in "fc"]
+    g_carry = [item(g, index=k) for k in floats]
+    g_rest = [FUNCTIONS["zeros_like"](rest[k]) for k in want_rest]
+    g_ys = [item(g, index=nc + k) for k in float_ys]
+    back = _back_body(body, nc, nx, floats, want_rows, want_rest, float_ys)
+    result = _scan(
+        turns, *g_carry, *g_rest, *rows, *past, *g_ys, *rest,
+        body=back, carries=len(floats) + len(want_rest),
+        sequences=nx + nc + len(g_ys), reverse=not reverse,
+    )  # fmt: skip
+    place = {1 + k: i for i, k in enumerate(floats)}
+    place |= {1 + nc + nx + k: len(floats) + i for i, k in enumerate(want_rest)}
+    place |= {1 + nc + k: len(floats) + len(want_rest) + i for i, k in enumerate(want_rows)}
+    return [item(result, index=place[p]) if p in place else None for p in wanted]
+
+
+_scan.joint = _scan_gradients
+
+
+def _with_history(body: Body, carries: int) -> Body:
+    """The same body, which also puts out the carries that it was given."""
+    found = body.variants.get("history")
+    if found is None:
+        found = Body(f"{body.name} with history")
+        moved = found.copy_pure(body)
+        found.inputs = [moved[i] for i in body.all_inputs]
+        kept = [moved[i] for i in body.all_inputs[1 : 1 + carries]]
+        found.outputs = [*(moved[i] for i in body.outputs), *kept]
+        body.variants["history"] = found
+    return found
+
+
+def _back_body(
+    body: Body,
+    nc: int,
+    nx: int,
+    floats: list[int],
+    want_rows: list[int],
+    want_rest: list[int],
+    float_ys: list[int],
+) -> Body:
+    """One turn of the backward loop."""
+    key = ("back", *want_rows, "rest", *want_rest)
+    found = body.variants.get(key)
+    if found is not None:
+        return found
+    specs = [body.records[i].spec for i in body.all_inputs]
+    carry, row, rest = specs[1 : 1 + nc], specs[1 + nc : 1 + nc + nx], specs[1 + nc + nx :]
+    outs = body.output_specs
+    sizes = [1, len(floats), len(want_rest), nx, nc, len(float_ys), len(rest)]
+    positions = (
+        *(1 + k for k in floats),
+        *(1 + nc + nx + k for k in want_rest),
+        *(1 + nc + k for k in want_rows),
+    )
+
+    def turn(*values: Any) -> list[Any]:
+        parts, at = [], 0
+        for size in sizes:
+            parts.append(values[at : at + size])
+            at += size
+        (step, g_carry, g_rest, rows, past, g_ys, others) = parts
+        result = call(*step, *past, *rows, *others, *g_carry, *g_ys, body=body.gradient(positions))
+        grads = [result] if len(positions) == 1 else items(result, len(positions))
+        n = len(floats)
+        summed = [a + b for a, b in zip(g_rest, grads[n : n + len(g_rest)], strict=True)]
+        return [*grads[:n], *summed, *grads[n + len(g_rest) :]]
+
+    found, outputs = trace(
+        turn,
+        [
+            INDEX,
+            *(carry[k] for k in floats),
+            *(rest[k] for k in want_rest),
+            *row,
+            *carry,
+            *(outs[nc + k] for k in float_ys),
+            *rest,
+        ],
+        f"{body.name} backward",
+    )
+    set_outputs(found, outputs, "scan")
+    body.variants[key] = found
+    return found
+
+
+def scan(
+    function: Callable[[Any, Any], tuple[Any, Any]],
+    init: Any,
+    xs: Any = None,
+    *,
+    length: Any = None,
+    reverse: bool = False,
+) -> tuple[Any, Any]:
+    """A loop over the first axis of `xs`, with a state that is carried along.
+
+    `function(carry, x)` returns the next carry and an output; the result is the last carry and
+    the stacked outputs.  `init`, `xs` and the outputs may be nested.  Without `xs`, `length`
+    says how many turns, and `function` gets None.
+
+    >>> import dlgraph as dg
+    >>> total, sums = dg.scan(lambda s, x: (s + x, s + x), 0.0, dg.Tensor([1.0, 2.0, 3.0]))
+    >>> print(total, sums)
+    6.0 [1. 3. 6.]
+    """
+    carry, carry_form = flatten(init)
+    rows, row_form = ([], None) if xs is None else flatten(xs)
+    rows = as_values(rows)
+    turns = _turns(rows, length)
+    symbols = [*carry, *rows, *([turns] if isinstance(turns, Node) else [])]
+    if not symbolic(symbols):
+        return _eager_scan(function, init, rows, row_form, int(turns), reverse)
+    carry = as_values(carry)
+    out_forms: list[Any] = []
+
+    def turn(step: Any, *values: Any) -> list[Any]:
+        given = rebuild(carry_form, values[: len(carry)])
+        row = None if row_form is None else rebuild(row_form, values[len(carry) :])
+        result = function(given, row)
+        if not isinstance(result, tuple) or len(result) != 2:
+            raise OperationError(
+                "scan: the function must return a pair, the next carry and an output",
+                hint="return carry, None if there is no output",
+            )
+        after, form = flatten(result[0])
+        if not same_form(form, carry_form):
+            raise GraphError("scan: the carry that is returned has another form than the first")
+        outputs, out_form = ([], None) if result[1] is None else flatten(result[1])
+        out_forms.append(out_form)
+        return [*after, *outputs]
+
+    specs = [INDEX, *leaf_specs(carry)]
+    specs += [Spec(spec_of(row).shape[1:], spec_of(row).dtype) for row in rows]
+    body, outputs = trace(turn, specs, "scan", ["step"], loop=True)
+    set_outputs(body, outputs, "scan")
+    n = len(carry)
+    checked_sizes("scan", specs[1 : 1 + n], body.output_specs[:n], "the carry")
+    captures = close([body])
+    values = [turns, *carry, *rows]
+    result = _scan(
+        *values, *resolved(captures, values), body=body, carries=n, sequences=len(rows),
+        reverse=reverse,
+    )  # fmt: skip
+    found = items(result, len(body.outputs))
+    ys = None if out_forms[0] is None else rebuild(out_forms[0], found[n:])
+    return rebuild(carry_form, found[:n]), ys
+
+
+def _turns(rows: Sequence[Any], length: Any) -> Any:
+    if not rows:
+        if length is None:
+            raise OperationError("scan needs xs, or length=, the number of turns")
+        return length if hasattr(length, "dtype") else np.int64(length)
+    sizes = [spec_of(row).shape[:1] for row in rows]
+    if () in sizes:
+        raise ShapeError("scan goes over the first axis of xs, and a scalar has none")
+    known = {size[0] for size in sizes if isinstance(size[0], int)}
+    if len(known) > 1:
+        raise ShapeError(f"scan: the first axes of xs differ: {sorted(known)}")
+    if known:
+        return np.int64(known.pop())
+    return FUNCTIONS["size_along"](rows[0], axis=0)
+
+
+def _eager_scan(
+    function: Callable, carry: Any, rows: list[Any], form: Any, turns: int, reverse: bool
+) -> tuple[Any, Any]:
+    found: list[Any] = [None] * turns
+    columns = [unstack(x) for x in rows]
+    for t in reversed(range(turns)) if reverse else range(turns):
+        row = None if form is None else rebuild(form, [column[t] for column in columns])
+        carry, found[t] = function(carry, row)
+    if not found or found[0] is None:
+        return carry, None
+    turned = [flatten(one)[0] for one in found]
+    stacked = [FUNCTIONS["stack"](as_values(column)) for column in zip(*turned, strict=True)]
+    return carry, rebuild(flatten(found[0])[1], stacked)
+
+
+@primitive(
+    name="while_loop",
+    kind="control",
+    infer=lambda *specs, condition, body: BundleSpec(body.output_specs),
+    text="while_loop({values})",
+)
+def _while(xp: Any, *values: Any, condition: Body, body: Body) -> Any:
+    """A body run as long as a condition holds."""
+    return Bundle(_run_while(values, condition, body)[0])
+
+
+@primitive(
+    kind="control",
+    infer=lambda *specs, condition, body: INDEX,
+    text="turns({values})",
+)
+def while_turns(xp: Any, *values: Any, condition: Body, body: Body) -> Any:
+    """How many turns a while loop makes."""
+    return np.int64(_run_while(values, condition, body)[1])
+
+
+def _run_while(values: Sequence[Any], condition: Body, body: Body) -> tuple[list[Any], int]:
+    n = len(body.outputs)
+    state, rest, turns = list(values[:n]), values[n:], 0
+    while bool(condition.values([np.int64(turns), *state, *rest])[0]):
+        state = body.values([np.int64(turns), *state, *rest])
+        turns += 1
+    return state, turns
+
+
+def _while_gradients(
+    g: Any, y: Any, inputs: Sequence[Any], attrs: dict[str, Any], wanted: tuple[int, ...]
+) -> list[Any]:
+    # Once the number of turns is known, a while loop is a scan.
+    turns = while_turns(*inputs, **attrs)
+    body: Body = attrs["body"]
+    as_scan = {"body": body, "carries": len(body.outputs), "sequences": 0, "reverse": False}
+    return _scan_gradients(g, y, [turns, *inputs], as_scan, tuple(k + 1 for k in wanted))
+
+
+_while.joint = _while_gradients
+
+
+def while_loop(condition: Callable[..., Any], body: Callable[..., Any], state: Any) -> Any:
+    """Run `state = body(*state)` as long as `condition(*state)` holds; the last state.
+
+    `state` is a tuple (or list) of values, which keep their shapes and dtypes.
+
+    >>> import dlgraph as dg
+    >>> with dg.Graph().as_default() as g:
+    ...     x = dg.placeholder((), name="x")
+    ...     y, = dg.while_loop(lambda y: y < 100.0, lambda y: (y * x,), (x,))
+    ...     slope = dg.gradients(y, x)
+    >>> dg.Session(g).run([y, slope], {x: 3.0})  # 3 ** 5 and 5 * 3 ** 4
+    [np.float32(243.0), np.float32(405.0)]
+    """
+    if not isinstance(state, (tuple, list)):
+        raise OperationError(
+            f"while_loop: the state is a tuple of values, not a {type(state).__name__}",
+            hint="one value is a tuple too: (x,)",
+        )
+    if not symbolic(flatten(state)[0]):
+        while bool(condition(*state)):
+            state = _as_state(body(*state), state)
+        return state
+    leaves, form = flatten(state)
+    specs = [INDEX, *leaf_specs(leaves)]
+
+    def test(step: Any, *values: Any) -> list[Any]:
+        return [condition(*rebuild(form, values))]
+
+    def turn(step: Any, *values: Any) -> list[Any]:
+        after, after_form = flatten(_as_state(body(*rebuild(form, values)), state))
+        if not same_form(after_form, form):
+            raise GraphError("while_loop: the state that is returned has another form")
+        return after
+
+    tests, verdict = trace(test, specs, "condition", ["step"], loop=True)
+    set_outputs(tests, verdict, "while_loop: the condition")
+    check_predicate(tests.output_specs[0], "while_loop")
+    turns, outputs = trace(turn, specs, "turn", ["step"], loop=True)
+    set_outputs(turns, outputs, "while_loop: the body")
+    checked_sizes("while_loop", specs[1:], turns.output_specs, "the state")
+    captures = close([tests, turns])
+    values = as_values(leaves)
+    result = _while(*values, *resolved(captures, values), condition=tests, body=turns)
+    return rebuild(form, items(result, len(leaves)))
+
+
+def _as_state(result: Any, state: Any) -> Any:
+    if not isinstance(result, (tuple, list)):
+        result = (result,)
+    if len(result) != len(state):
+        raise GraphError(
+            f"while_loop: the state has {len(state)} values, the body returned {len(result)}"
+        )
+    return type(state)(result) if type(state) in (tuple, list) else tuple(result)
