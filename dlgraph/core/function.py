@@ -255,7 +255,8 @@ def _lines_that_print(function: Callable[..., Any]) -> list[Where]:
     code = inspect.unwrap(function).__code__
     found, line = [], code.co_firstlineno
     for instruction in dis.get_instructions(code):
-        line = instruction.starts_line or line
+        # (Python 3.13 made starts_line a truth value and put the number elsewhere.)
+        line = getattr(instruction, "line_number", instruction.starts_line) or line
         if instruction.opname == "LOAD_GLOBAL" and instruction.argval == "print":
             found.append(Where(code, line))
     return found

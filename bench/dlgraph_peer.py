@@ -1,0 +1,268 @@
+"""dlgraph's side of the shared benchmark: the workloads, eagerly and define-then-run.
+
+The harness beside the repository (`shared/bench`) runs this file in a process of its own, next to
+PyTorch and the other peers, with the same data, weights and check values; `python bench/run.py`
+hands it over.  Each `make` gives `(setup, step)`; `step(n)` does n iterations and returns the check
+value.
+"""
+
+from __future__ import annotations
+
+import common as shared  # the harness puts its folder on the path
+import numpy as np
+
+import dlgraph as dg
+
+
+def versions():
+    """What was measured."""
+    return {"dlgraph": dg.__version__, "numpy": np.__version__}
+
+
+def eager(prepare, turn):
+    """A workload run eagerly: `prepare()` makes the state, `turn(state)` one iteration."""
+
+    def make():
+        state = {}
+
+        def setup():
+            state.update(prepare(), i=0)
+
+        def step(n):
+            for _ in range(n):
+                value = turn(state)
+                state["i"] += 1
+            return float(value)
+
+        return setup, step
+
+    return make
+
+
+def static(build, feeds=None):
+    """A workload as a graph: `build()` returns the fetch (and feeds by number of the batch)."""
+
+    def make():
+        state = {"i": 0}
+
+        def setup():
+            graph = dg.Graph()
+            with graph.as_default():
+                state["fetch"], state["nodes"] = build()
+            state["session"] = dg.Session(graph)
+            state["session"].run(graph.startup)
+            state["data"] = feeds() if feeds else [()]
+
+        def step(n):
+            session, fetch, nodes, data = (state[k] for k in ("session", "fetch", "nodes", "data"))
+            for _ in range(n):
+                batch = data[state["i"] % len(data)]
+                state["i"] += 1
+                found = session.run(fetch, dict(zip(nodes, batch, strict=True)))
+            return float(found[0] if isinstance(found, list) else found)
+
+        return setup, step
+
+    return make
+
+
+# ---- W1, W2: the cost of an operation ------------------------------------------------------------
+
+
+def chain_state(grad):
+    x, a, b = shared.w1_data()
+    return {"x": dg.Tensor(x, requires_grad=grad), "a": dg.Tensor(a), "b": dg.Tensor(b)}
+
+
+def chain_forward(s):
+    with dg.no_grad():
+        return shared.w1_chain(s["x"], s["a"], s["b"]).sum()
+
+
+def chain_backward(s):
+    s["x"].grad = None
+    shared.w1_chain(s["x"], s["a"], s["b"]).sum().backward()
+    return s["x"].grad.sum()
+
+
+def formula(s):
+    a, b = s["a"], s["b"]
+    a.grad = b.grad = None
+    y = 2 * a + 3 * b
+    y.backward()
+    return y.item() + a.grad.item() + b.grad.item()
+
+
+def formula_state():
+    return {k: dg.Tensor(v, requires_grad=True) for k, v in (("a", 3.0), ("b", 4.0))}
+
+
+# ---- W3, W4: training ----------------------------------------------------------------------------
+
+
+class MLP(dg.nn.Module):
+    """784-100-100-10 from the shared weights."""
+
+    def __init__(self):
+        self.weights = [dg.Parameter(values) for pair in shared.mlp_params() for values in pair]
+
+    def forward(self, x):
+        w1, b1, w2, b2, w3, b3 = self.weights
+        return dg.relu(dg.relu(x @ w1 + b1) @ w2 + b2) @ w3 + b3
+
+
+class CNN(dg.nn.Module):
+    """Two convolutions with pooling, three full layers, from the shared weights."""
+
+    def __init__(self):
+        for name, values in shared.cnn_params().items():
+            setattr(self, name, dg.Parameter(values))
+
+    def forward(self, x):
+        for k in "12":
+            x = dg.conv2d(x, getattr(self, f"c{k}w"), getattr(self, f"c{k}b"))
+            x = dg.max_pool2d(dg.relu(x), 2)
+        x = x.flatten(1)
+        x = dg.relu(x @ self.f1w + self.f1b)
+        return dg.relu(x @ self.f2w + self.f2b) @ self.f3w + self.f3b
+
+
+def training(model, optimizer, data):
+    """A training workload in both forms."""
+
+    def prepare():
+        net = model()
+        xs, ys = data()
+        batches = [(dg.Tensor(x), dg.Tensor(y)) for x, y in zip(xs, ys, strict=True)]
+        return {"net": net, "opt": optimizer(net.parameters()), "batches": batches}
+
+    def turn(s):
+        x, y = s["batches"][s["i"] % shared.N_BATCHES]
+        loss = dg.cross_entropy(s["net"](x), y)
+        s["opt"].zero_grad()
+        loss.backward()
+        s["opt"].step()
+        return loss
+
+    def build():
+        xs, _ = data()
+        x = dg.placeholder(("batch", *xs.shape[2:]), name="x")
+        y = dg.placeholder(("batch",), "int64", name="y")
+        net = model()
+        loss = dg.cross_entropy(net(x), y)
+        return [loss, optimizer(net.parameters()).minimize(loss)], (x, y)
+
+    return {
+        "eager": eager(prepare, turn),
+        "static": static(build, lambda: list(zip(*data(), strict=True))),
+    }
+
+
+# ---- W5: element-wise chain ----------------------------------------------------------------------
+
+
+def w5_forms(grad):
+    def prepare():
+        x, *rest = shared.w5_data()
+        return {"x": dg.Tensor(x, requires_grad=grad), "rest": [dg.Tensor(v) for v in rest]}
+
+    def turn(s):
+        s["x"].grad = None
+        y = shared.w5_chain(s["x"], *s["rest"], dg.tanh, dg.exp)
+        if not grad:
+            return y.mean()
+        y.sum().backward()
+        return s["x"].grad.mean()
+
+    def build():
+        x, *rest = shared.w5_data()
+        node = dg.placeholder(x.shape, name="x")
+        y = shared.w5_chain(node, *map(dg.constant, rest), dg.tanh, dg.exp)
+        return (dg.gradients(y.sum(), node) if grad else y).mean(), (node,)
+
+    return {"eager": eager(prepare, turn), "static": static(build, lambda: [shared.w5_data()[:1]])}
+
+
+# ---- W6: LSTM ------------------------------------------------------------------------------------
+
+
+def lstm_loss(xs, target, wx, wh, b):
+    """32 steps written out, and the mean squared error of the last state."""
+    n = shared.LSTM_H
+    h = c = dg.Tensor(np.zeros((shared.LSTM_B, n), np.float32))
+    for t in range(shared.LSTM_T):
+        z = xs[t] @ wx + h @ wh + b
+        i, f, g, o = (z[:, k * n : (k + 1) * n] for k in range(4))
+        c = dg.sigmoid(f) * c + dg.sigmoid(i) * dg.tanh(g)
+        h = dg.sigmoid(o) * dg.tanh(c)
+    return dg.mse_loss(h, target)
+
+
+def w6_forms():
+    def prepare():
+        xs, target = shared.lstm_data()
+        weights = [dg.Parameter(v) for v in shared.lstm_params()]
+        rows = [dg.Tensor(x) for x in xs]
+        opt = dg.optim.SGD(weights, lr=shared.LSTM_LR)
+        return {"xs": rows, "target": dg.Tensor(target), "weights": weights, "opt": opt}
+
+    def turn(s):
+        loss = lstm_loss(s["xs"], s["target"], *s["weights"])
+        s["opt"].zero_grad()
+        loss.backward()
+        s["opt"].step()
+        return loss
+
+    def build():
+        xs, target = shared.lstm_data()
+        weights = [dg.Parameter(v) for v in shared.lstm_params()]
+        x = dg.placeholder(xs.shape, name="x")
+        loss = lstm_loss(x, dg.constant(target), *weights)
+        return [loss, dg.optim.SGD(weights, lr=shared.LSTM_LR).minimize(loss)], (x,)
+
+    return {
+        "eager": eager(prepare, turn),
+        "static": static(build, lambda: [shared.lstm_data()[:1]]),
+    }
+
+
+# ---- W7: large graphs ----------------------------------------------------------------------------
+
+
+def scale(size):
+    """Build, plan and run a graph of this many nodes, anew at every step."""
+
+    def make():
+        def step(n):
+            x, a, b = shared.w1_data()
+            for _ in range(n):
+                with dg.Graph().as_default() as graph:
+                    node = dg.placeholder(x.shape, name="x")
+                    y = shared.w7_chain(node, dg.constant(a), dg.constant(b), size, dg.tanh)
+                found = dg.Session(graph).run(y, {node: x})
+            return float(found.sum())
+
+        return lambda: None, step
+
+    return make
+
+
+def workloads():
+    """Every workload by `name/form`."""
+    found = {
+        "W1.fwd/eager": eager(lambda: chain_state(False), chain_forward),
+        "W1.fwdbwd/eager": eager(lambda: chain_state(True), chain_backward),
+        "W2/eager": eager(formula_state, formula),
+    }
+    forms = {"W5.fwd": w5_forms(False), "W5.grad": w5_forms(True), "W6": w6_forms()}
+    for batch in (16, 64, 256, 1024):
+        forms[f"W3.b{batch}"] = training(
+            MLP,
+            lambda p: dg.optim.SGD(p, lr=shared.MLP_LR),
+            lambda batch=batch: shared.mlp_data(batch),
+        )
+    forms["W4.b64"] = training(
+        CNN, lambda p: dg.optim.Adam(p, lr=shared.CNN_LR), lambda: shared.cnn_data(64)
+    )
+    found |= {f"{name}/{form}": make for name, one in forms.items() for form, make in one.items()}
+    return found | {f"W7.{name}/static": scale(n) for name, n in shared.W7_SIZES.items()}

@@ -1,0 +1,45 @@
+"""The benchmark's workloads run and compute what PyTorch computed; no time is looked at."""
+
+import importlib.util
+import sys
+
+import pytest
+
+from tools.normalise_notebooks import ROOT
+
+HARNESS = ROOT.parent / "shared" / "bench"
+# Check values after a fixed number of steps, as PyTorch and the other peers give them.
+VALUES = {
+    "W1.fwdbwd": (1, 8.17531),
+    "W2": (1, 23.0),
+    "W3.b16": (10, 2.56533),
+    "W4.b64": (10, 2.29184),
+    "W6": (10, 0.411696),
+    "W7.n1k": (1, 1.09742),
+}
+
+
+@pytest.fixture(scope="module")
+def workloads():
+    if not HARNESS.is_dir():
+        pytest.skip("the harness (../shared/bench) is not here")
+    sys.path.insert(0, str(HARNESS))
+    try:
+        spec = importlib.util.spec_from_file_location("peer", ROOT / "bench" / "dlgraph_peer.py")
+        peer = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(peer)
+    finally:
+        sys.path.remove(str(HARNESS))
+        sys.modules.pop("common", None)
+    return peer.workloads()
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_check_values(workloads, name):
+    steps, wanted = VALUES[name]
+    forms = [make for key, make in workloads.items() if key.startswith(f"{name}/")]
+    assert forms
+    for make in forms:
+        setup, step = make()
+        setup()
+        assert step(steps) == pytest.approx(wanted, rel=2e-3)
