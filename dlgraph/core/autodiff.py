@@ -10,7 +10,7 @@ each operation is visited once however many paths lead to it.  The rules run on 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -50,19 +50,33 @@ def backward(root: Any, gradient: Any, retain: bool, create_graph: bool) -> None
     seed = _seed(root, gradient, create_graph)
     order = reachable([root])
     keep = retain or all(x._op is None or x._data.nbytes <= KEEP_BYTES for x in order)
-    grads = sweep(order, {root._order: seed}, create_graph=create_graph)
+    leaves = [x for x in order if x._op is None]
     place = None if retain else user_line(2)
-    for tensor in order:
-        g = grads.get(tensor._order)
-        if tensor._op is None:
-            if g is not None:
-                _accumulate(tensor, g)
-            continue
-        tensor._grad = g
-        if not retain:
-            tensor._used = place
-            if not keep:
-                tensor._inputs = ()
+    grads = {root._order: seed}
+    if keep:
+        sweep(order, grads, create_graph=create_graph)
+        for tensor in order:
+            if tensor._op is not None:
+                tensor._grad, tensor._used = grads.get(tensor._order), place
+    else:
+        sweep(_letting_go(order, grads, place), grads, create_graph=create_graph)
+    for leaf in leaves:
+        if leaf._order in grads:
+            _accumulate(leaf, grads[leaf._order])
+
+
+def _letting_go(order: list[Any], grads: dict[int, Any], place: Any) -> Iterator[Any]:
+    """The tensors in order; once the sweep is past one, its links and its gradient are let go.
+
+    Memory that is free again at once is used again at once, while it is still in the cache.
+    """
+    order.reverse()
+    while order:
+        tensor = order.pop()
+        yield tensor
+        if tensor._op is not None:
+            tensor._grad, tensor._used = grads.pop(tensor._order, None), place
+            tensor._inputs = ()
 
 
 def _accumulate(leaf: Any, g: Any) -> None:
@@ -124,7 +138,7 @@ def reachable(roots: Iterable[Any], stop: Any = frozenset()) -> list[Any]:
 
 
 def sweep(
-    order: list[Any],
+    order: Iterable[Any],
     grads: dict[int, Any],
     *,
     create_graph: bool,
@@ -142,7 +156,7 @@ def sweep(
 
 
 def _sweep(
-    order: list[Any], grads: dict[int, Any], as_tensors: bool, needed: set[int] | None
+    order: Iterable[Any], grads: dict[int, Any], as_tensors: bool, needed: set[int] | None
 ) -> dict[int, Any]:
     hooked = bool(HOOKS)
     for tensor in order:

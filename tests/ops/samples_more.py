@@ -9,6 +9,7 @@ import math
 from typing import Any
 
 import numpy as np
+
 from tests.ops.forms import Entry, Sample, binary, entry, positive, s, unary, v, w
 
 ONCE = ((0, 0), (0, 0))

@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from tests.ops.forms import positive, v, w
 
 import dlgraph as dg
 from dlgraph.errors import DlgraphError
 from dlgraph.testing import assert_modes_agree, check_grads, run_eager, run_graph
+from tests.ops.forms import positive, v, w
 
 pytestmark = pytest.mark.filterwarnings("error")
 
