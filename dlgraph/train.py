@@ -103,7 +103,21 @@ def fit(
 
 
 class Epoch(NamedTuple):
-    """What a callback gets: the epoch's number (from 1), averages, learning rate, seconds."""
+    """What a callback gets: the epoch's number (from 1), averages, learning rate, seconds.
+
+    >>> import numpy as np
+    >>> import dlgraph as dg
+    >>> def enough(epoch):
+    ...     return epoch.train["loss"] < 1
+    >>> batches = [(np.ones((4, 1), "float32"), np.ones((4, 1), "float32"))]
+    >>> line = dg.nn.Linear(1, 1, rng=dg.Stream(0))
+    >>> sgd = dg.optim.SGD(line.parameters(), lr=0.1)
+    >>> dg.fit(line, batches, optimizer=sgd, loss=dg.mse_loss, epochs=99, callbacks=[enough])
+    epoch 1: loss 6.2168
+    epoch 2: loss 2.2380
+    epoch 3: loss 0.8057
+    ended by a callback
+    """
 
     number: int
     train: dict[str, float]  # "loss" and the metrics
@@ -120,7 +134,19 @@ class Epoch(NamedTuple):
 
 
 class History(list):
-    """The epochs of a training run; `ended` says why it ended before its last epoch, or None."""
+    """The epochs of a training run; `ended` says why it ended before its last epoch, or None.
+
+    >>> import numpy as np
+    >>> import dlgraph as dg
+    >>> batches = [(np.ones((4, 1), "float32"), np.ones((4, 1), "float32"))]
+    >>> line = dg.nn.Linear(1, 1, rng=dg.Stream(0))
+    >>> sgd = dg.optim.SGD(line.parameters(), lr=0.1)
+    >>> history = dg.fit(line, batches, optimizer=sgd, loss=dg.mse_loss, epochs=3)
+    >>> len(history), history.ended
+    (3, None)
+    >>> [round(loss, 4) for loss in history.series("loss")]
+    [6.2168, 2.2380, 0.8057]
+    """
 
     ended: str | None = None
 

@@ -74,9 +74,9 @@ class Body(Graph):
         return self._capture(id(tensor), tensor, tensor.spec, name or tensor.name)
 
     def tensor_of(self, index: int) -> Tensor | None:
-        """The tensor that a capture stands for."""
-        places = list(self._capture_of.values())
-        value = self.captures[places.index(index)] if index in places else None
+        """The tensor that a capture stands for, as long as the captures are held here."""
+        held = dict(zip(self._capture_of.values(), self.captures, strict=False))
+        value = held.get(index)
         return value if isinstance(value, Tensor) else None
 
     def copy_pure(self, source: Graph) -> dict[int, int]:

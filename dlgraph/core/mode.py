@@ -92,7 +92,14 @@ class enable_grad(_Switch):
 
 
 def is_recording() -> bool:
-    """Are operations on tensors that need gradients recorded at the moment?"""
+    """Are operations on tensors that need gradients recorded at the moment?
+
+    >>> import dlgraph as dg
+    >>> with dg.no_grad():
+    ...     inside = dg.is_recording()
+    >>> inside, dg.is_recording()
+    (False, True)
+    """
     mode = MODE.get()
     return mode is None or mode.recording
 

@@ -49,6 +49,13 @@ class Node(Operators):
 
     Operators, methods and functions on nodes append further nodes.  Asking for a value
     (`float(node)`, `if node:`) is an error that says how to run the graph.
+
+    >>> import dlgraph as dg
+    >>> with dg.Graph().as_default():
+    ...     x = dg.placeholder(("batch", 3), name="x")
+    ...     y = (2 * x).sum(axis=1)
+    >>> y.shape, y.dtype.name, y.inputs[0].primitive
+    ((batch,), 'float32', <Primitive multiply: a * b>)
     """
 
     __slots__ = ("__weakref__", "graph", "index")

@@ -31,7 +31,13 @@ _OF_UFUNC = {
 
 
 class Operators:
-    """What one can do with a value, whether it exists already (Tensor) or will later (Node)."""
+    """What one can do with a value, whether it exists already (Tensor) or will later (Node).
+
+    >>> import dlgraph as dg
+    >>> x = dg.Tensor([[1.0, 2.0], [3.0, 4.0]])
+    >>> print(x.T[0] * 2 + x.sum(axis=1))
+    [ 5. 13.]
+    """
 
     __slots__ = ()
 

@@ -309,7 +309,15 @@ def primitive(**facts: Any) -> Callable[[Callable[..., Any]], Primitive]:
 
 
 def composite(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Declare a function that is composed of primitives, so that methods can find it by name."""
+    """Declare a function that is composed of primitives, so that methods can find it by name.
+
+    >>> import dlgraph as dg
+    >>> @dg.composite
+    ... def cube_of(x):
+    ...     return x * x * x
+    >>> print(cube_of(dg.Tensor([1.0, 2.0])))
+    [1. 8.]
+    """
     FUNCTIONS[function.__name__] = function
     return function
 

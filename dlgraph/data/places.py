@@ -28,6 +28,11 @@ class Place:
     published name of each file to the path where it lies (unpacked or not), `missing` lists the
     names of the others.  `folder` is None if this machine has no such place.  `note` is what else
     is known about it.
+
+    >>> import dlgraph as dg
+    >>> place = dg.data.locate("mnist", "no/such/folder")[0]
+    >>> place.complete, len(place.missing), place.found
+    (False, 4, {})
     """
 
     record: Record

@@ -3,9 +3,10 @@
 A static figure in SVG, laid out by this package: forward graph left, gradients mirrored right.
 The way of the data, which is also the order in which to read the files:
 
-    from_graph.py   engine object -> Picture (model.py): plain data; formula.py, updates.py
+    from_graph.py   engine object -> Picture (model.py): plain data; formula.py, updates.py,
+                    nested.py (loops, branches, calls), naming.py
     mirror.py       which gradient belongs to which forward node
-    scene.py        Picture -> boxes with texts (wording.py, text.py) and badges
+    scene.py        Picture -> boxes with texts (wording.py, text.py) and badges; folding.py
     layout.py       boxes -> places: ranks, ordering, coordinates, routes, across
     svg.py          places -> text; theme.py, shapes.py
     figure.py       what a notebook, a terminal and a screen reader get; describe.py
@@ -26,11 +27,14 @@ def draw(x: Any, *, title: str = "") -> Figure:
 
     `x` is a Tensor (the operations that made it, with their values, and the gradients once
     `backward()` has run; until then their boxes say "not computed yet"), a Graph, or a Node of
-    one (what it depends on).  A `Picture` (plain data, see `draw/model.py`) is drawn as it is.
-    Drawing computes nothing.  The figure shows itself in a notebook; `.save("y.svg")` writes it
-    and `.describe()` says it in words.
+    one (what it depends on).  A loop, a branch or a call of a traced function is one box; the
+    inside of a function is drawn by `draw(function)`: the latest trace of a `dg.function`.  A
+    `Picture` (plain data, see `draw/model.py`) is drawn as it is.  Drawing computes nothing.
+    The figure shows itself in a notebook; `.save("y.svg")` writes it and `.describe()` says it
+    in words.
 
-    Raises OperationError for anything else, GraphError beyond 100,000 nodes.
+    Raises OperationError for anything else and for a function that was not traced yet,
+    GraphError beyond 100,000 nodes.
 
     >>> import dlgraph as dg
     >>> from dlgraph.draw import draw

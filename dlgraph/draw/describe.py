@@ -5,7 +5,7 @@ from __future__ import annotations
 from dlgraph.draw.layout import Layout
 from dlgraph.draw.model import LEAVES, Picture, PictureNode, wire
 from dlgraph.draw.text import clean
-from dlgraph.draw.wording import MISSING
+from dlgraph.draw.wording import MISSING, is_operation
 
 EXPRESSION_LIMIT = 90  # characters
 NAMES_SHOWN = 6
@@ -55,7 +55,8 @@ def describe(picture: Picture, layout: Layout) -> str:
             badges = f" [{', '.join(one.box.badges)}]" if one.box.badges else ""
             tag = f" {one.box.tag}" if one.box.tag else ""
             detail = f": {one.box.detail}" if one.box.detail else ""
-            lines.append(f"  {one.box.label}{tag}{badges}{detail}")
+            ports = f"; gives {', '.join(one.box.ports)}" if one.box.ports else ""
+            lines.append(f"  {one.box.label}{tag}{badges}{detail}{ports}")
         if len(placed) > LINES_SHOWN:
             lines.append(f"  and {len(placed) - LINES_SHOWN:,} more")
     return "\n".join(lines)
@@ -64,7 +65,7 @@ def describe(picture: Picture, layout: Layout) -> str:
 def _computed(picture: Picture) -> str:
     nodes = picture.nodes
     forward = [node for node in nodes if node.role == "forward"]
-    operations = sum(node.kind not in LEAVES for node in forward)
+    operations = sum(map(is_operation, forward))
     if len(picture.outputs) == 1:
         texts = _expressions(picture)
         place = wire(picture).position[picture.outputs[0]]
@@ -95,6 +96,8 @@ def _expressions(picture: Picture) -> list[str | None]:
         known = [text for text in operands if text is not None]
         if len(known) == len(operands):
             text = f"{node.label}({', '.join(known)})"
+            if node.kind == "part":
+                text = "".join(known) + node.label
             texts[place] = text if len(text) <= EXPRESSION_LIMIT else None
     return texts
 
@@ -102,6 +105,8 @@ def _expressions(picture: Picture) -> list[str | None]:
 def _name(node: PictureNode) -> str:
     if node.name:
         return node.name
+    if node.kind == "part":
+        return node.formula
     return node.value if node.kind == "constant" and node.value is not None else node.label
 
 

@@ -11,9 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from dlgraph.core.body import Body
+from dlgraph.core.function import Function
 from dlgraph.core.graph import Graph
 from dlgraph.core.node import Node
 from dlgraph.core.parameter import Parameter
+from dlgraph.core.spec import BundleSpec
 from dlgraph.core.tensor import Tensor
 from dlgraph.core.where import name_in_frame
 from dlgraph.draw.formula import (
@@ -27,14 +30,16 @@ from dlgraph.draw.formula import (
     write,
 )
 from dlgraph.draw.model import KINDS, LEAVES, Edge, Picture, PictureNode
+from dlgraph.draw.naming import captured, longer_names
+from dlgraph.draw.nested import NESTED, nested_label, nested_words
 from dlgraph.draw.updates import find_owners
 from dlgraph.errors import OperationError
 
-_LEAVES = {"constant": "constant", "variable": "parameter", "placeholder": "input"}
+_KINDS = {"constant": "constant", "variable": "parameter", "placeholder": "input", "item": "part"}
 
 
 def picture_of(x: Any, *, title: str = "", frame: FrameType | None = None) -> Picture:
-    """The picture of a Tensor, a Graph or a Node.
+    """The picture of a Tensor, a Graph or a Node, or of a traced function's latest graph.
 
     `frame` is where the user's variables are: what has no name of its own is called like the
     variable that holds it.  Raises OperationError for anything else.
@@ -52,10 +57,19 @@ def picture_of(x: Any, *, title: str = "", frame: FrameType | None = None) -> Pi
     if isinstance(x, Graph):
         reader = _Reader(x, frame, range(len(x)))
         return reader.picture(reader.results(), title or x.name or "")
+    if isinstance(x, Function):
+        return picture_of(x.graph, title=title, frame=frame)
     raise OperationError(
-        f"draw: {type(x).__name__} is not something that can be drawn",
-        hint="pass a Tensor, a Graph or a Node, for example dg.draw(loss)",
+        f"draw: {type(x).__name__} is not something that can be drawn", hint=_what_to_draw(x)
     )
+
+
+def _what_to_draw(x: Any) -> str:
+    if hasattr(x, "modules") and hasattr(x, "training"):
+        return "a module has no graph before it is called: draw its output, dg.draw(model(x))"
+    if callable(x):
+        return "draw what it returns, or trace it: f = dg.function(f), call it, dg.draw(f)"
+    return "pass a Tensor, a Graph or a Node, for example dg.draw(loss)"
 
 
 def _needed(graph: Graph, index: int) -> list[int]:
@@ -78,7 +92,8 @@ class _Reader:
     def __init__(self, graph: Graph, frame: FrameType | None, wanted: Any):
         self.graph = graph
         self.frame = frame
-        self.wanted = _drawable(graph.records, wanted)
+        self.wanted = _drawable(graph, wanted)
+        self.longer = longer_names(graph, self.wanted)
         self.owners = find_owners(graph.records, self.wanted)
         self.names: dict[int, str] = {}
         self.formulas: dict[int, tuple[str, int]] = {}
@@ -95,42 +110,50 @@ class _Reader:
         return Picture(nodes, edges, title, tuple(i for i in outputs if i in kept))
 
     def results(self) -> list[int]:
-        """Forward nodes that no forward node reads."""
+        """What a body returns; of another graph the forward nodes that no forward node reads."""
+        if isinstance(self.graph, Body):
+            return list(dict.fromkeys(self.graph.outputs))
         records = self.graph.records
         read = {s for r in records if r.role == "forward" for s in r.inputs}
+        items = [i for i in self.wanted if _is_item(records[i])]
+        used = {records[i].inputs for i in items if i in read}
+        # A loop of which one value is used is no result because of those that are not.
+        read |= {i for i in items if records[i].inputs in used}
         return [
             i
             for i in self.wanted
             if i not in read
             and records[i].role == "forward"
-            and records[i].primitive.name not in _LEAVES
+            and _KINDS.get(records[i].primitive.name) not in LEAVES
         ]
 
     def _node(self, index: int) -> PictureNode:
         record = self.graph.records[index]
         tensor = self.graph.recorded.get(index)
         kind = _kind(record, tensor)
-        leaf = kind in LEAVES
+        if isinstance(captured(self.graph, index), Parameter):
+            kind = "parameter"
+        leaf, several = kind in LEAVES, isinstance(record.spec, BundleSpec)
         name = self.names[index] = self._name(index, record, tensor)
         value = _value(record, tensor)
         self.formulas[index] = (
             (value or "constant", SIGN if value and value.startswith("-") else ATOM)
             if kind == "constant"
-            else self._formula(record)
+            else self._formula(index)
         )
-        gradient = tensor.grad if tensor is not None else None
+        gradient = tensor.grad if tensor is not None and not several else None
         where = tensor._where if tensor is not None else record.where
         if self.graph.recorded and tensor is None:
             where = None  # a number in the user's code: the record does not say where it stood
         return PictureNode(
             id=index,
-            label=(name or kind) if leaf else record.primitive.name,
+            label=(name or kind) if leaf else self._label(index),
             kind=kind,
             role="forward" if index in self.owners.state else record.role,
             name=name,
             scope=record.name.rpartition("/")[0],
-            shape=shape_text(record.spec.shape),
-            dtype="" if record.spec.dtype.kind == "V" else str(record.spec.dtype),
+            shape=_shape(record.spec),
+            dtype="" if several or record.spec.dtype.kind == "V" else str(record.spec.dtype),
             value=value,
             gradient=gradient_text(gradient.numpy()) if gradient is not None else None,
             needs_gradient=bool(tensor is not None and tensor.requires_grad),
@@ -141,6 +164,8 @@ class _Reader:
 
     def _name(self, index: int, record: Any, tensor: Tensor | None) -> str:
         """The name the user gave, or that of the user's variable; empty if there is neither."""
+        if index in self.longer:
+            return self.longer[index]
         own = record.name.rpartition("/")[2]
         if re.sub(r"_\d+$", "", own) != record.primitive.name:
             return str(own)
@@ -149,20 +174,40 @@ class _Reader:
         held = tensor if tensor is not None else self.graph.handle(index)
         return name_in_frame(held, self.frame) or ""
 
-    def _formula(self, record: Any) -> tuple[str, int]:
+    def _label(self, index: int) -> str:
+        """The name of the operation; which value of several; whose function is called."""
+        record = self.graph.records[index]
+        if _is_item(record):
+            whole = self.graph.records[record.inputs[0]].spec
+            alone = isinstance(whole, BundleSpec) and len(whole.items) == 1
+            return "" if alone else f"[{record.attrs['index']}]"
+        return nested_label(record) if record.primitive.name in NESTED else record.primitive.name
+
+    def _formula(self, index: int) -> tuple[str, int]:
+        record = self.graph.records[index]
         if not record.inputs:
             return record.primitive.name, ATOM
+        if record.primitive.name in NESTED:
+            return nested_label(record), ATOM
+        if _is_item(record):
+            return self._operation(index), ATOM
         operands = [self._reference(source) for source in record.inputs]
         return write(record.primitive, operands), binding(record.primitive.text)
 
     def _shown_formula(self, record: Any, index: int) -> str:
         """The formula, unless it only repeats what the lines show: `relu(add)`."""
+        if record.primitive.name in NESTED:
+            return nested_words(record, self.graph.records)
+        if _is_item(record):
+            return self._operation(index)
         operations = [(self._operation(source), ATOM) for source in record.inputs]
         text = self.formulas[index][0]
         return "" if text == write(record.primitive, operations) else text
 
     def _operation(self, index: int) -> str:
-        return str(self.graph.records[index].primitive.name)
+        record = self.graph.records[index]
+        source = self._operation(record.inputs[0]) if _is_item(record) else ""
+        return source + self._label(index)
 
     def _reference(self, index: int) -> tuple[str, int]:
         """An operand in the formula of its reader: its name, or written out if that is short."""
@@ -174,9 +219,21 @@ class _Reader:
         return self._operation(index), ATOM
 
 
-def _drawable(records: Any, wanted: Any) -> list[int]:
-    """Without nodes that have no edges: groups, and optimiser variables that no rule reads."""
+def _is_item(record: Any) -> bool:
+    return bool(record.primitive.name == "item")
+
+
+def _drawable(graph: Graph, wanted: Any) -> list[int]:
+    """Without nodes that have no edges: groups, and optimiser variables that no rule reads.
+
+    Also without what a body is given and does not use: the number of the turn, captures that
+    only the other branch reads.
+    """
+    records = graph.records
     read = {s for i in wanted for s in records[i].inputs}
+    if isinstance(graph, Body):
+        given = {*graph.all_inputs[len(graph.inputs) :], graph.step} - {*read, *graph.outputs}
+        wanted = [i for i in wanted if i not in given]
     return [
         i
         for i in wanted
@@ -191,7 +248,7 @@ def _kind(record: Any, tensor: Tensor | None) -> str:
         # An eager tensor is a variable to the engine; people call only layers' ones parameters.
         held = record.attrs.get("tensor")
         return "parameter" if isinstance(held, Parameter) or tensor is None else "input"
-    kind = _LEAVES.get(name, record.primitive.kind)
+    kind = _KINDS.get(name) or NESTED.get(name, record.primitive.kind)
     return kind if kind in KINDS else "effect"
 
 
@@ -200,4 +257,12 @@ def _value(record: Any, tensor: Tensor | None) -> str | None:
         return value_text(record.attrs["value"])
     held = tensor if tensor is not None else record.attrs.get("tensor")
     data = getattr(held, "_data", None)
-    return None if data is None else value_text(np.asarray(data))
+    if data is None or isinstance(record.spec, BundleSpec):
+        return None
+    return value_text(np.asarray(data))
+
+
+def _shape(spec: Any) -> str:
+    if isinstance(spec, BundleSpec):
+        return ", ".join(shape_text(one.shape) or "scalar" for one in spec.items)
+    return shape_text(spec.shape)

@@ -21,7 +21,7 @@ from dlgraph.draw.model import Picture
 from dlgraph.draw.ordering import Layering, crossings, layering, order_rows
 from dlgraph.draw.ranks import assign_ranks, long_edges
 from dlgraph.draw.routes import Point, Shift, place_rows, route, shifts
-from dlgraph.draw.scene import Box, Link, Scene, add_badge, build_scene
+from dlgraph.draw.scene import Box, Link, Scene, add_badge, build_scene, port_places
 
 DUMMY_LIMIT = 20_000  # rows passed by long lines, in all
 
@@ -75,7 +75,8 @@ class Layout:
 
 
 def _texts(box: Box) -> list[Any]:
-    return [box.label, box.tag, box.detail, list(box.badges)]
+    ports = [list(box.ports)] if box.ports else []
+    return [box.label, box.tag, box.detail, list(box.badges), *ports]
 
 
 def tenth(value: float) -> float:
@@ -123,7 +124,28 @@ class _Placing:
         narrow = [min(box.width, image.width if image else box.width) for box, image in twins]
         counts = [link.copies for link in scene.links]
         self.shifts = shifts(self.graph, counts, self.xs, narrow)
+        self._set_ports()
         self._set_axis()
+
+    def _set_ports(self) -> None:
+        """Sort the ports of each box by where their lines lead, and start the lines there."""
+        leads: dict[int, dict[str, list[float]]] = {}
+        for link, chain in zip(self.scene.links, self.graph.chains, strict=True):
+            for port in link.ports:
+                leads.setdefault(link.source, {}).setdefault(port, []).append(self.xs[chain[1]])
+        starts: dict[tuple[int, str], float] = {}
+        for number, ports in leads.items():
+            box = self.scene.boxes[number]
+            means = {port: sum(xs) / len(xs) for port, xs in ports.items()}
+            box.ports = tuple(sorted(box.ports, key=lambda port: means.get(port, 0.0)))
+            for port, place in zip(box.ports, port_places(box.ports), strict=True):
+                starts[number, port] = place
+        for edge, link in enumerate(self.scene.links):
+            if link.ports:
+                self.shifts[edge] = [
+                    shift._replace(start=starts[link.source, port])
+                    for shift, port in zip(self.shifts[edge], link.ports, strict=True)
+                ]
 
     def _set_axis(self) -> None:
         """The axis as far left as the two halves allow, and the ends of the page."""

@@ -25,6 +25,10 @@ KINDS = (
     "index",
     "random",
     "control",
+    "loop",
+    "branch",
+    "function",
+    "part",
     "effect",
     "loss",
 )
@@ -41,6 +45,7 @@ class PictureNode:
     `twin` is the id of the forward node whose gradient (role "backward") or new value (role
     "update") this node computes.  `needs_gradient` asks for a mirrored gradient box on a graph
     that has no backward nodes of its own; `gradient` is its text, None while it is unknown.
+    A node of kind "part" takes one value out of its operand; its label says which, "[0]".
     """
 
     id: int

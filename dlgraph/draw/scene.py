@@ -8,10 +8,12 @@ drawing the shared weights as badges alone removes thousands of crossings.)  Rea
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from dlgraph.draw import theme
+from dlgraph.draw.folding import fold
 from dlgraph.draw.mirror import Mirror, find_mirror
 from dlgraph.draw.model import LEAVES, Picture, Wiring, wire
 from dlgraph.draw.text import clean, fit, text_width
@@ -30,6 +32,7 @@ SHARED_ABOVE = 3  # readers of a leaf that is drawn as lines
 BADGES_SHOWN = 3
 LABEL_ROOM, TAG_ROOM, DETAIL_ROOM, BADGE_ROOM = 230, 110, 220, 60
 TALL, LOW = 44, 30  # heights of boxes with two lines of text and with one
+PORTS = 16  # height of the row that names the values of a loop
 
 
 @dataclass
@@ -43,6 +46,7 @@ class Box:
     detail: str = ""
     muted: bool = False
     badges: tuple[str, ...] = ()
+    ports: tuple[str, ...] = ()  # values that leave separately, from left to right
     title: str = ""
     width: int = 0
     height: int = 0
@@ -56,6 +60,7 @@ class Link(NamedTuple):
     slot: int
     copies: int
     flows: bool  # does a gradient come back along it?
+    ports: tuple[str, ...] = ()  # where each copy leaves its source, if that has ports
 
 
 @dataclass
@@ -81,12 +86,19 @@ class _Builder:
 
     def __init__(self, picture: Picture):
         self.picture = picture
-        self.nodes = picture.nodes
-        self.wiring: Wiring = wire(picture)
-        found = find_mirror(picture, self.wiring)
-        self.mirror = found or Mirror([None] * len(self.nodes), {}, set(), [])
+        wiring = wire(picture)
+        mirror = find_mirror(picture, wiring) or Mirror([None] * len(picture.nodes), {}, set(), [])
+        folded = fold(picture.nodes, wiring, mirror)
+        self.nodes, self.owner = folded.nodes, folded.owner
+        self.ports = {
+            end: fit(clean(name), theme.SMALL_SIZE, BADGE_ROOM)
+            for end, name in folded.ports.items()
+        }
+        self.wiring: Wiring = folded.wiring
+        self.mirror: Mirror = folded.mirror
         self.readers = [self._forward_readers(place) for place in range(len(self.nodes))]
-        outputs = {self.wiring.position[node] for node in picture.outputs}
+        ends = (self.wiring.position[node] for node in picture.outputs)
+        outputs = {self.owner.get(place, place) for place in ends}
         self.hidden = {p for p in range(len(self.nodes)) if self._is_hidden(p, outputs)}
         self.shared = {p for p in range(len(self.nodes)) if self._is_shared(p)}
         flowing = {source for source, _ in self.mirror.flows}
@@ -102,7 +114,7 @@ class _Builder:
         places = [
             p
             for p in range(len(self.nodes))
-            if self.mirror.twin[p] is None and p not in self.hidden
+            if self.mirror.twin[p] is None and p not in self.hidden and p not in self.owner
         ]
         number = {place: index for index, place in enumerate(places)}
         scene = Scene(mirrored=bool(self.mirror.images))
@@ -118,8 +130,13 @@ class _Builder:
                     seen.setdefault(source, []).append(slot)
             for source, slots in seen.items():
                 flows = (source, place) in self.mirror.flows
-                link = Link(number[source], number[place], slots[0], len(slots), flows)
+                ports = tuple(p for s in slots if (p := self.ports.get((place, s))) is not None)
+                link = Link(number[source], number[place], slots[0], len(slots), flows, ports)
                 scene.links.append(link)
+                held = scene.boxes[number[source]]
+                held.ports = tuple(dict.fromkeys([*held.ports, *ports]))
+        for box, image in zip(scene.boxes, scene.images, strict=True):
+            _widened(box, image)
         if any(box.badges for box in scene.boxes):
             scene.badges = "constant"
         if self.shared or any(image.badges for image in scene.images if image):
@@ -249,14 +266,33 @@ def _measured(box: Box, badges: list[str], title: str, badges_shown: int = BADGE
     uses = [f"uses {badge}" for badge in badges] if box.key[0] == "f" else []
     box.title = "\n".join(clean(line) for line in [*title.split("\n"), *uses])
     width = max(sum(first_row(box)), text_width(box.detail, theme.DETAIL_SIZE), 24)
-    box.width = 2 * math.ceil(width / 2) + 2 * theme.PADDING
+    strip = theme.STRIP if theme.BOXES[box.style].mark else 0
+    box.width = 2 * math.ceil(width / 2) + 2 * theme.PADDING + strip
     box.height = TALL if box.detail else LOW
     return box
+
+
+def _widened(box: Box, image: Box | None) -> None:
+    """Make room for the ports of a box; on its image the gradients arrive at the same places."""
+    if not box.ports:
+        return
+    box.width = max(box.width, 2 * theme.STRIP + sum(map(badge_width, box.ports)))
+    box.height += PORTS
+    if image:
+        image.width = max(image.width, box.width)
+
+
+def port_places(ports: Sequence[str]) -> list[float]:
+    """Where each port stands, from the middle of the box."""
+    widths = list(map(badge_width, ports))
+    left = -sum(widths) / 2
+    return [left + sum(widths[:k]) + width / 2 for k, width in enumerate(widths)]
 
 
 def add_badge(box: Box, text: str) -> None:
     """One more badge on a finished box: what it reads from far away, without a line."""
     _measured(box, [*box.badges, text], box.title)
+    _widened(box, None)
 
 
 def badge_width(text: str) -> int:

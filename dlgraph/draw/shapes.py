@@ -8,11 +8,32 @@ from html import escape
 
 from dlgraph.draw import theme
 from dlgraph.draw.routes import Point
-from dlgraph.draw.scene import Box, badge_width, first_row
+from dlgraph.draw.scene import PORTS, Box, badge_width, first_row, port_places
 from dlgraph.draw.theme import BoxStyle, LineStyle
 
 CORNER = 6  # radius where a line turns from level to upright
 BADGE_HEIGHT = 18
+
+# Strokes of the marks, around the middle of an 18 px strip: letters of SVG paths and points.
+MARKS: dict[str, list[str | tuple[float, float]]] = {
+    # An arrow that runs into its own beginning.
+    "loop": [
+        *("M", (4, 3), "C", (2, 5.5), " ", (-2, 5.5), " ", (-4, 3)),
+        *("C", (-6, 0), " ", (-4, -5), " ", (0, -5), "C", (3, -5), " ", (5, -2.5), " ", (5, 0)),
+        *("M", (2.5, -2), "L", (5, 0.5), "L", (7.5, -2)),
+    ],
+    # A way that forks.
+    "branch": [
+        *("M", (0, -6), "L", (0, -1), "L", (-4, 6)),
+        *("M", (0, -1), "L", (4, 6)),
+    ],
+    # A graph of two boxes.
+    "function": [
+        *("M", (-3, -6), "L", (3, -6), "L", (3, -2), "L", (-3, -2), "Z"),
+        *("M", (0, -2), "L", (0, 2)),
+        *("M", (-3, 2), "L", (3, 2), "L", (3, 6), "L", (-3, 6), "Z"),
+    ],
+}
 
 
 def number(value: float) -> str:
@@ -43,10 +64,27 @@ def outline(style: BoxStyle, x: float, y: float, width: float, height: float) ->
         return f'<path d="M{path}Z" {paint}/>'
     radius = {"pill": min(height / 2, 15), "plain": 0}.get(style.shape, 7)
     found = _rectangle(x, y, width, height, radius, paint)
+    if style.mark:
+        found += _strip(style, x, y, height)
     if style.shape == "double":
         thin = f'fill="none" stroke="{style.stroke}" stroke-width="0.75"'
         found += _rectangle(x + 3, y + 3, width - 6, height - 6, 4, thin)
     return found
+
+
+def _strip(style: BoxStyle, x: float, y: float, height: float) -> str:
+    """The strip at the left that tells a loop, a branch and a function from an operation."""
+    strip = min(theme.STRIP, height - 1)
+    middle, size = x + strip / 2, strip / 18
+    parts = [
+        part
+        if isinstance(part, str)
+        else f"{number(middle + part[0] * size)} {number(y + height / 2 + part[1] * size)}"
+        for part in MARKS[style.mark]
+    ]
+    path = "".join(parts)
+    edge = f"M{number(x + strip)} {number(y)}V{number(y + height)}"
+    return f'<path d="{edge}{path}" fill="none" stroke="{style.stroke}"/>'
 
 
 def _rectangle(x: float, y: float, width: float, height: float, radius: float, paint: str) -> str:
@@ -64,8 +102,9 @@ def box(found: Box, x: float, y: float) -> str:
     """A box with its texts and badges; the tooltip holds what did not fit."""
     style = theme.BOXES[found.style]
     badges, label, tag = first_row(found)
-    middle = x + found.width / 2
-    base = y + (18 if found.detail else found.height / 2 + 4.5)
+    middle = x + (found.width + (theme.STRIP if style.mark else 0)) / 2
+    low = found.height - (PORTS if found.ports else 0)
+    base = y + (18 if found.detail else low / 2 + 4.5)
     parts = [f'<g id="{escape(found.key)}"><title>{escape(found.title)}</title>']
     parts.append(outline(style, x, y, found.width, found.height))
     left = middle - (badges + label + tag) / 2
@@ -81,6 +120,9 @@ def box(found: Box, x: float, y: float) -> str:
     if found.detail:
         muted = f' fill="{theme.MUTED}" font-style="italic"' if found.muted else ""
         parts.append(text(middle, y + 35, escape(found.detail), muted))
+    small = f' font-size="{theme.SMALL_SIZE}" fill="{theme.MUTED}"'
+    for port, place in zip(found.ports, port_places(found.ports), strict=True):
+        parts.append(text(x + found.width / 2 + place, y + found.height - 5, escape(port), small))
     return "".join(parts) + "</g>"
 
 

@@ -30,6 +30,9 @@ _WORDS = {
     "constant": ("constant", ""),
     "operation": ("operation", "forward"),
     "loss": ("loss", ""),
+    "loop": ("loop", ""),
+    "branch": ("branch", ""),
+    "function": ("function", ""),
     "backward": ("gradient", "gradient"),
     "update": ("update", "update"),
 }

@@ -34,6 +34,7 @@ class BoxStyle(NamedTuple):
     width: float = 1.5
     dash: str = ""
     shape: str = "round"  # round, pill, plain, double or cut
+    mark: str = ""  # drawn in a strip at the left: loop, branch or function
 
 
 class LineStyle(NamedTuple):
@@ -48,6 +49,9 @@ class LineStyle(NamedTuple):
 BOXES = {
     "operation": BoxStyle(FORWARD, "#e3f0f8"),
     "loss": BoxStyle(FORWARD, "#e3f0f8", shape="double"),
+    "loop": BoxStyle(FORWARD, "#e3f0f8", mark="loop"),
+    "branch": BoxStyle(FORWARD, "#e3f0f8", mark="branch"),
+    "function": BoxStyle(FORWARD, "#e3f0f8", mark="function"),
     "input": BoxStyle(FORWARD, "#ffffff", shape="pill"),
     "parameter": BoxStyle(PARAMETER, "#ffffff", width=1, shape="plain"),
     "constant": BoxStyle(PARAMETER, "#ececec", width=1, shape="pill"),
@@ -65,6 +69,7 @@ LINES = {
 }
 
 # Distances in px.  Even numbers, so that halves stay whole.
+STRIP = 18  # at the left of a box with a mark
 PADDING = 12  # between the text and the outline of a box
 NODE_GAP = 24  # between neighbours of a rank
 LINE_GAP = 16  # between a box and a line that passes it

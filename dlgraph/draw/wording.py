@@ -11,6 +11,7 @@ from dlgraph.draw.text import clean, text_width
 
 MERGED_ROOM = 140  # px for the operations merged into a gradient or an update
 MISSING = "not computed yet"
+NESTED_KINDS = ("loop", "branch", "function")
 
 
 def reference(node: PictureNode) -> str:
@@ -25,10 +26,15 @@ def reference(node: PictureNode) -> str:
         return node.name
     if node.kind == "constant" and node.value is not None:
         return node.value
-    if node.formula and len(node.formula) <= 12:
+    if node.formula and node.kind not in NESTED_KINDS and len(node.formula) <= 12:
         plain = re.fullmatch(r"[\w.]+(\([^()]*\))?", node.formula, re.ASCII)
         return node.formula if plain else f"({node.formula})"
     return node.label
+
+
+def is_operation(node: PictureNode) -> bool:
+    """Does it compute?  Leaves do not, nor does taking one value out of several."""
+    return node.kind not in LEAVES and node.kind != "part"
 
 
 def style_of(node: PictureNode) -> str:
@@ -64,6 +70,8 @@ def weight(node: PictureNode) -> int:
 def detail_of(node: PictureNode) -> str:
     if node.kind in LEAVES:
         return node.shape
+    if node.kind in NESTED_KINDS:
+        return f"{node.formula}, value {node.value}" if node.value is not None else node.formula
     if node.value is not None:
         return f"{node.formula} = {node.value}" if node.formula else f"= {node.value}"
     return node.shape or node.formula
@@ -71,8 +79,8 @@ def detail_of(node: PictureNode) -> str:
 
 def counted(nodes: list[PictureNode]) -> str:
     """The operations merged into one box: `matmul ×2, sum_like`; the formula if it is just one."""
-    operations = [node for node in nodes if node.kind not in LEAVES]
-    if len(operations) == 1 and operations[0].formula:
+    operations = [node for node in nodes if is_operation(node)]
+    if len(operations) == 1 and operations[0].formula and operations[0].kind not in NESTED_KINDS:
         return operations[0].formula
     counts = Counter(node.label for node in operations)
     return ", ".join(f"{label} ×{n}" if n > 1 else label for label, n in counts.items())
@@ -83,4 +91,4 @@ def merged(nodes: list[PictureNode]) -> str:
     text = counted(nodes)
     if text_width(clean(text), theme.DETAIL_SIZE) <= MERGED_ROOM:
         return text
-    return f"{sum(node.kind not in LEAVES for node in nodes)} operations"
+    return f"{sum(map(is_operation, nodes))} operations"

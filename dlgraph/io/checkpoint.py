@@ -89,6 +89,17 @@ def load_checkpoint(
     Model, optimiser, schedule and loader are made as before and passed here; each may be left out.
     Nothing is changed unless all of it fits.  Raises `DataError` for a damaged file or a part that
     it does not have, and the errors of `load_state_dict` for parts that do not fit.
+
+    >>> import pathlib, tempfile
+    >>> import dlgraph as dg
+    >>> model = dg.nn.Linear(2, 1)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = pathlib.Path(folder, "run.safetensors")
+    ...     dg.save_checkpoint(file, model=model, step=7)
+    ...     again = dg.nn.Linear(2, 1)
+    ...     step = dg.load_checkpoint(file, model=again)
+    >>> step, bool((again.weight.numpy() == model.weight.numpy()).all())
+    (7, True)
     """
     file = as_path("load_checkpoint", path)
     what = file.name

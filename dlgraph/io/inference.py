@@ -39,6 +39,17 @@ class InferenceModel:
     `feeds` and `fetches` are the names of the inputs and outputs, `graph` is the graph,
     `parameters` are its weights by name (`Parameter`s, which may be looked at and changed).
     Made by `dg.load_inference_model`.
+
+    >>> import tempfile
+    >>> import dlgraph as dg
+    >>> with dg.Graph().as_default():
+    ...     a, b = dg.placeholder((), name="a"), dg.placeholder((), name="b")
+    ...     y = 2 * a + 3 * b
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     dg.save_inference_model(folder, {"a": a, "b": b}, {"y": y})
+    ...     model = dg.load_inference_model(folder)
+    >>> model.feeds, model.fetches, float(model(4.0, b=5.0))
+    (('a', 'b'), ('y',), 23.0)
     """
 
     def __init__(
@@ -224,6 +235,17 @@ def load_inference_model(path: str | os.PathLike) -> InferenceModel:
     Everything in the files is checked before it is used, nothing in them is executed.  Raises
     `DataError`, naming the entry, for files that are missing, damaged or do not belong together,
     and for a primitive that is not declared here.
+
+    >>> import tempfile
+    >>> import dlgraph as dg
+    >>> with dg.Graph().as_default():
+    ...     x = dg.placeholder((None,), name="x")
+    ...     y = 2 * x
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     dg.save_inference_model(folder, {"x": x}, {"y": y})
+    ...     model = dg.load_inference_model(folder)
+    >>> print(model([1.0, 2.0]))
+    [2. 4.]
     """
     folder = as_path("load_inference_model", path)
     what = "graph.json"

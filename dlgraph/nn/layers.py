@@ -122,7 +122,12 @@ class Sequential(Module):
 
 
 class ReLU(Module):
-    """The rectifier as a layer; see `dg.relu`."""
+    """The rectifier as a layer; see `dg.relu`.
+
+    >>> import dlgraph as dg
+    >>> print(dg.nn.ReLU()(dg.Tensor([-1.0, 2.0])))
+    [0. 2.]
+    """
 
     def forward(self, x: Any) -> Any:
         """Negative elements replaced by 0."""
@@ -130,7 +135,12 @@ class ReLU(Module):
 
 
 class Tanh(Module):
-    """The hyperbolic tangent as a layer; see `dg.tanh`."""
+    """The hyperbolic tangent as a layer; see `dg.tanh`.
+
+    >>> import dlgraph as dg
+    >>> print(dg.nn.Tanh()(dg.Tensor([0.0, 1.0])))
+    [0. 0.76159]
+    """
 
     def forward(self, x: Any) -> Any:
         """Hyperbolic tangent of every element."""
@@ -138,7 +148,12 @@ class Tanh(Module):
 
 
 class Sigmoid(Module):
-    """The logistic function as a layer; see `dg.sigmoid`."""
+    """The logistic function as a layer; see `dg.sigmoid`.
+
+    >>> import dlgraph as dg
+    >>> print(dg.nn.Sigmoid()(dg.Tensor([0.0, 1.0])))
+    [0.5 0.73106]
+    """
 
     def forward(self, x: Any) -> Any:
         """Logistic function of every element."""
@@ -146,7 +161,12 @@ class Sigmoid(Module):
 
 
 class Softmax(Module):
-    """The softmax as a layer, for probabilities to look at; `dg.nn.cross_entropy` takes logits."""
+    """The softmax as a layer, for probabilities to look at; `dg.cross_entropy` takes logits.
+
+    >>> import dlgraph as dg
+    >>> print(dg.nn.Softmax()(dg.Tensor([[0.0, 0.0, 0.0, 0.0]])))
+    [[0.25 0.25 0.25 0.25]]
+    """
 
     def __init__(self, axis: int = -1):
         self.axis = axis
@@ -157,7 +177,12 @@ class Softmax(Module):
 
 
 class Flatten(Module):
-    """All axes but the first as one: (n, 28, 28) becomes (n, 784)."""
+    """All axes but the first as one: (n, 28, 28) becomes (n, 784).
+
+    >>> import dlgraph as dg
+    >>> dg.nn.Flatten()(dg.zeros((5, 28, 28))).shape
+    (5, 784)
+    """
 
     def forward(self, x: Any) -> Any:
         """The flattened input."""

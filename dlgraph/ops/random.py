@@ -130,7 +130,13 @@ DEFAULT_STREAM = Stream(0)
 
 
 def default_stream() -> Stream:
-    """The stream that layers use when they are not given one (`rng=`)."""
+    """The stream that layers use when they are not given one (`rng=`).
+
+    >>> import dlgraph as dg
+    >>> dg.seed(3)
+    >>> dg.default_stream()
+    Stream(seed=3, drawn=0)
+    """
     return DEFAULT_STREAM
 
 

@@ -25,7 +25,14 @@ EVERY_ELEMENT = 64  # inputs up to this size are moved element by element
 
 
 class Comparison(NamedTuple):
-    """One input at one order of differentiation: how far apart the two gradients were."""
+    """One input at one order of differentiation: how far apart the two gradients were.
+
+    >>> import dlgraph as dg
+    >>> report = dg.testing.check_grads(dg.tanh, [[0.5, 2.0]])
+    >>> first = report.comparisons[0]
+    >>> first.compared, first.shape, first.error <= first.allowed
+    ('2 elements', (2,), True)
+    """
 
     order: int
     position: int
@@ -66,7 +73,13 @@ class Comparison(NamedTuple):
 
 
 class Report(NamedTuple):
-    """What `check_grads` found: one `Comparison` per input and order."""
+    """What `check_grads` found: one `Comparison` per input and order.
+
+    >>> import dlgraph as dg
+    >>> report = dg.testing.check_grads(dg.multiply, [2.0, 3.0])
+    >>> report.passed, len(report.comparisons)
+    (True, 2)
+    """
 
     comparisons: tuple[Comparison, ...]
     epsilon: float

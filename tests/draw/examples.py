@@ -200,6 +200,43 @@ def dense_block(layers: int = 6) -> Picture:
     return b.picture([b.add("add", inputs=outputs[1:], name="y", needs_gradient=True)])
 
 
+def rnn_loop() -> Picture:
+    """A loop whose last state and outputs both lead on, and its training step."""
+    b = Builder()
+    x = b.add("x", "input", name="x", shape="7 × 4 × 3")
+    w = b.add("w", "parameter", name="w", shape="3 × 5")
+    turns = b.add("constant", "constant", value="7")
+    whole = b.add("scan", "loop", [turns, x, w], formula="7 turns of 4 operations")
+    outputs = b.add("[1]", "part", [whole], name="ys", shape="7 × 4 × 5")
+    last = b.add("[0]", "part", [whole], shape="4 × 5")
+    one = b.add("sum", "reduce", [last])
+    two = b.add("mean", "reduce", [outputs])
+    loss = b.add("add", inputs=[one, two], name="loss")
+    seed = b.add("constant", "constant", value="1", role="backward", twin=loss)
+    slopes = [b.add("expand", inputs=[seed], role="backward", twin=place) for place in (one, two)]
+    both = [
+        b.add("place", "index", [slope, whole], role="backward", twin=part)
+        for slope, part in zip(slopes, (last, outputs), strict=True)
+    ]
+    total = b.add("add_bundles", inputs=both, role="backward", twin=outputs)
+    again = b.add("scan", "loop", [turns, total, x, w], role="backward", twin=whole)
+    slope = b.add("[0]", "part", [again], role="backward", twin=whole)
+    b.add("sgd", "effect", [w, slope], role="update", twin=w)
+    return b.picture([loss], "A loop")
+
+
+def branches() -> Picture:
+    """A branch inside a graph that also calls a function: one value each."""
+    b = Builder()
+    x = b.add("x", "input", name="x", value="3", gradient="2", needs_gradient=True)
+    test = b.add("greater", inputs=[x], value="True")
+    chosen = b.add("cond", "branch", [test, x], formula="then 4, otherwise 1", needs_gradient=True)
+    y = b.add("", "part", [chosen], name="y", value="6", gradient="1", needs_gradient=True)
+    called = b.add("layer", "function", [y], formula="3 operations", needs_gradient=True)
+    z = b.add("", "part", [called], value="7", gradient="1", needs_gradient=True)
+    return b.picture([z])
+
+
 EXAMPLES = {
     "two_a_plus_three_b": two_a_plus_three_b,
     "training_mlp": training_mlp,
@@ -211,4 +248,6 @@ EXAMPLES = {
     "attention": attention,
     "lstm": lstm,
     "dense_block": dense_block,
+    "rnn_loop": rnn_loop,
+    "branches": branches,
 }
