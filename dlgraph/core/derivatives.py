@@ -12,6 +12,9 @@ from typing import Any
 import numpy as np
 
 from dlgraph.core import autodiff
+from dlgraph.core.gradients import gradients
+from dlgraph.core.node import Node
+from dlgraph.core.primitive import FUNCTIONS
 from dlgraph.core.tensor import Tensor, _plain
 from dlgraph.errors import BackwardError, OperationError
 
@@ -32,6 +35,8 @@ def grad(
     own gradient.  `create_graph=True` makes the answer differentiable again.  Where `y` does not
     depend on an `x`, its gradient is zeros, or None with `allow_unused=True`.
 
+    On nodes it is `dg.gradients`: the answer is nodes.
+
     Raises `BackwardError` if an `x` does not require gradients or the record was used up.
 
     >>> import dlgraph as dg
@@ -42,13 +47,15 @@ def grad(
     >>> print(first, second)
     12.0 12.0
     """
+    if isinstance(y, Node):
+        return gradients(y, xs, gradient=gradient, allow_unused=allow_unused)
     several = isinstance(xs, (list, tuple))
     targets = list(xs) if several else [xs]
     for value in (y, *targets):
         if not isinstance(value, Tensor):
             raise OperationError(
-                f"dg.grad works on eager tensors, not on {type(value).__name__}",
-                hint="in a graph use dg.gradients(loss, variables)",
+                f"dg.grad works on tensors and on nodes, not on {type(value).__name__}",
+                hint="make a tensor of it: dg.Tensor(value, requires_grad=True)",
             )
     for x in targets:
         if not x.requires_grad:
@@ -77,8 +84,8 @@ def value_and_grad(
 ) -> Callable[..., tuple[Any, Any]]:
     """A function that returns the value of `function` and its gradient.
 
-    The gradient is taken with respect to the positional arguments in `argnums` (numbers or
-    arrays are made tensors).
+    The gradient is taken with respect to the positional arguments in `argnums`: numbers and
+    arrays are made tensors; for nodes both are nodes.
 
     >>> import dlgraph as dg
     >>> f = dg.value_and_grad(lambda a, b: 2 * a + 3 * b, argnums=(0, 1))
@@ -91,9 +98,16 @@ def value_and_grad(
     def run(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
         leaves = list(args)
         for i in wanted:
-            leaves[i] = Tensor(leaves[i], requires_grad=True)
+            # A node of its own, since one argument may be computed from another.
+            symbol = isinstance(leaves[i], Node)
+            leaves[i] = (
+                FUNCTIONS["identity"](leaves[i])
+                if symbol
+                else Tensor(leaves[i], requires_grad=True)
+            )
         value = function(*leaves, **kwargs)
         found = grad(value, [leaves[i] for i in wanted])
-        return value.detach(), found[0] if isinstance(argnums, int) else tuple(found)
+        kept = value if isinstance(value, Node) else value.detach()
+        return kept, found[0] if isinstance(argnums, int) else tuple(found)
 
     return run

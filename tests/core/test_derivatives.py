@@ -162,3 +162,14 @@ def test_value_and_grad_leaves_its_arguments_alone():
     x = leaf(2.0)
     dg.value_and_grad(lambda v: v * v)(x)
     assert x.grad is None
+
+
+def test_grad_and_value_and_grad_on_nodes():
+    with dg.Graph().as_default() as graph:
+        x = dg.placeholder((2,), name="x")
+        slope = dg.grad((x * x * x).sum(), x)
+        value, (of_a, of_b) = dg.value_and_grad(lambda a, b: (a * b).sum(), argnums=(0, 1))(
+            x, slope
+        )
+    found = dg.Session(graph).run([slope, value, of_a, of_b], {x: [1.0, 2.0]})
+    assert [f.tolist() for f in found] == [[3.0, 12.0], 27.0, [3.0, 12.0], [1.0, 2.0]]
