@@ -14,12 +14,12 @@ from dlgraph.core.spec import Spec, normalise_axis, same_shape, show_shape, spec
 from dlgraph.errors import DtypeError, ShapeError
 from dlgraph.ops.index import check_integers, check_labels, take_along_axis
 from dlgraph.ops.math import absolute, astype, exp, square
-from dlgraph.ops.reduce import argmax, check_axis, mean, not_empty, sum
+from dlgraph.ops.reduce import argmax, check_axis, mean, sum
 from dlgraph.ops.shape import expand_dims
 
 
 def _along_axis(x: Spec, axis: int) -> Spec:
-    not_empty(x, normalise_axis(axis, x.ndim), True)
+    normalise_axis(axis, x.ndim)
     return x
 
 
@@ -32,8 +32,9 @@ def log_softmax(xp: Any, x: Any, *, axis: int = -1) -> Any:
     [-1000.     0.]
     """
     check_axis(x, axis)
-    # The initial value is the answer for an axis of no elements.
-    shifted = x - x.max(axis=axis, keepdims=True, initial=-xp.inf)
+    if not x.size:
+        return x.copy()
+    shifted = x - x.max(axis=axis, keepdims=True)
     return shifted - xp.log(xp.exp(shifted).sum(axis=axis, keepdims=True))
 
 

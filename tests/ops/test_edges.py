@@ -257,7 +257,13 @@ def test_nothing_has_no_largest_element():
     empty = np.zeros((0, 3))
     for function in (dg.max, dg.min, dg.argmax, dg.logsumexp):
         refused(ShapeError, function, empty, match="empty")
-    refused(ShapeError, lambda x: dg.log_softmax(x, axis=0), empty, match="empty")
+
+
+def test_softmax_of_nothing_is_nothing():
+    for axis in (0, 1):
+        for function in (dg.log_softmax, dg.softmax):
+            found = in_both_modes(lambda x, f=function, a=axis: f(x, axis=a), np.zeros((0, 3)))
+            assert found.shape == (0, 3)
 
 
 @pytest.mark.parametrize("axis", [0, -1, (0,)])
