@@ -22,7 +22,7 @@ from dlgraph.core.control import symbolic
 from dlgraph.core.graph import freeze
 from dlgraph.core.mode import MODE
 from dlgraph.core.node import Node
-from dlgraph.core.spec import Dim, Spec
+from dlgraph.core.spec import Dim, Spec, fits
 from dlgraph.core.tensor import Tensor
 from dlgraph.core.tree import flatten, rebuild
 from dlgraph.core.where import Where, user_line
@@ -80,10 +80,7 @@ class Function:
                 f"{len(values)}"
             )
         for k, (value, spec) in enumerate(zip(values, self.input_spec, strict=True)):
-            fits = len(value.shape) == len(spec.shape) and all(
-                isinstance(w, Dim) or s == w for s, w in zip(value.shape, spec.shape, strict=True)
-            )
-            if not fits or value.dtype != spec.dtype:
+            if not fits(value.shape, spec.shape) or value.dtype != spec.dtype:
                 raise ShapeError(
                     f"{name}: tensor {k} is {value.spec}, input_spec says {spec}",
                     hint="None in input_spec stands for a size that may change",

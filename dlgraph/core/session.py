@@ -13,9 +13,10 @@ from dlgraph.core.graph import Graph
 from dlgraph.core.node import NO_VALUE, Node
 from dlgraph.core.primitive import weak_kind
 from dlgraph.core.program import Program
-from dlgraph.core.spec import Dim, Spec, show_shape
+from dlgraph.core.spec import Dim, Spec, fits, show_shape
 from dlgraph.core.state import show_placeholder
 from dlgraph.core.tensor import Tensor, value_of
+from dlgraph.core.tree import flatten, rebuild
 from dlgraph.errors import FeedError, FetchError, GrowingGraphWarning
 
 # Warn when the graph grew before this many runs in a row: building between two runs is normal.
@@ -64,20 +65,18 @@ class Session:
         """
         if isinstance(fetches, Graph):
             return self._run_startup(fetches)
-        flat: list[int] = []
-        form = self._flatten(fetches, flat)
+        flat, form = self._resolved(fetches)
         feeds = self._check_feed(feed or {})
         self._check_growth()
-        program = self._program(tuple(flat), tuple(feeds))
+        program = self._program(flat, tuple(feeds))
         found = program.run(list(feeds.values()))
         results = [self._hand_out(i, value) for i, value in zip(flat, found, strict=True)]
-        return _rebuild(form, iter(results))
+        return rebuild(form, results)
 
     def program(self, fetches: Any, feed: Any = ()) -> Program:
         """The plan for these fetches and these feeds (a mapping, or just the fed nodes)."""
-        flat: list[int] = []
-        self._flatten(fetches, flat)
-        return self._program(tuple(flat), tuple(sorted(map(self.graph.index_of, feed))))
+        flat, _ = self._resolved(fetches)
+        return self._program(flat, tuple(sorted(map(self.graph.index_of, feed))))
 
     def _program(self, fetches: tuple[int, ...], feeds: tuple[int, ...]) -> Program:
         program = self._programs.get((fetches, feeds))
@@ -97,16 +96,9 @@ class Session:
         self._startup._seen = len(graph)
         self._startup.run([graph.handle(i) for i in effects])
 
-    def _flatten(self, fetches: Any, flat: list[int]) -> Any:
-        # Nesting is as deep as the user wrote it down, so plain recursion is fine here.
-        if isinstance(fetches, Mapping):
-            return {key: self._flatten(value, flat) for key, value in fetches.items()}
-        if isinstance(fetches, (list, tuple)):
-            parts = [self._flatten(value, flat) for value in fetches]
-            named = hasattr(fetches, "_fields")
-            return type(fetches)(*parts) if named else type(fetches)(parts)
-        flat.append(self.graph.index_of(fetches))
-        return _SLOT
+    def _resolved(self, fetches: Any) -> tuple[tuple[int, ...], Any]:
+        leaves, form = flatten(fetches)
+        return tuple(self.graph.index_of(leaf) for leaf in leaves), form
 
     def _check_feed(self, feed: Mapping[Any, Any]) -> dict[int, Any]:
         if not isinstance(feed, Mapping):
@@ -137,7 +129,7 @@ class Session:
             value = value_of(value)
         what = show_placeholder(record.name, record.spec)
         value = _typed(value, record.spec, what)
-        if not _fits(value.shape, record.spec.shape):
+        if not fits(value.shape, record.spec.shape):
             raise FeedError(
                 f"{what} was fed with shape {show_shape(value.shape)}",
                 extra={"made at": str(record.where)} if record.where else None,
@@ -202,18 +194,6 @@ class Session:
         )
 
 
-_SLOT = object()
-
-
-def _rebuild(form: Any, results: Any) -> Any:
-    if form is _SLOT:
-        return next(results)
-    if isinstance(form, dict):
-        return {key: _rebuild(value, results) for key, value in form.items()}
-    parts = [_rebuild(value, results) for value in form]
-    return type(form)(*parts) if hasattr(form, "_fields") else type(form)(parts)
-
-
 def _typed(value: Any, spec: Spec, what: str) -> Any:
     """The fed value as an array of the placeholder's dtype; only bare numbers adapt."""
     try:
@@ -251,14 +231,8 @@ def _compact(array: Any) -> Any:
     return array.astype(array.dtype)
 
 
-def _fits(shape: tuple[int, ...], wanted: tuple[Any, ...]) -> bool:
-    return len(shape) == len(wanted) and all(
-        isinstance(w, Dim) or s == w for s, w in zip(shape, wanted, strict=True)
-    )
-
-
 def _shape_hint(shape: tuple[int, ...], wanted: tuple[Any, ...]) -> str:
-    if len(shape) == len(wanted) - 1 and _fits(shape, wanted[1:]):
+    if len(shape) == len(wanted) - 1 and fits(shape, wanted[1:]):
         return "a batch of one sample has a first axis of size 1: value[None]"
     known = [w for w in wanted if not isinstance(w, Dim)]
     if np.prod(shape, dtype=int) and known and len(known) < len(wanted):

@@ -215,6 +215,13 @@ def broadcast_shapes(*shapes: Shape) -> Shape:
     return tuple(result)
 
 
+def fits(shape: Shape, wanted: Shape) -> bool:
+    """Is a shape that is known one of those that `wanted` leaves open?"""
+    return len(shape) == len(wanted) and all(
+        isinstance(w, Dim) or s == w for s, w in zip(shape, wanted, strict=True)
+    )
+
+
 def same_shape(shape: Shape, wanted: Shape) -> bool:
     """Can the two be equal?  If so, unknown sizes that face each other are joined."""
     pairs = list(zip(shape, wanted, strict=False))
