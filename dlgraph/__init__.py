@@ -321,6 +321,7 @@ _LAZY_FUNCTIONS = {
     "save": "dlgraph.io",
     "save_checkpoint": "dlgraph.io",
     "save_inference_model": "dlgraph.io",
+    "to_python": "dlgraph.executors.standalone",
 }
 
 

@@ -1,0 +1,168 @@
+"""A program as a file that needs only NumPy: the same bits, far from dlgraph."""
+
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+
+import dlgraph as dg
+from dlgraph.core.primitive import REGISTRY
+from dlgraph.executors.sources import Sources
+
+
+def namespace(text):
+    space = {}
+    exec(compile(text, "exported", "exec"), space)
+    return space
+
+
+def same(found, wanted):
+    found, wanted = np.asarray(found), np.asarray(wanted)
+    assert found.dtype == wanted.dtype
+    np.testing.assert_array_equal(found, wanted)
+
+
+class Net(dg.nn.Module):
+    def __init__(self):
+        self.conv = dg.nn.Conv2d(1, 3, 3)
+        self.norm = dg.nn.BatchNorm(3)
+        self.drop = dg.nn.Dropout(0.3)
+        self.line = dg.nn.Linear(3 * 3 * 3, 4)
+
+    def forward(self, x):
+        x = dg.max_pool2d(dg.relu(self.norm(self.conv(x))), 2)
+        return self.line(self.drop(x.flatten(1)))
+
+
+def training():
+    dg.seed(0)
+    net = Net()
+    with dg.Graph().as_default() as graph:
+        x = dg.placeholder(("batch", 1, 8, 8), name="x")
+        y = dg.placeholder(("batch",), "int64", name="y")
+        loss = dg.cross_entropy(net(x), y)
+        update = dg.optim.Adam(net.parameters()).minimize(loss)
+    session = dg.Session(graph)
+    session.run(graph.startup)
+    return session, [loss, update], (x, y)
+
+
+def batch():
+    generator = np.random.default_rng(0)
+    return generator.normal(size=(6, 1, 8, 8)).astype("float32"), np.arange(6) % 4
+
+
+def test_a_training_step_gives_the_same_bits_step_by_step():
+    session, fetches, (x, y) = training()
+    space = namespace(dg.to_python(session.program(fetches, [x, y])))
+    state = space["initial_state"]()
+    images, labels = batch()
+    for _ in range(3):
+        wanted, _ = session.run(fetches, {x: images, y: labels})
+        found, nothing = space["run"](state, images, labels)
+        same(found, wanted)
+        assert nothing is None
+
+
+def test_the_file_runs_where_dlgraph_cannot_be_imported(tmp_path):
+    session, fetches, (x, y) = training()
+    dg.to_python(session.program(fetches, [x, y]), tmp_path / "step.py")
+    images, labels = batch()
+    np.save(tmp_path / "x.npy", images)
+    np.save(tmp_path / "y.npy", labels)
+    wanted, _ = session.run(fetches, {x: images, y: labels})
+    script = """
+        import sys
+        sys.modules["dlgraph"] = None  # importing it is an error
+        import numpy as np
+        from step import initial_state, run
+        loss, _ = run(initial_state(), np.load("x.npy"), np.load("y.npy"))
+        print(float(loss).hex())
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert float.fromhex(done.stdout.strip()) == float(wanted)
+
+
+def test_loops_and_branches_and_their_gradients():
+    with dg.Graph().as_default() as graph:
+        v = dg.placeholder((5,), name="v")
+        total, rows = dg.scan(lambda s, x: (s + x * s, s * 2), 1.0, v)
+        slope = dg.gradients(total, v)
+        (turned,) = dg.while_loop(lambda q: q < 100.0, lambda q: (q * total,), (total,))
+        chosen = dg.cond(total > 0, lambda: total * 2, lambda: -total)
+    session = dg.Session(graph)
+    fetches = [total, rows, slope, turned, chosen]
+    space = namespace(dg.to_python(session.program(fetches, [v])))
+    value = np.arange(1, 6, dtype="float32")
+    found = space["run"](space["initial_state"](), value)
+    for one, wanted in zip(found, session.run(fetches, {v: value}), strict=True):
+        same(one, wanted)
+
+
+@pytest.mark.parametrize("name", sorted(n for n, p in REGISTRY.items() if p.kind != "state"))
+def test_every_operation_has_a_source_that_compiles(name):
+    sources = Sources()
+    name = sources.name_of(REGISTRY[name])
+    space = {"np": np}
+    for module in sources.modules:
+        space[module] = __import__(module)
+    exec("from __future__ import annotations\n" + sources.text(), space)
+    assert callable(space[name])
+
+
+def test_hostile_names_stay_text():
+    with dg.Graph().as_default() as graph:
+        x = dg.placeholder((), name='"""; import os #')
+        w = dg.variable(dg.Parameter(2.0, name="class\n'''"))
+        y = x * w
+    space = namespace(dg.to_python(dg.Session(graph).program(y, [x])))
+    assert space["run"](space["initial_state"](), np.float32(3.0)) == 6.0
+    assert "os" not in space
+
+
+def test_names_of_operations_and_keywords_are_no_obstacle():
+    with dg.Graph().as_default() as graph:
+        x = dg.placeholder((2,), name="relu")
+        y = dg.relu(x) + dg.constant([1.0, 2.0], name="lambda")
+    space = namespace(dg.to_python(dg.Session(graph).program(y, [x])))
+    same(space["run"]({}, np.float32([-1, 1])), np.float32([1, 3]))
+
+
+def test_what_has_no_source_is_an_error_that_names_the_node():
+    space = {"dg": dg}
+    exec(
+        "@dg.primitive(text='odd({x})', kind='elementwise')\n"
+        "def odd_without_source(xp, x):\n    return x % 2\n",
+        space,
+    )
+    try:
+        with dg.Graph().as_default() as graph:
+            x = dg.placeholder((), name="x")
+            y = space["odd_without_source"](x)
+        with pytest.raises(dg.errors.OperationError, match="odd_without_source"):
+            dg.to_python(dg.Session(graph).program(y, [x]))
+    finally:
+        from dlgraph.core.primitive import FUNCTIONS, REGISTRY
+
+        del REGISTRY["odd_without_source"], FUNCTIONS["odd_without_source"]
+
+
+def test_an_old_file_survives_a_failure(tmp_path):
+    path = tmp_path / "model.py"
+    path.write_text("old")
+    with dg.Graph().as_default() as graph:
+        y = dg.constant(np.zeros(3)) + 1
+    path.parent.chmod(0o755)
+    dg.to_python(dg.Session(graph).program(y), path)
+    assert "def run" in path.read_text()
+    with pytest.raises(dg.errors.DataError):
+        dg.to_python(dg.Session(graph).program(y), tmp_path / "missing" / "model.py")
