@@ -16,12 +16,13 @@ from typing import Any, NamedTuple
 
 from dlgraph.draw import theme
 from dlgraph.draw.across import plan_across, route_across
+from dlgraph.draw.boxes import Box, add_badge, port_places
 from dlgraph.draw.coordinates import place_boxes
 from dlgraph.draw.model import Picture
 from dlgraph.draw.ordering import Layering, crossings, layering, order_rows
 from dlgraph.draw.ranks import assign_ranks, long_edges
 from dlgraph.draw.routes import Point, Shift, place_rows, route, shifts
-from dlgraph.draw.scene import Box, Link, Scene, add_badge, build_scene, port_places
+from dlgraph.draw.scene import Link, Scene, build_scene
 
 DUMMY_LIMIT = 20_000  # rows passed by long lines, in all
 

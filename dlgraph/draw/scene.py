@@ -7,16 +7,15 @@ drawing the shared weights as badges alone removes thousands of crossings.)  Rea
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from dataclasses import dataclass, field, fields
+from typing import Any, NamedTuple
 
 from dlgraph.draw import theme
+from dlgraph.draw.boxes import BADGE_ROOM, Box, measured, sized
 from dlgraph.draw.folding import fold
 from dlgraph.draw.mirror import Mirror, find_mirror
 from dlgraph.draw.model import LEAVES, Picture, Wiring, wire
-from dlgraph.draw.text import clean, fit, text_width
+from dlgraph.draw.text import clean, fit
 from dlgraph.draw.wording import (
     MISSING,
     counted,
@@ -29,27 +28,15 @@ from dlgraph.draw.wording import (
 )
 
 SHARED_ABOVE = 3  # readers of a leaf that is drawn as lines
-BADGES_SHOWN = 3
-LABEL_ROOM, TAG_ROOM, DETAIL_ROOM, BADGE_ROOM = 230, 110, 220, 60
-TALL, LOW = 44, 30  # heights of boxes with two lines of text and with one
-PORTS = 16  # height of the row that names the values of a loop
 
 
-@dataclass
-class Box:
-    """One box: its texts, cut to fit, and its size.  `title` is the full text for a tooltip."""
+class Group(NamedTuple):
+    """A scope, or the repeats of a block: drawn as one box per half while it is closed."""
 
-    key: str  # "f7" for the forward box of node 7, "b7" for its mirror image
-    style: str  # a key of theme.BOXES
-    label: str
-    tag: str = ""
-    detail: str = ""
-    muted: bool = False
-    badges: tuple[str, ...] = ()
-    ports: tuple[str, ...] = ()  # values that leave separately, from left to right
-    title: str = ""
-    width: int = 0
-    height: int = 0
+    box: Box
+    image: Box | None
+    parent: int  # the group around it, -1 if there is none
+    folded: bool  # several alike, one after the other: not opened at first sight
 
 
 class Link(NamedTuple):
@@ -74,6 +61,32 @@ class Scene:
     turns: list[int] = field(default_factory=list)  # where forward ends and backward begins
     mirrored: bool = False
     badges: str = ""  # what the badges of this picture stand for
+    saved: list[tuple[int, int]] = field(default_factory=list)  # (value, gradient that reads it)
+    groups: list[Group] = field(default_factory=list)  # outer ones before inner ones
+    inside: list[int] = field(default_factory=list)  # per box: the innermost group, or -1
+    opened: list[int] = field(default_factory=list)  # groups that are open at first sight
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain lists: what the JavaScript twin of the layout starts from."""
+        return {
+            "format": "dlgraph-scene",
+            "version": 1,
+            "mirrored": self.mirrored,
+            "badges": self.badges,
+            "fields": [field.name for field in fields(Box)],
+            "boxes": [box.to_json() for box in self.boxes],
+            "images": [image and image.to_json() for image in self.images],
+            "light": [number for number, light in enumerate(self.light) if light],
+            "links": [[*link[:4], int(link.flows), list(link.ports)] for link in self.links],
+            "turns": self.turns,
+            "saved": [list(pair) for pair in self.saved],
+            "groups": [
+                [group.box.to_json(), group.image and group.image.to_json(), *group[2:]]
+                for group in self.groups
+            ],
+            "inside": self.inside,
+            "opened": self.opened,
+        }
 
 
 def build_scene(picture: Picture) -> Scene:
@@ -136,7 +149,10 @@ class _Builder:
                 held = scene.boxes[number[source]]
                 held.ports = tuple(dict.fromkeys([*held.ports, *ports]))
         for box, image in zip(scene.boxes, scene.images, strict=True):
-            _widened(box, image)
+            if box.ports:
+                sized(box)
+                if image:  # the gradients arrive at the same places
+                    image.width = max(image.width, box.width)
         if any(box.badges for box in scene.boxes):
             scene.badges = "constant"
         if self.shared or any(image.badges for image in scene.images if image):
@@ -189,7 +205,7 @@ class _Builder:
         if place in self.shared:
             detail = ", ".join([*([detail] if detail else []), self._count(place, "readers")])
         box = Box(f"f{node.id}", style_of(node), node.name or node.label, tag, detail)
-        return _measured(box, badges, describe_node(node))
+        return measured(box, badges, describe_node(node))
 
     def _image(self, place: int) -> Box | None:
         """The box that stands for everything that computes the gradient of a node."""
@@ -204,7 +220,7 @@ class _Builder:
             badges = self._strays(place) + self._outside(members)
             uses = [f"uses {badge}" for badge in badges]
             title = "\n".join([f"new value of {name}", counted(inside), *uses])
-            return _measured(box, badges, title, badges_shown=2)
+            return measured(box, badges, title, badges_shown=2)
         label = f"∂{self.goal}/∂{name}" if self.goal else f"∂{name}"
         if not self.computed:
             return self._gradient(place, label)
@@ -217,7 +233,7 @@ class _Builder:
             starts = place in self.starts and seeds and not operations
             box.muted = not operations and not starts
             box.detail = f"starts with {seeds[0]}" if starts else merged(inside) or "passed on"
-        return _measured(box, self._strays(place), f"gradient {label}\n{counted(inside)}".strip())
+        return measured(box, self._strays(place), f"gradient {label}\n{counted(inside)}".strip())
 
     def _gradient(self, place: int, label: str) -> Box:
         """The gradient of a recorded value: its text, or that it is not known; never a zero."""
@@ -227,7 +243,7 @@ class _Builder:
         if place in self.shared and node.gradient is not None:
             text += f", {self._count(place, 'paths added')}"
         box = Box(f"b{node.id}", "backward", label, detail=text, muted=node.gradient is None)
-        return _measured(box, [], title)
+        return measured(box, [], title)
 
     def _count(self, place: int, what: str) -> str:
         return f"{len(self.readers[place])} {what}"
@@ -251,57 +267,3 @@ class _Builder:
                 update = any(self.nodes[member].role == "update" for member in images)
                 found.append(f"{'' if update else '∂'}{reference(self.nodes[lower])}")
         return found
-
-
-def _measured(box: Box, badges: list[str], title: str, badges_shown: int = BADGES_SHOWN) -> Box:
-    """Cut the texts to their room and compute the size that holds them."""
-    shown = badges if len(badges) <= badges_shown else badges[: badges_shown - 1]
-    texts = [fit(clean(text), theme.SMALL_SIZE, BADGE_ROOM) for text in shown]
-    if len(badges) > len(shown):
-        texts.append(f"+{len(badges) - len(shown)}")
-    box.badges = tuple(texts)
-    box.label = fit(clean(box.label), theme.LABEL_SIZE, LABEL_ROOM)
-    box.tag = fit(clean(box.tag), theme.DETAIL_SIZE, TAG_ROOM)
-    box.detail = fit(clean(box.detail), theme.DETAIL_SIZE, DETAIL_ROOM)
-    uses = [f"uses {badge}" for badge in badges] if box.key[0] == "f" else []
-    box.title = "\n".join(clean(line) for line in [*title.split("\n"), *uses])
-    width = max(sum(first_row(box)), text_width(box.detail, theme.DETAIL_SIZE), 24)
-    strip = theme.STRIP if theme.BOXES[box.style].mark else 0
-    box.width = 2 * math.ceil(width / 2) + 2 * theme.PADDING + strip
-    box.height = TALL if box.detail else LOW
-    return box
-
-
-def _widened(box: Box, image: Box | None) -> None:
-    """Make room for the ports of a box; on its image the gradients arrive at the same places."""
-    if not box.ports:
-        return
-    box.width = max(box.width, 2 * theme.STRIP + sum(map(badge_width, box.ports)))
-    box.height += PORTS
-    if image:
-        image.width = max(image.width, box.width)
-
-
-def port_places(ports: Sequence[str]) -> list[float]:
-    """Where each port stands, from the middle of the box."""
-    widths = list(map(badge_width, ports))
-    left = -sum(widths) / 2
-    return [left + sum(widths[:k]) + width / 2 for k, width in enumerate(widths)]
-
-
-def add_badge(box: Box, text: str) -> None:
-    """One more badge on a finished box: what it reads from far away, without a line."""
-    _measured(box, [*box.badges, text], box.title)
-    _widened(box, None)
-
-
-def badge_width(text: str) -> int:
-    """Width of a badge, its outline included."""
-    return math.ceil(text_width(text, theme.SMALL_SIZE)) + 12
-
-
-def first_row(box: Box) -> tuple[float, float, float]:
-    """Widths of the first line of a box: badges, label, tag, each with the space before it."""
-    badges = sum(badge_width(text) + 6 for text in box.badges)
-    tag = text_width(" " + box.tag, theme.DETAIL_SIZE) if box.tag else 0
-    return (badges, text_width(box.label, theme.LABEL_SIZE), tag)

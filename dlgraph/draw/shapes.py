@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from html import escape
 
 from dlgraph.draw import theme
+from dlgraph.draw.boxes import PORTS, Box, badge_width, first_row, port_places
 from dlgraph.draw.routes import Point
-from dlgraph.draw.scene import PORTS, Box, badge_width, first_row, port_places
 from dlgraph.draw.theme import BoxStyle, LineStyle
 
 CORNER = 6  # radius where a line turns from level to upright

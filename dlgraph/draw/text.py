@@ -11,7 +11,7 @@ ELLIPSIS = "…"
 NAME_LIMIT = 200  # characters of a name that a picture ever shows, tooltips included
 
 # Hundredths of the font size; the wider of regular and bold, so that either fits.
-_CLASSES = {
+CLASSES = {
     24: "'",
     28: " ,./I\\ijl|",
     33: "!()-:;[]`ft·",
@@ -29,13 +29,13 @@ _CLASSES = {
     94: "W",
     102: "@…←→",
 }
-WIDTHS = {character: width for width, row in _CLASSES.items() for character in row}
-_OTHER = 72  # accented Latin, Greek, Cyrillic: about a wide letter
+WIDTHS = {character: width for width, row in CLASSES.items() for character in row}
+OTHER = 72  # accented Latin, Greek, Cyrillic: about a wide letter
 _FULL = 104  # Chinese, Japanese, Korean
 _EMOJI = 136
 
 # First and last code point of each block, and its width.  Looked up only outside WIDTHS.
-_BLOCKS = (
+BLOCKS = (
     (0x0300, 0x036F, 0),
     (0x200B, 0x200D, 0),
     (0x2600, 0x27BF, _EMOJI),
@@ -58,10 +58,10 @@ def character_width(character: str) -> int:
     if width is not None:
         return width
     code = ord(character)
-    for first, last, width in _BLOCKS:
+    for first, last, width in BLOCKS:
         if first <= code <= last:
             return width
-    return _OTHER
+    return OTHER
 
 
 def text_width(text: str, size: float) -> float:

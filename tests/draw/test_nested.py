@@ -9,8 +9,9 @@ import pytest
 
 import dlgraph as dg
 from dlgraph.draw import draw, theme
+from dlgraph.draw.boxes import PORTS, port_places
 from dlgraph.draw.figure import Figure
-from dlgraph.draw.scene import PORTS, build_scene, port_places
+from dlgraph.draw.scene import build_scene
 from dlgraph.draw.text import text_width
 from dlgraph.errors import OperationError
 from tests.draw.examples import branches, rnn_loop

@@ -5,8 +5,8 @@
  * `Scene.to_json()` in dlgraph/draw/scene.py writes: boxes whose texts are already chosen, cut and
  * measured, so no wording is decided twice.  Read next: scene.js, then layering.js. */
 
-import { readScene, visible } from "./scene.js";
 import { place } from "./place.js";
+import { readScene, visible } from "./scene.js";
 
 /**
  * Place every box and line of a scene.

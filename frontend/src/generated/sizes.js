@@ -1,0 +1,21 @@
+/* Written by tools/build_frontend.py from dlgraph/draw/theme.py and boxes.py: change it there. */
+export const AXIS_GAP = 72;
+export const BADGES_SHOWN = 3;
+export const BADGE_ROOM = 60;
+export const DETAIL_ROOM = 220;
+export const DETAIL_SIZE = 12;
+export const LABEL_ROOM = 230;
+export const LABEL_SIZE = 13;
+export const LINE_GAP = 16;
+export const LOW = 30;
+export const MARGIN = 20;
+export const NODE_GAP = 24;
+export const PADDING = 12;
+export const PORTS = 16;
+export const RANK_GAP = 30;
+export const RANK_GAP_MORE = 60;
+export const SMALL_SIZE = 11;
+export const STRIP = 18;
+export const TAG_ROOM = 110;
+export const TALL = 44;
+export const MARKED = ["loop", "branch", "function"];
