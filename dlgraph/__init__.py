@@ -315,6 +315,7 @@ _LAZY = {
     "testing": "dlgraph.testing",
 }
 _LAZY_FUNCTIONS = {
+    "blas_threads": "dlgraph.executors.threads",
     "load": "dlgraph.io",
     "load_checkpoint": "dlgraph.io",
     "load_inference_model": "dlgraph.io",
@@ -322,6 +323,7 @@ _LAZY_FUNCTIONS = {
     "save_checkpoint": "dlgraph.io",
     "save_inference_model": "dlgraph.io",
     "to_python": "dlgraph.executors.standalone",
+    "view": "dlgraph.draw.view",
 }
 
 

@@ -186,12 +186,15 @@ def _widgets() -> list[Check]:
 
 
 def _blas() -> list[Check]:
+    from dlgraph.executors.threads import SMALL
+
     chosen = ", ".join(
         f"{name}={os.environ[name]}"
         for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
         if os.environ.get(name)
     )
     note = chosen or "`dlgraph lab` sets one thread, the fastest for small arrays"
+    note += f"; a Session takes one thread below {SMALL / 1e6:.0f} MFLOP and measures above"
     import numpy  # before threadpoolctl looks: it sees only libraries that are loaded
 
     if importlib.util.find_spec("threadpoolctl") is not None:

@@ -1,0 +1,96 @@
+"""Threads of the BLAS: chosen per product, put back afterwards."""
+
+import pytest
+
+import dlgraph as dg
+from dlgraph.executors import threads
+
+
+class Fake:
+    """A BLAS that writes down what it is told."""
+
+    def __init__(self, count):
+        self.count, self.told = count, []
+
+    def set(self, count):
+        self.count = count
+        self.told.append(count)
+
+    def library(self):
+        return threads.Blas("fake", "1", lambda: self.count, self.set)
+
+
+@pytest.fixture
+def fake(monkeypatch):
+    made = Fake(4)
+    monkeypatch.setattr(threads, "blas", made.library)
+    return made
+
+
+def test_the_number_is_put_back(fake):
+    with dg.blas_threads(1):
+        assert fake.count == 1
+        with dg.blas_threads(3):
+            assert fake.count == 3
+        assert fake.count == 1
+    assert fake.count == 4
+
+
+def test_it_is_put_back_after_an_error(fake):
+    with pytest.raises(KeyboardInterrupt), dg.blas_threads(2):
+        raise KeyboardInterrupt
+    assert fake.count == 4
+
+
+def test_the_real_library_obeys():
+    library = threads.blas()
+    if library is None:
+        pytest.skip("NumPy's BLAS has no number of threads to set")
+    before = library.get()
+    with dg.blas_threads(1):
+        assert library.get() == 1
+    assert library.get() == before
+
+
+def test_without_a_known_library_nothing_changes(monkeypatch):
+    monkeypatch.setattr(threads, "blas", lambda: None)
+    with dg.blas_threads(1):
+        pass
+    assert threads.choose([(1e12, lambda: None)])[0].threads == 1
+
+
+@pytest.mark.parametrize("wrong", [0, -1, 1.0, True, "2"])
+def test_a_wrong_number_is_refused(wrong):
+    with pytest.raises(dg.errors.OperationError, match="at least 1"), dg.blas_threads(wrong):
+        pass
+
+
+def test_small_products_get_one_thread_without_being_run(fake):
+    def never():
+        raise AssertionError("it ran")
+
+    (choice,) = threads.choose([(99e6, never)])
+    assert choice.threads == 1
+    assert "below 100" in choice.reason
+    assert fake.told == []
+
+
+def test_large_products_get_what_was_faster(fake, monkeypatch):
+    # The clock of this test: with four threads a run takes 1, with one it takes 3 or a third.
+    for one, best in ((3.0, 4), (1 / 3, 1)):
+        clock = [0.0]
+
+        def run(one=one, clock=clock):
+            clock[0] += one if fake.count == 1 else 1.0
+
+        monkeypatch.setattr(threads.time, "perf_counter", lambda clock=clock: clock[0])
+        (choice,) = threads.choose([(200e6, run)])
+        assert choice.threads == best
+        assert "measured" in choice.reason
+        assert fake.count == 4
+
+
+def test_one_thread_needs_no_measurement(monkeypatch):
+    monkeypatch.setattr(threads, "blas", Fake(1).library)
+    (choice,) = threads.choose([(1e12, lambda: 1 / 0)])
+    assert choice.threads == 1
