@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import ast
 import base64
-import keyword
 import os
-import re
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +18,11 @@ import numpy as np
 from dlgraph.core.body import Body
 from dlgraph.core.graph import describe_record
 from dlgraph.core.node import NO_VALUE, Record
-from dlgraph.core.primitive import REGISTRY, Primitive
 from dlgraph.core.program import Program
 from dlgraph.core.spec import BundleSpec, Dim
 from dlgraph.core.tensor import value_of
 from dlgraph.errors import OperationError
+from dlgraph.executors.expressions import identifiers, one_line, operator_text
 from dlgraph.executors.sources import Sources, literal
 from dlgraph.io.atomic import write_whole
 
@@ -113,7 +111,7 @@ class _Writer:
         self.program = program
         self.records = program.records
         self.sources = Sources()
-        self.names = _identifiers([r.name for r in self.records])
+        self.names = identifiers([r.name for r in self.records])
         self.sources.avoid(self.names)
         self.constants: list[str] = []
         self.state: dict[str, str] = {}
@@ -181,9 +179,9 @@ class _Writer:
             if text is None:
                 continue
             if here != scope and here:
-                lines.append(f"    # {_one_line(here)}")
+                lines.append(f"    # {one_line(here)}")
             scope = here
-            where = f"  # {_one_line(record.where.place)}" if record.where else ""
+            where = f"  # {one_line(record.where.place)}" if record.where else ""
             lines.append(f"    {text}{where}")
         return lines
 
@@ -223,7 +221,7 @@ class _Writer:
         primitive = record.primitive
         if primitive.name == "train_or_test":
             return given[0]
-        simple = _operator_text(primitive, given)
+        simple = operator_text(primitive, given)
         if simple is not None:
             return simple
         if primitive.ufunc:
@@ -288,12 +286,12 @@ class _Writer:
         return name
 
     def _body_text(self, body: Body, name: str) -> str:
-        names = _identifiers([r.name for r in body.records])
+        names = identifiers([r.name for r in body.records])
         lines = self._lines(body.records, body.program.indices, names)
         inputs = ", ".join(names[i] for i in body.all_inputs)
         outputs = "".join(f"{names[i]}, " for i in body.outputs)
         specs = [_plain_spec(spec) for spec in body.output_specs]
-        called = f"    # {_one_line(body.name)}" if body.name else ""
+        called = f"    # {one_line(body.name)}" if body.name else ""
         text = [f"def {name}_function({inputs}):", called, *lines, f"    return ({outputs})"]
         return "\n".join(filter(None, text)) + f"\n\n\n{name} = Body({name}_function, {specs!r})"
 
@@ -305,49 +303,7 @@ class _Writer:
         return BODY.replace("Spec(", f"{spec}(").replace("Bundle(", f"{bundle}(").rstrip()
 
 
-def _operator_text(primitive: Primitive, given: list[str]) -> str | None:
-    """The formula of an operator is Python already: `{a} * {b}`."""
-    if not primitive.operator:
-        return None
-    text = primitive.formula(*given)
-    try:
-        ast.parse(text, mode="eval")
-    except SyntaxError:
-        return None
-    return text
-
-
-def _one_line(text: str) -> str:
-    # In a comment a name must not be able to begin a line of code.
-    return " ".join(text.split())
-
-
 def _plain_spec(spec: Any) -> tuple[Any, str]:
     if isinstance(spec, BundleSpec):
         return (), "object"
     return tuple(0 if isinstance(n, Dim) else n for n in spec.shape), str(spec.dtype)
-
-
-def _identifiers(names: list[str]) -> list[str]:
-    """Names of nodes as short names of Python variables, all different.
-
-    As little of the scope as tells a node from the others: "gradients/net/layer/matmul" is
-    `d_layer_matmul`.
-    """
-    taken = {"np", "state", "run", "array", "base64", "initial_state", "next_key", "Body"}
-    taken |= REGISTRY.keys()  # a variable `relu` would hide the function
-    return [_identifier(name, taken) for name in names]
-
-
-def _identifier(name: str, taken: set[str]) -> str:
-    parts = [re.sub(r"\W", "_", part) for part in name.split("/")]
-    first = ["d"] if parts[0] == "gradients" and len(parts) > 1 else []
-    rest = parts[1:] if first else parts
-    wishes = ["_".join([*first, *rest[-k:]]) for k in range(min(2, len(rest)), len(rest) + 1)]
-    wishes += [f"{wishes[-1]}_{count}" for count in range(len(taken) + 1)]
-    for wish in wishes:
-        plain = wish if wish.isidentifier() and not keyword.iskeyword(wish) else f"_{wish}"
-        if plain not in taken:
-            break
-    taken.add(plain)
-    return plain
