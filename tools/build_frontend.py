@@ -29,7 +29,7 @@ TARGET = ROOT / "dlgraph" / "draw" / "js"
 LIMIT = 25_000  # bytes per bundle: a widget carries its script in every notebook that shows it
 
 # Name of the bundle: the module whose exports it has.
-BUNDLES = {"layout": "layout/index.js"}
+BUNDLES = {"layout": "layout/index.js", "figure": "figure/index.js"}
 
 _IMPORT = re.compile(r'^import \{([^}]*)\} from "([^"]+)";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:async )?function|const|let|class)", re.MULTILINE)

@@ -5,7 +5,7 @@
  * kind is a small module that calls `mount` and then uses what it returns:
  *
  *     import { mount } from "../core/index.js";
- *     export default function main(host, payload) {
+ *     export function main(host, payload) {
  *       const figure = mount(host, payload);
  *       figure.addButton({ label: "Next step", text: "Next", keys: "n", action: step });
  *       figure.caption.append("y = 2a + 3b");
@@ -83,7 +83,12 @@ class Figure {
     this.stage = h("div", { class: "stage" });
     this.legend = h("div", { class: "legend", "aria-hidden": "true" });
     this.caption = h("div", { class: "caption" });
-    this.panel = h("div", { class: "panel", hidden: true, role: "region", "aria-label": "details" });
+    this.panel = h("div", {
+      class: "panel",
+      hidden: true,
+      role: "region",
+      "aria-label": "details",
+    });
     this.live = h("div", { class: "said", role: "status", "aria-live": "polite" });
     this.frame = h(
       ...["div", { class: "figure", role: "figure", "aria-label": payload.text ?? "" }],

@@ -17,7 +17,9 @@ export function rows(figure, key) {
   const box = figure.texts(key);
   const facts = box.group < 0 && payload.facts[key.slice(1)];
   if (key[0] === "f" && facts) {
-    return COLUMNS.map((name, i) => [name, fact(payload, name, facts[i])]).filter(([, text]) => text);
+    return COLUMNS.map((name, i) => [name, fact(payload, name, facts[i])]).filter(
+      ([, text]) => text,
+    );
   }
   const lines = box.title.split("\n").filter(Boolean);
   const found = lines.slice(1).map((text) => ["", text]);
@@ -25,7 +27,8 @@ export function rows(figure, key) {
   if (key[0] === "b" && facts) {
     const words = facts[1] || facts[2] || facts[0];
     found.unshift([box.style === "update" ? "new value of" : "gradient with respect to", words]);
-    if (box.detail && !found.some(([, text]) => text === box.detail)) found.push(["value", box.detail]);
+    if (box.detail && !found.some(([, text]) => text === box.detail))
+      found.push(["value", box.detail]);
     if (facts[6]) found.push(["shape", facts[6]]);
   }
   return found;

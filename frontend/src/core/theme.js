@@ -90,7 +90,7 @@ border:1px solid var(--frame);border-radius:6px;padding:6px 8px;box-shadow:0 2px
 .find li[aria-selected=true]{background:var(--hover);box-shadow:inset 2px 0 var(--f)}
 .help table{border-spacing:10px 2px;font-size:12px}
 .said,.table{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
-:focus-visible{outline:2px solid var(--f);outline-offset:1px}
+button:focus-visible,select:focus-visible,input:focus-visible,li:focus-visible{outline:2px solid var(--f);outline-offset:1px}
 .caption:empty,[hidden]{display:none!important}
 @media(prefers-reduced-motion:no-preference){.o,.way,.box,.line{transition:opacity .15s,stroke-width .15s}}
 @media print{.bar button,.bar select{display:none}.stage{max-height:none}}

@@ -38,7 +38,11 @@ export function addButton(figure, { label, text, icon, keys, pressed, action }) 
 export function addChoice(figure, label, choices, action) {
   const options = choices.map(([value, words]) => h("option", { value }, words));
   const onchange = (event) => action(event.target.value);
-  const select = h("select", { "aria-label": label, title: label, tabindex: -1, onchange }, ...options);
+  const select = h(
+    "select",
+    { "aria-label": label, title: label, tabindex: -1, onchange },
+    ...options,
+  );
   figure.bar.append(select);
   return select;
 }
@@ -50,17 +54,38 @@ export function addTools(figure) {
     action: () => openSearch(figure),
   });
   const zooms = [
-    addButton(figure, { label: "Zoom out", icon: "out", action: () => figure.zoom(figure.scale / 1.25) }),
-    addButton(figure, { label: "Zoom in", icon: "in", action: () => figure.zoom(figure.scale * 1.25) }),
+    addButton(figure, {
+      label: "Zoom out",
+      icon: "out",
+      action: () => figure.zoom(figure.scale / 1.25),
+    }),
+    addButton(figure, {
+      label: "Zoom in",
+      icon: "in",
+      action: () => figure.zoom(figure.scale * 1.25),
+    }),
     addButton(figure, {
       ...{ label: "Fit the width, or natural size", icon: "fit" },
       action: () => figure.zoom(figure.scale === 1 ? 0 : 1),
     }),
   ];
-  addButton(figure, { label: "Save as SVG", text: "SVG", keys: "s", action: () => saveSvg(figure) });
-  addButton(figure, { label: "Save as PNG", text: "PNG", keys: "p", action: () => savePng(figure) });
+  addButton(figure, {
+    label: "Save as SVG",
+    text: "SVG",
+    keys: "s",
+    action: () => saveSvg(figure),
+  });
+  addButton(figure, {
+    label: "Save as PNG",
+    text: "PNG",
+    keys: "p",
+    action: () => savePng(figure),
+  });
   addButton(figure, { label: "Help", text: "?", keys: "?", action: () => openHelp(figure) });
-  figure.keys.set("t", ["to the buttons", () => figure.bar.querySelector("button:not([hidden])").focus()]);
+  figure.keys.set("t", [
+    "to the buttons",
+    () => figure.bar.querySelector("button:not([hidden])").focus(),
+  ]);
   figure.bar.addEventListener("keydown", (event) => {
     const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     if (!step || event.target.tagName !== "BUTTON") return;
@@ -126,7 +151,13 @@ function openSearch(figure) {
     event.stopPropagation();
     show();
   };
-  const input = h("input", { type: "search", "aria-label": "search boxes", placeholder: "name, operation, shape, line", oninput, onkeydown });
+  const input = h("input", {
+    type: "search",
+    "aria-label": "search boxes",
+    placeholder: "name, operation, shape, line",
+    oninput,
+    onkeydown,
+  });
   openOverlay(figure, h("div", { class: "find" }, input, list));
   input.focus();
 }
@@ -138,6 +169,13 @@ function openHelp(figure) {
     h("tr", {}, h("td", {}, h("b", {}, names[key] ?? key)), h("td", {}, words)),
   );
   const close = () => figure.closeOverlay();
-  openOverlay(figure, h("div", { class: "help", role: "dialog", "aria-label": "keys", onclick: close }, h("table", {}, ...rows)));
+  openOverlay(
+    figure,
+    h(
+      "div",
+      { class: "help", role: "dialog", "aria-label": "keys", onclick: close },
+      h("table", {}, ...rows),
+    ),
+  );
   figure.announce([...figure.keys].map(([key, [words]]) => `${key}: ${words}`).join("; "));
 }

@@ -3,6 +3,6 @@
 import { mount } from "../core/index.js";
 
 /** Start the figure in `host`; called by the script of the page. */
-export default function main(host, payload) {
+export function main(host, payload) {
   return mount(host, payload);
 }

@@ -1,0 +1,79 @@
+"""The `text/html` of a figure: a picture for every place, and a script for those that run it.
+
+    <div data-dlgraph="…"><img …></div><script>…</script>
+
+The image shows wherever HTML shows: in a notebook that is not trusted, on a page that runs no
+scripts.  Where the script runs it covers the image with the live figure.  The script is deflated
+(half a figure would be code otherwise), needs no network and leaves no name behind on the page;
+several figures, and the same figure twice, stand beside each other.  Read next: payload.py.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import zlib
+from functools import cache
+from html import escape
+from importlib import resources
+
+from dlgraph.draw.payload import Json, dumps
+
+# What happens on the page: unpack the code, run it in a script element (no eval: a page may forbid
+# it), start it on every host of this figure that is not live yet.  Where a step fails (an old
+# browser), the picture stays.
+_LOADER = """(async(i,c,d)=>{
+let b=new Blob([Uint8Array.from(atob(c),x=>x.charCodeAt())]),
+e=document.createElement("script"),r=document.currentScript?.getRootNode()??document;
+e.text="document.currentScript.dg="+await new Response(b.stream().pipeThrough(
+new DecompressionStream("deflate"))).text();
+document.head.append(e);e.remove();
+for(let q of new Set([r,document]))q.querySelectorAll(`[data-dlgraph="${i}"]`).forEach(
+h=>h.shadowRoot||e.dg.main(h,d))
+})"""
+
+
+@cache
+def _script(bundle: str) -> str:
+    """The code of a bundle, deflated, in base64."""
+    code = resources.files("dlgraph.draw").joinpath(f"js/{bundle}.js").read_bytes()
+    return base64.b64encode(zlib.compress(code, 9)).decode()
+
+
+def html(payload: Json, *, bundle: str = "figure", svg: str = "", text: str = "") -> str:
+    """The `text/html` of a figure: `svg` as an image with `text` as its alternative, and a script.
+
+    `bundle` names the script (`dlgraph/draw/js/<bundle>.js`), which exports `main(host, payload)`.
+    The figure is known on the page by a name made from its content.
+
+    >>> from dlgraph.draw.page import html
+    >>> page = html({"title": "</script>"}, svg="<svg/>", text='"quoted"')
+    >>> page.count("</script>"), "<img alt='&quot;quoted&quot;' src='data:" in page
+    (1, True)
+    """
+    data = dumps({"text": text, **payload})
+    name = hashlib.sha256(f"{bundle}{data}".encode()).hexdigest()[:10]
+    code = _script(bundle)
+    loader = _LOADER.replace("\n", "")
+    return (
+        f'<div data-dlgraph="{name}">{image(svg, text)}</div>'
+        f'<script>{loader}("{name}","{code}",{data})</script>'
+    )
+
+
+def image(svg: str, text: str) -> str:
+    """An `<img>` that holds the SVG, written out (base64 would be a third longer).
+
+    >>> from dlgraph.draw.page import image
+    >>> print(image('<svg a="#f"/>', "a & b"))
+    <img alt='a &amp; b' src='data:image/svg+xml,<svg a="%23f"/>'>
+    """
+    data = svg.strip()
+    for character in "%#\n\r\t":  # in a URL the first two have a meaning, the others are dropped
+        data = data.replace(character, f"%{ord(character):02X}")
+    return f"<img alt='{escape(text)}' src='data:image/svg+xml,{_quoted(data)}'>"
+
+
+def _quoted(text: str) -> str:
+    """For an attribute in single quotes: only these two characters mean something there."""
+    return text.replace("&", "&amp;").replace("'", "&#39;")

@@ -1,0 +1,130 @@
+"""The data of a live figure, as short as it can be and the same in every run.
+
+The picture travels to the browser in one of two forms: as a finished layout (small graphs: no
+layout code has to travel with it), or as the scene that `frontend/src/layout` lays out when scopes
+are opened and closed.  Beside it stand the facts of every node for the details panel.
+Read next: page.py, and frontend/src/core/unpack.js, which reads this.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from dlgraph.draw.layout import Layout
+from dlgraph.draw.model import Picture, PictureNode
+from dlgraph.draw.scene import Scene
+from dlgraph.draw.text import clean
+
+TEXT_LIMIT = 200  # characters of one fact
+LINE_LIMIT = 120  # characters of the user's line
+
+Json = dict[str, Any]
+
+
+def payload_of(
+    picture: Picture, layout: Layout | None = None, scene: Scene | None = None, **more: Any
+) -> Json:
+    """Everything that `mount` in frontend/src/core/index.js takes.
+
+    Give the finished `layout` of a small picture, or the `scene` of a large one.  What stands in
+    `more` is added as it is: a figure of another kind sends its steps in that way.
+
+    >>> from dlgraph.draw.layout import lay_out
+    >>> from dlgraph.draw.model import Picture, PictureNode
+    >>> from dlgraph.draw.payload import payload_of
+    >>> picture = Picture((PictureNode(0, "a", "input", name="a", value="4"),))
+    >>> payload_of(picture, lay_out(picture))["facts"]
+    {'0': ['input', 'a', '', '', '4']}
+    """
+    lines: dict[str, int] = {}
+    facts = {str(node.id): _facts(node, lines) for node in picture.nodes}
+    found: Json = {"title": clean(picture.title), "facts": facts, "lines": list(lines)}
+    if layout is not None:
+        found["layout"] = pack(layout)
+    if scene is not None:
+        found["scene"] = scene.to_json()
+    return found | more
+
+
+def pack(layout: Layout) -> list[Any]:
+    """A finished layout in rows: what a box does not have is left out at the end of its row.
+
+    `[width, height, axis, badges, styles, boxes, lines]`; a box is `[key, style, x, y, width,
+    height, label, tag, detail, badges, ports, muted, title]`, a line `[style, source, target, x,
+    y, x, y, ...]`, styles and boxes by number.
+    """
+    styles: dict[str, int] = {}
+    boxes = [_box(placed, styles) for placed in layout.boxes]
+    number = {placed.box.key: place for place, placed in enumerate(layout.boxes)}
+    lines = [
+        [
+            styles.setdefault(line.style, len(styles)),
+            number[line.source],
+            number[line.target],
+            *(_short(value) for point in line.points for value in point),
+        ]
+        for line in layout.lines
+    ]
+    size = [_short(layout.width), _short(layout.height)]
+    axis = None if layout.axis is None else _short(layout.axis)
+    return [*size, axis, layout.badges, list(styles), boxes, lines]
+
+
+def _box(placed: Any, styles: dict[str, int]) -> list[Any]:
+    box = placed.box
+    style = styles.setdefault(box.style, len(styles))
+    # The title of a forward box says what the facts say; only a gradient needs its own.
+    title = box.title if box.key[0] == "b" and "\n" in box.title else ""
+    row = [box.key, style, _short(placed.x), _short(placed.y), box.width, box.height, box.label]
+    more = [box.tag, box.detail, list(box.badges), list(box.ports), int(box.muted), title]
+    return row + _trimmed([one or "" for one in more])
+
+
+def _facts(node: PictureNode, lines: dict[str, int]) -> list[Any]:
+    """The columns of `COLUMNS` in frontend/src/core/panel.js."""
+    gradient = node.gradient
+    if gradient is None and node.needs_gradient:
+        gradient = "not computed yet"
+    where: Any = ""
+    if node.where:
+        where = lines.setdefault(clean(node.where, LINE_LIMIT), len(lines))
+    row = [
+        node.kind if node.label in (node.name, node.kind) else node.label,
+        node.name,
+        node.formula,
+        "",
+        node.value or "",
+        gradient or "",
+        node.shape,
+        node.dtype,
+        node.scope,
+        where,
+    ]
+    return _trimmed([clean(one, TEXT_LIMIT) if isinstance(one, str) else one for one in row])
+
+
+def _trimmed(row: list[Any]) -> list[Any]:
+    """Without what is empty at its end."""
+    length = len(row)
+    while length and row[length - 1] == "":
+        length -= 1
+    return row[:length]
+
+
+def _short(value: float) -> float | int:
+    """A whole number without its `.0`."""
+    return int(value) if value == int(value) else value
+
+
+def dumps(data: Any) -> str:
+    """JSON that may stand inside a script: nothing in it can end the script or a line.
+
+    >>> from dlgraph.draw.payload import dumps
+    >>> dumps(["</script>", "a & b"])
+    '["\\\\u003c/script\\\\u003e","a \\\\u0026 b"]'
+    """
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), sort_keys=False)
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text
