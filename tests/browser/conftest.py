@@ -1,0 +1,279 @@
+"""A real JupyterLab in headless Chromium, for tests of what a student sees and touches.
+
+`lab` is a server with folders of its own (settings, trust, runtime), so that nothing of the person
+who runs the tests gets in or is changed.  `page` is a fresh browser page; at the end of a test it
+must have raised no error and asked for nothing outside this machine.  `notebook` writes cells into
+a file, opens and runs it.  Without Chromium or playwright these tests are skipped.
+
+Screenshots land in pytest's temporary folder (`--basetemp FOLDER` chooses it) and are listed at the
+end of the run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+START_LIMIT = 90  # seconds; a busy machine needs 12
+FOLDERS = (
+    "JUPYTER_CONFIG_DIR",
+    "JUPYTER_DATA_DIR",
+    "JUPYTER_RUNTIME_DIR",
+    "JUPYTERLAB_SETTINGS_DIR",
+    "JUPYTERLAB_WORKSPACES_DIR",
+    "IPYTHONDIR",
+    "MPLCONFIGDIR",
+)
+FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
+KERNEL = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
+
+# Running cells before all of this is there loses the first one, or asks which kernel to use.
+READY = """async () => {
+  const app = window.jupyterapp;
+  await app.restored;
+  const panel = app.shell.currentWidget;
+  await panel.context.ready;
+  await panel.sessionContext.ready;
+  await panel.sessionContext.session.kernel.info;
+}"""
+
+SCREENSHOTS: list[Path] = []
+
+
+def pytest_collection_modifyitems(items):
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.slow)
+
+
+def pytest_terminal_summary(terminalreporter):
+    if SCREENSHOTS:
+        terminalreporter.section("screenshots")
+        for path in SCREENSHOTS:
+            terminalreporter.line(str(path))
+
+
+@dataclass
+class Lab:
+    """A running server: its address, the folder with its notebooks, and its log."""
+
+    url: str
+    folder: Path
+    log: Path
+
+    def write(self, name: str, cells: Any) -> Path:
+        """Write a notebook of code cells; one that is a dict is taken as it is."""
+        from nbformat.v4 import new_code_cell, new_notebook, writes
+
+        made = [cell if isinstance(cell, dict) else new_code_cell(cell) for cell in cells]
+        path = self.folder / name
+        path.write_text(writes(new_notebook(cells=made, metadata={"kernelspec": KERNEL})), "utf-8")
+        return path
+
+    def read(self, name: str) -> dict:
+        """A notebook as it was saved."""
+        return json.loads((self.folder / name).read_text("utf-8"))
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """A browser; skips where there is none."""
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        pytest.skip("playwright is not installed")
+    path = shutil.which("chromium") or shutil.which("google-chrome")
+    if path is None:
+        pytest.skip("there is no Chromium on this machine")
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory):
+    """A JupyterLab server for all tests of the run."""
+    pytest.importorskip("jupyterlab")
+    home = tmp_path_factory.mktemp("lab")
+    folder = home / "notebooks"
+    folder.mkdir()
+    log = home / "server.log"
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [
+        *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"),
+        *("--LabApp.expose_app_in_browser=True", "--ServerApp.ip=127.0.0.1"),
+        *(f"--ServerApp.port={port}", "--ServerApp.port_retries=0"),
+        *("--IdentityProvider.token=", "--ServerApp.disable_check_xsrf=True"),
+        f"--ServerApp.root_dir={folder}",
+    ]
+    with log.open("w") as output:
+        server = subprocess.Popen(
+            command, env=_environment(home), stdout=output, stderr=subprocess.STDOUT
+        )
+    found = Lab(f"http://127.0.0.1:{port}", folder, log)
+    try:
+        _wait_for(server, found)
+        yield found
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
+def _environment(home: Path) -> dict[str, str]:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    for name in FOLDERS:
+        environment[name] = str(home / name.lower())
+        os.makedirs(environment[name])
+    news = Path(environment["JUPYTERLAB_SETTINGS_DIR"], "@jupyterlab", "apputils-extension")
+    news.mkdir(parents=True)
+    settings = {"fetchNews": "false", "checkForUpdates": False}
+    (news / "notification.jupyterlab-settings").write_text(json.dumps(settings))
+    return environment
+
+
+def _wait_for(server: subprocess.Popen, lab: Lab) -> None:
+    end = time.monotonic() + START_LIMIT
+    while True:
+        try:
+            urllib.request.urlopen(f"{lab.url}/api/status", timeout=2).read()
+            return
+        except OSError:
+            words = lab.log.read_text()[-3000:]
+            assert server.poll() is None, f"JupyterLab ended:\n{words}"
+            assert time.monotonic() < end, f"JupyterLab did not start:\n{words}"
+            time.sleep(0.1)
+
+
+@pytest.fixture
+def page(lab, chromium, request, tmp_path):
+    """A fresh page; at the end it must have raised no error and left this machine alone."""
+    context = chromium.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    page.set_default_timeout(30_000)
+    errors, outside = [], set()
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("request", lambda sent: _note(outside, sent.url, lab.url))
+    yield page
+    _photograph(page, tmp_path / f"{_file_name(request)}.png")
+    context.close()
+    assert not errors, errors
+    assert not outside, f"the page asked the network for {outside}"
+
+
+def _note(outside: set[str], url: str, own: str) -> None:
+    if not url.startswith((own, own.replace("http", "ws", 1), "data:", "blob:")):
+        outside.add(url)
+
+
+def _photograph(page: Any, path: Path) -> None:
+    page.screenshot(path=str(path))
+    SCREENSHOTS.append(path)
+
+
+def _file_name(request: Any) -> str:
+    return re.sub(r"[^\w.-]+", "_", request.node.name).strip("_")
+
+
+class Notebook:
+    """An open notebook on a page."""
+
+    def __init__(self, lab: Lab, page: Any, name: str, folder: Path):
+        self.lab, self.page, self.name, self.folder = lab, page, name, folder
+
+    def open(self, *, run: bool = True, kernel: bool = True) -> None:
+        """Show it; with `run` run all cells, without `kernel` as a reader who has none."""
+        self.page.goto(f"{self.lab.url}/lab/tree/{self.name}?reset")
+        self.page.wait_for_selector(".jp-NotebookPanel .jp-CodeCell")
+        if kernel:
+            self.page.evaluate(READY)
+        if run:
+            self.run_all()
+
+    def command(self, name: str, arguments: dict | None = None) -> None:
+        """Execute a command of JupyterLab and wait until it is done."""
+        self.page.evaluate(
+            "([name, args]) => window.jupyterapp.commands.execute(name, args).then(() => null)",
+            [name, arguments or {}],
+        )
+
+    def run_all(self) -> None:
+        """Run all cells; returns when the last one is done."""
+        self.command("notebook:run-all-cells")
+
+    def run_cell(self, number: int) -> None:
+        """Run one cell, counted from 0."""
+        self.page.evaluate(
+            "k => { window.jupyterapp.shell.currentWidget.content.activeCellIndex = k }", number
+        )
+        self.command("notebook:run-cell")
+
+    def ask(self, expression: str) -> str:
+        """The repr of an expression in the kernel, asked beside the cells."""
+        return self.page.evaluate(
+            """async code => {
+              const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+              const future = kernel.requestExecute({ code: "None", store_history: false,
+                silent: true, user_expressions: { asked: code } });
+              const reply = await future.done;
+              const found = reply.content.user_expressions.asked;
+              return found.status === "ok" ? found.data["text/plain"] : `error: ${found.evalue}`;
+            }""",
+            expression,
+        )
+
+    def save(self) -> dict:
+        """Save it; the notebook as it stands in the file."""
+        self.command("docmanager:save")
+        return self.lab.read(self.name)
+
+    def end_kernel(self) -> None:
+        """Shut the kernel down, as a computer that went to sleep would."""
+        self.page.evaluate(
+            "() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown().then(() => null)"
+        )
+
+    def theme(self, name: str) -> None:
+        """`JupyterLab Light` or `JupyterLab Dark`."""
+        self.command("apputils:change-theme", {"theme": name})
+        light = str(name.endswith("Light")).lower()
+        self.page.wait_for_selector(f"body[data-jp-theme-light={light}]", state="attached")
+
+    def screenshot(self, name: str) -> Path:
+        """Keep a picture of the page as it is now."""
+        path = self.folder / f"{name}.png"
+        _photograph(self.page, path)
+        return path
+
+
+@pytest.fixture
+def notebook(lab, page, request, tmp_path):
+    """`notebook(cell, cell, ...)` writes, opens and runs a notebook."""
+
+    def make(*cells: Any, name: str | None = None, run: bool = True) -> Notebook:
+        found = Notebook(lab, page, name or f"{_file_name(request)}.ipynb", tmp_path)
+        if cells:
+            lab.write(found.name, cells)
+        opened.append(found)
+        found.open(run=run)
+        return found
+
+    opened: list[Notebook] = []
+    yield make
+    for one in opened:
+        one.theme("JupyterLab Light")  # the server would remember another one
