@@ -312,6 +312,7 @@ from dlgraph.train import Epoch, History, fit
 _LAZY = {
     "data": "dlgraph.data",
     "io": "dlgraph.io",
+    "passes": "dlgraph.passes",
     "testing": "dlgraph.testing",
 }
 _LAZY_FUNCTIONS = {
