@@ -5,20 +5,31 @@ Read `base.py` first.
 
 from dlgraph.passes.base import Change, Job, Pass, Report, Rewritten
 from dlgraph.passes.cost import Cost
+from dlgraph.passes.cse import Merge
+from dlgraph.passes.fold import Fold
 from dlgraph.passes.manager import Optimised, PassManager
 from dlgraph.passes.prune import Prune
+from dlgraph.passes.specialise import Specialise
 
-PASSES: tuple[Pass, ...] = (Prune(),)  # in the order in which they run
+PASSES: tuple[Pass, ...] = (  # in the order in which they run
+    Prune(),
+    Specialise(),
+    Fold(),
+    Merge(),
+)
 
 __all__ = [
     "PASSES",
     "Change",
     "Cost",
+    "Fold",
     "Job",
+    "Merge",
     "Optimised",
     "Pass",
     "PassManager",
     "Prune",
     "Report",
     "Rewritten",
+    "Specialise",
 ]

@@ -139,12 +139,19 @@ class Change:
         return self.saved.bytes
 
     def __str__(self) -> str:
-        after = f" -> {_some(self.after)}" if self.after_indices else ""
-        text = f"{self.kind} {_some(self.before)}{after}"
+        text = f"{self.kind} {_some(self.before)}{self._became()}"
         text += f": {self.reason}" if self.reason else f" ({self.rule})"
         saved = self.saved.text()
         text += f"  [{saved}]" if saved else ""
         return text + (f"\n    at {self.where}" if self.where else "")
+
+    def _became(self) -> str:
+        if not self.after_indices:
+            return ""
+        if self.before != self.after:
+            return f" -> {_some(self.after)}"
+        old, new = self._old[self.before_indices[0]], self._new[self.after_indices[0]]
+        return f" ({old.primitive.name} -> {new.primitive.name})"
 
     def __repr__(self) -> str:
         return f"<Change {self.kind} by {self.rule}: {_some(self.before)} -> {_some(self.after)}>"

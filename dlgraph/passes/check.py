@@ -91,6 +91,13 @@ def outcome(graph: Graph, job: Job, values: Sequence[Any]) -> tuple[list[Any], l
     return found, [after]
 
 
+def _initialised(value: Any) -> Any:
+    # A parameter whose initialiser has not run yet gets some value for the comparison.
+    if isinstance(value, Tensor) and value._data is None:
+        value._data = np.full(value._spec_shape(), 0.5).astype(value._spec_dtype())
+    return value
+
+
 def _copied(graph: Graph, held: dict[int, Any]) -> Any:
     """The graph over copies of its variables and streams; `held` has them by the original."""
 
@@ -99,7 +106,7 @@ def _copied(graph: Graph, held: dict[int, Any]) -> Any:
             return _copied(value, held)
         if isinstance(value, Tensor) or hasattr(value, "draw"):
             if id(value) not in held:
-                held[id(value)] = copy.copy(value)
+                held[id(value)] = _initialised(copy.copy(value))
             return held[id(value)]
         return value
 

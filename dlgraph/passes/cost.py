@@ -55,7 +55,11 @@ class Cost(NamedTuple):
         rows = ((self.flops, whole.flops, show_flops), (self.bytes, whole.bytes, show_bytes))
         for amount, every, shown in rows:
             if amount:
-                share = f" ({100 * abs(amount) / every:.2g} %)" if every else ""
+                share = (
+                    f" ({100 * abs(amount) / every:.2g} %)"
+                    if 1000 * abs(amount) > every > 0
+                    else ""
+                )
                 verb = "saves" if amount > 0 else "costs"
                 words.setdefault(verb, []).append(shown(abs(amount)) + share)
         return ", ".join(f"{verb} {' and '.join(found)}" for verb, found in words.items())

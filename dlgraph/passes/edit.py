@@ -13,10 +13,12 @@ import heapq
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from dlgraph.core.arrays import read_only
 from dlgraph.core.body import Body
 from dlgraph.core.graph import Graph
 from dlgraph.core.node import Record
-from dlgraph.core.primitive import Primitive
+from dlgraph.core.primitive import REGISTRY, Primitive
+from dlgraph.core.spec import Spec
 from dlgraph.passes.base import Change, Job, Rewritten
 
 
@@ -137,6 +139,7 @@ class Edit:
         moved = {i: position[resolved(i)] for i in range(self.size) if resolved(i) in position}
         made = derived(self.graph)
         made.records = [self._written(i, resolved, position, fresh) for i in order]
+        own_copies(made.records)
         finish(made, self.graph, moved)
         sizes = self.job.sizes(self.graph.records)
         for change in self.changes:
@@ -242,8 +245,35 @@ class Edit:
         )
 
 
+def op(name: str) -> Primitive:
+    """A primitive by its name."""
+    return REGISTRY[name]
+
+
+def constant(edit: Edit, index: int, value: Any, name: str | None = None) -> int:
+    """A constant that stands for a node, or beside it if it has a name of its own."""
+    spec = Spec(value.shape, value.dtype)
+    attrs = {"value": read_only(value)}
+    return edit.add(op("constant"), (), attrs, of=[index], spec=spec, name=name)
+
+
 class Cycle(Exception):
     """A rewrite would make nodes need each other; the pass that tried leaves them as they are."""
+
+
+# What another holds (a feed, a constant, a view of it) must not become a variable's own array.
+HELD = ("state", "view", "index", "control")
+
+
+def own_copies(records: list[Record]) -> None:
+    """Let every assignment copy a value that, after the rewrite, somebody else holds too."""
+    taken: set[int] = set()
+    for index, record in enumerate(records):
+        if record.primitive.name == "assign" and not record.attrs["copy"]:
+            value = record.inputs[1]
+            if value in taken or records[value].primitive.kind in HELD:
+                records[index] = record._replace(attrs={**record.attrs, "copy": True})
+            taken.add(value)
 
 
 def derived(source: Graph) -> Graph:
