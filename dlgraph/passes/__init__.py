@@ -6,6 +6,7 @@ Read `base.py` first.
 from dlgraph.passes.base import Change, Job, Pass, Report, Rewritten
 from dlgraph.passes.cost import Cost
 from dlgraph.passes.cse import Merge
+from dlgraph.passes.flatten import Flatten
 from dlgraph.passes.fold import Fold
 from dlgraph.passes.manager import Optimised, PassManager
 from dlgraph.passes.prune import Prune
@@ -16,12 +17,14 @@ PASSES: tuple[Pass, ...] = (  # in the order in which they run
     Specialise(),
     Fold(),
     Merge(),
+    Flatten(),
 )
 
 __all__ = [
     "PASSES",
     "Change",
     "Cost",
+    "Flatten",
     "Fold",
     "Job",
     "Merge",

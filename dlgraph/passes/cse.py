@@ -60,7 +60,7 @@ class Merge(Pass):
                 inputs = record.inputs
                 if instead:
                     inputs = tuple([instead.get(i, i) for i in inputs])
-                key = (record.primitive, inputs, _frozen(record.attrs) if record.attrs else None)
+                key = (record.primitive, inputs, frozen(record.attrs) if record.attrs else None)
             found = first.setdefault(key, index)
             if found != index:
                 instead[index] = found
@@ -91,14 +91,14 @@ def _of_constant(value: Any) -> Any:
     return ("constant", value.shape, value.dtype, held, place)
 
 
-def _frozen(value: Any) -> Any:
+def frozen(value: Any) -> Any:
     """Attributes as something that can be a key; 1, 1.0 and True, 0.0 and -0.0 are different."""
     if isinstance(value, dict):
-        return tuple([(name, _frozen(one)) for name, one in value.items()])
+        return tuple([(name, frozen(one)) for name, one in value.items()])
     if isinstance(value, (tuple, list)):
-        return (type(value), *[_frozen(one) for one in value])
+        return (type(value), *[frozen(one) for one in value])
     if isinstance(value, slice):
-        return ("slice", _frozen(value.start), _frozen(value.stop), _frozen(value.step))
+        return ("slice", frozen(value.start), frozen(value.stop), frozen(value.step))
     if isinstance(value, float):
         return (float, value.hex())
     if isinstance(value, (int, str, type(None), np.dtype)):
