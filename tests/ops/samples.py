@@ -112,6 +112,15 @@ SAMPLES: dict[str, Entry] = {
         s(v(0, 3), w(3, 2)),
         s(v(2, 0), w(0, 3)),
     ),
+    "gemm": entry(
+        lambda a, b, c, alpha, ta, tb, beta: (
+            alpha * ((a.T if ta else a) @ (b.T if tb else b)) + beta * c
+        ),
+        s(v(2, 3), w(3, 4), v(2, 4), v(), ta=False, tb=False, beta=1.0),
+        s(v(3, 2), w(3, 4), v(2, 4), v(), ta=True, tb=False, beta=1.0),
+        s(v(2, 3), w(4, 3), v(2, 4), v(), ta=False, tb=True, beta=0.5),
+        s(v(3, 2), w(4, 3), v(2, 4), v(), ta=True, tb=True, beta=0.0),
+    ),
     # ---- reductions and what their gradients use
     "sum": entry(np.sum, *reduced()),
     "mean": entry(np.mean, *reduced()),
@@ -392,7 +401,7 @@ GRAPH_ONLY: dict[str, Callable[[dg.Graph], tuple[Any, dict, Any]]] = {
 
 # Bodies, branches and loops, and what takes their results apart: tests/core/test_control.py
 IN_TESTS_OF_CONTROL = {
-    *("call", "cond", "scan", "while_loop", "while_turns", "fold_in"),
+    *("fused", "call", "cond", "scan", "while_loop", "while_turns", "fold_in"),
     *("item", "place", "add_bundles", "rows", "stack_bundle"),
 }
 
