@@ -6,17 +6,23 @@ Read `base.py` first.
 from dlgraph.passes.base import Change, Job, Pass, Report, Rewritten
 from dlgraph.passes.cost import Cost
 from dlgraph.passes.cse import Merge
+from dlgraph.passes.factors import Factors
 from dlgraph.passes.flatten import Flatten
 from dlgraph.passes.fold import Fold
 from dlgraph.passes.manager import Optimised, PassManager
+from dlgraph.passes.ones import Ones
 from dlgraph.passes.prune import Prune
 from dlgraph.passes.specialise import Specialise
+from dlgraph.passes.update import Update
 
 PASSES: tuple[Pass, ...] = (  # in the order in which they run
     Prune(),
     Specialise(),
     Fold(),
     Merge(),
+    Factors(),
+    Ones(),
+    Update(),
     Flatten(),
 )
 
@@ -24,10 +30,12 @@ __all__ = [
     "PASSES",
     "Change",
     "Cost",
+    "Factors",
     "Flatten",
     "Fold",
     "Job",
     "Merge",
+    "Ones",
     "Optimised",
     "Pass",
     "PassManager",
@@ -35,4 +43,5 @@ __all__ = [
     "Report",
     "Rewritten",
     "Specialise",
+    "Update",
 ]

@@ -192,7 +192,7 @@ def _matmul(record: Record, shape: Sequence[int], inputs: Sequence[Sequence[int]
 
 def _gemm(record: Record, shape: Sequence[int], inputs: Sequence[Sequence[int]]) -> float:
     inner = inputs[0][-2 if record.attrs["ta"] else -1]
-    return 2 * math.prod(shape) * inner + 2 * math.prod(shape)
+    return 2 * math.prod(shape) * inner + math.prod(shape)
 
 
 def _filter(position: int, grid: int) -> Counter:
