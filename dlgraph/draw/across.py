@@ -2,17 +2,20 @@
 
 The turn, where the gradient of the result starts the way back, and the new values that an update
 writes into its parameter.  A line runs level where nothing stands in its way; otherwise it takes
-a track of its own in a gap between two rows.  Read next: layout.py.
+a track of its own in a gap between two rows.  On demand also the values that are kept for the
+backward pass; these take whatever room there is, so that asking for them moves nothing.
+Read next: layout.py.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from dlgraph.draw.ordering import Layering
 from dlgraph.draw.routes import Point, Rows
-from dlgraph.draw.scene import Scene
+from dlgraph.draw.scene_parts import Scene
 
 
 class Crossing(NamedTuple):
@@ -68,3 +71,54 @@ def route_across(
         (right, track),
         (right, y + side * image.height),
     ]
+
+
+CORNER = 10  # px from the side of a box at which lines of kept values leave and arrive
+LANES = 60  # px between the halves over which their upright pieces are spread
+SPARE = 16  # px below the last row
+
+
+def route_saved(
+    pairs: Sequence[tuple[int, int]],
+    scene: Scene,
+    graph: Layering,
+    ends: Sequence[tuple[float, float]],
+    middle: float,
+    rows: Rows,
+) -> list[list[Point]]:
+    """The corners of the lines from kept values to the images that read them.
+
+    `ends` are the x of both ends of every line.  It leaves below its box, runs in the gap there
+    to the `middle` between the halves, there to the row of the image, and in a gap to the image.
+    """
+    gaps = []
+    for value, reader in pairs:
+        leave, arrive = graph.row_of[value] + 1, graph.row_of[reader]
+        gaps.append((leave, arrive if arrive >= leave else arrive + 1))
+    counts = Counter(gap for pair in gaps for gap in {*pair})
+    taken = dict.fromkeys(counts, 0)
+    lines = []
+    for index, ((value, reader), pair, (left, right)) in enumerate(
+        zip(pairs, gaps, ends, strict=True)
+    ):
+        tracks = []
+        for gap in dict.fromkeys(pair):
+            taken[gap] += 1
+            tracks.append(_between(rows, gap, taken[gap] / (counts[gap] + 1)))
+        lane = middle + LANES * ((index + 1) / (len(pairs) + 1) - 0.5)
+        box, image = scene.boxes[value], scene.images[reader]
+        below = pair[1] > graph.row_of[reader]
+        half = image.height / 2 if image else 0
+        start = rows.middle(graph.row_of[value]) + box.height / 2
+        end = rows.middle(graph.row_of[reader]) + (half if below else -half)
+        way = [(left, tracks[0]), (lane, tracks[0]), (lane, tracks[-1]), (right, tracks[-1])]
+        way = way if len(tracks) > 1 else [way[0], way[3]]
+        lines.append([(left, start), *way, (right, end)])
+    return lines
+
+
+def _between(rows: Rows, gap: int, share: float) -> float:
+    """A height in a gap, of which the last one may have no room of its own."""
+    if gap == len(rows.tops):
+        return rows.bottom + max(rows.gaps[gap], SPARE) * share
+    return rows.tops[gap] - rows.gaps[gap] * (1 - share)

@@ -32,6 +32,7 @@ from dlgraph.draw.formula import (
 from dlgraph.draw.model import KINDS, LEAVES, Edge, Picture, PictureNode
 from dlgraph.draw.naming import captured, longer_names
 from dlgraph.draw.nested import NESTED, nested_label, nested_words
+from dlgraph.draw.saved import saved_values
 from dlgraph.draw.updates import find_owners
 from dlgraph.errors import OperationError
 
@@ -107,7 +108,9 @@ class _Reader:
             for index in self.wanted
             for slot, source in enumerate(self.graph.records[index].inputs)
         )
-        return Picture(nodes, edges, title, tuple(i for i in outputs if i in kept))
+        saved = saved_values(self.graph, self.wanted)
+        ends = tuple(i for i in outputs if i in kept)
+        return Picture(nodes, edges, title, ends, tuple(p for p in saved if kept >= {*p}))
 
     def results(self) -> list[int]:
         """What a body returns; of another graph the forward nodes that no forward node reads."""

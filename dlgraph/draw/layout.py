@@ -10,13 +10,14 @@ every machine, and a twin in another language can follow step by step.  Read nex
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
 from dlgraph.draw import theme
-from dlgraph.draw.across import plan_across, route_across
+from dlgraph.draw.across import CORNER, plan_across, route_across, route_saved
 from dlgraph.draw.boxes import Box, add_badge, port_places
+from dlgraph.draw.collapse import visible
 from dlgraph.draw.coordinates import place_boxes
 from dlgraph.draw.model import Picture
 from dlgraph.draw.ordering import Layering, crossings, layering, order_rows
@@ -28,11 +29,17 @@ DUMMY_LIMIT = 20_000  # rows passed by long lines, in all
 
 
 class Placed(NamedTuple):
-    """A box and the corner at its upper left."""
+    """A box and the corner at its upper left.
+
+    `group` is the closed group that it stands for, `inside` the innermost open group around it;
+    both are -1 where there is none.
+    """
 
     box: Box
     x: float
     y: float
+    group: int = -1
+    inside: int = -1
 
 
 class Line(NamedTuple):
@@ -64,10 +71,8 @@ class Layout:
             "size": [self.width, self.height],
             "axis": self.axis,
             "badges": self.badges,
-            "boxes": [
-                [p.box.key, p.box.style, p.x, p.y, p.box.width, p.box.height, *_texts(p.box)]
-                for p in self.boxes
-            ],
+            "fields": [*(field.name for field in fields(Box)), "x", "y", "group", "inside"],
+            "boxes": [[*p.box.to_json(), p.x, p.y, p.group, p.inside] for p in self.boxes],
             "lines": [
                 [line.style, line.source, line.target, [list(point) for point in line.points]]
                 for line in self.lines
@@ -75,18 +80,19 @@ class Layout:
         }
 
 
-def _texts(box: Box) -> list[Any]:
-    ports = [list(box.ports)] if box.ports else []
-    return [box.label, box.tag, box.detail, list(box.badges), *ports]
-
-
 def tenth(value: float) -> float:
     """Rounded to 0.1, halves upwards (Python's `round` and JavaScript's differ, this does not)."""
     return math.floor(value * 10 + 0.5) / 10
 
 
-def lay_out(picture: Picture) -> Layout:
+def lay_out(
+    picture: Picture, opened: Iterable[int] | None = None, saved: bool | str = False
+) -> Layout:
     """Place every box and line of a picture.
+
+    `opened` are the numbers of the groups (scopes, repeats) that are open; without it those that
+    are open at first sight, see collapse.py.  `saved` adds lines for the values kept for the
+    backward pass: all with True; with the key of a box those that start or end there.
 
     >>> from dlgraph.draw.layout import lay_out
     >>> from dlgraph.draw.model import Edge, Picture, PictureNode
@@ -95,7 +101,11 @@ def lay_out(picture: Picture) -> Layout:
     >>> [(placed.box.label, placed.y) for placed in layout.boxes]
     [('a', 20.0), ('square', 80.0)]
     """
-    scene = build_scene(picture)
+    return place(visible(build_scene(picture), opened), saved)
+
+
+def place(scene: Scene, saved: bool | str = False) -> Layout:
+    """Place every box and line of a scene as `visible` gives it."""
     pairs = [(link.source, link.target) for link in scene.links]
     ranks = assign_ranks(len(scene.boxes), pairs)
     cut = long_edges(ranks, pairs, DUMMY_LIMIT)
@@ -103,14 +113,15 @@ def lay_out(picture: Picture) -> Layout:
         source, target = pairs[edge]
         add_badge(scene.boxes[target], scene.boxes[source].label)
     scene.links = [link for edge, link in enumerate(scene.links) if edge not in cut]
-    return _Placing(scene, ranks).layout()
+    return _Placing(scene, ranks, saved).layout()
 
 
 class _Placing:
     """The forward half, placed; its mirror image follows from it."""
 
-    def __init__(self, scene: Scene, ranks: list[int]):
+    def __init__(self, scene: Scene, ranks: list[int], saved: bool | str):
         self.scene = scene
+        self.saved = saved
         keys = [(int(scene.light[link.source]), link.slot) for link in scene.links]
         pairs = [(link.source, link.target) for link in scene.links]
         self.graph: Layering = layering(ranks, pairs, keys)
@@ -156,6 +167,7 @@ class _Placing:
         right = [(x, image.width / 2) for x, image in zip(self.xs, images, strict=False) if image]
         reach = max([x + half for x, half in left] + helpers, default=0.0)
         self.left = min([x - half for x, half in left] + helpers, default=0.0)
+        self.between = reach + theme.AXIS_GAP / 2  # the middle of what is free between the halves
         if not self.scene.mirrored:
             self.axis, self.right = 0.0, reach
             return
@@ -174,11 +186,12 @@ class _Placing:
             if image
         ]
         lines = [*self._forward_lines(), *self._backward_lines(), *self._lines_across()]
+        lines += self._saved_lines()
         dx = margin - self.left
         return Layout(
             tenth(self.right - self.left + 2 * margin),
             tenth(self.rows.bottom + self.rows.gaps[-1] + 2 * margin),
-            [Placed(p.box, tenth(p.x + dx), tenth(p.y + margin)) for p in boxes],
+            [p._replace(x=tenth(p.x + dx), y=tenth(p.y + margin)) for p in boxes],
             [
                 line._replace(points=[(tenth(x + dx), tenth(y + margin)) for x, y in line.points])
                 for line in lines
@@ -193,7 +206,8 @@ class _Placing:
 
     def _placed(self, number: int, box: Box, x: float) -> Placed:
         y = self.rows.middle(self.graph.row_of[number])
-        return Placed(box, x - box.width / 2, y - box.height / 2)
+        groups = self.scene.closed[number], self.scene.inside[number]
+        return Placed(box, x - box.width / 2, y - box.height / 2, *groups)
 
     def _forward_lines(self) -> Iterator[Line]:
         boxes = self.scene.boxes
@@ -231,6 +245,25 @@ class _Placing:
                 yield Line("turn", box.key, image.key, points)
             else:
                 yield Line("update", image.key, box.key, points[::-1])
+
+    def _saved_lines(self) -> Iterator[Line]:
+        boxes, images = self.scene.boxes, self.scene.images
+        pairs = [
+            (value, boxes[value], reader, image)
+            for value, reader in (self.scene.saved if self.saved else [])
+            if (image := images[reader]) and self.saved in (True, boxes[value].key, image.key)
+        ]
+        ends = [
+            (
+                self.xs[value] + box.width / 2 - CORNER,
+                self._mirrored(self.xs[reader]) - image.width / 2 + CORNER,
+            )
+            for value, box, reader, image in pairs
+        ]
+        numbers = [(value, reader) for value, _, reader, _ in pairs]
+        routes = route_saved(numbers, self.scene, self.graph, ends, self.between, self.rows)
+        for (_, box, _, image), points in zip(pairs, routes, strict=True):
+            yield Line("saved", box.key, image.key, points)
 
 
 def _style(source: Box, target: Box) -> str:

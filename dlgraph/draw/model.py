@@ -85,6 +85,8 @@ class Wiring(NamedTuple):
 class Picture:
     """A graph as plain data: nodes, edges, a title, and the ids of the nodes it computes.
 
+    `saved` lists what the backward pass keeps: (id of a value, id of the forward node whose
+    gradient reads it).
     Raises GraphError for ids that are used twice or missing, unknown kinds and roles, more than
     100,000 nodes, or a cycle.
 
@@ -100,6 +102,7 @@ class Picture:
     edges: tuple[Edge, ...] = ()
     title: str = ""
     outputs: tuple[int, ...] = ()
+    saved: tuple[tuple[int, int], ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.nodes) > NODE_LIMIT:
@@ -117,6 +120,7 @@ class Picture:
                     hint=f"kinds: {', '.join(KINDS)}; roles: {', '.join(ROLES)}",
                 )
         used = {end for edge in self.edges for end in edge[:2]} | set(self.outputs)
+        used |= {end for pair in self.saved for end in pair}
         used |= {node.twin for node in self.nodes if node.twin is not None}
         if missing := sorted(used - known):
             raise GraphError(
@@ -135,6 +139,7 @@ class Picture:
             "fields": [field.name for field in fields(PictureNode)],
             "nodes": [list(astuple(node)) for node in self.nodes],
             "edges": [list(edge) for edge in self.edges],
+            "saved": [list(pair) for pair in self.saved],
         }
 
     @classmethod
@@ -152,7 +157,9 @@ class Picture:
             nodes = tuple(_node(names, row) for row in data["nodes"])
             edges = tuple(Edge(*map(_integer, row)) for row in data["edges"])
             outputs = tuple(map(_integer, data["outputs"]))
-            return cls(nodes, edges, _checked("title", data["title"], str), outputs)
+            title = _checked("title", data["title"], str)
+            saved = tuple((_integer(a), _integer(b)) for a, b in data.get("saved", []))
+            return cls(nodes, edges, title, outputs, saved)
         except (KeyError, TypeError, ValueError) as problem:
             if isinstance(problem, GraphError):
                 raise

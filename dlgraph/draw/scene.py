@@ -7,14 +7,13 @@ drawing the shared weights as badges alone removes thousands of crossings.)  Rea
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
-from typing import Any, NamedTuple
-
 from dlgraph.draw import theme
 from dlgraph.draw.boxes import BADGE_ROOM, Box, measured, sized
 from dlgraph.draw.folding import fold
+from dlgraph.draw.groups import add_groups
 from dlgraph.draw.mirror import Mirror, find_mirror
 from dlgraph.draw.model import LEAVES, Picture, Wiring, wire
+from dlgraph.draw.scene_parts import Group, Link, Scene
 from dlgraph.draw.text import clean, fit
 from dlgraph.draw.wording import (
     MISSING,
@@ -27,66 +26,9 @@ from dlgraph.draw.wording import (
     weight,
 )
 
+__all__ = ["Group", "Link", "Scene", "build_scene"]
+
 SHARED_ABOVE = 3  # readers of a leaf that is drawn as lines
-
-
-class Group(NamedTuple):
-    """A scope, or the repeats of a block: drawn as one box per half while it is closed."""
-
-    box: Box
-    image: Box | None
-    parent: int  # the group around it, -1 if there is none
-    folded: bool  # several alike, one after the other: not opened at first sight
-
-
-class Link(NamedTuple):
-    """A forward edge between boxes, by number.  `copies` edges run side by side (x * x has two)."""
-
-    source: int
-    target: int
-    slot: int
-    copies: int
-    flows: bool  # does a gradient come back along it?
-    ports: tuple[str, ...] = ()  # where each copy leaves its source, if that has ports
-
-
-@dataclass
-class Scene:
-    """Boxes of the forward half, and under the same number their mirror images."""
-
-    boxes: list[Box] = field(default_factory=list)
-    images: list[Box | None] = field(default_factory=list)
-    links: list[Link] = field(default_factory=list)
-    light: list[bool] = field(default_factory=list)
-    turns: list[int] = field(default_factory=list)  # where forward ends and backward begins
-    mirrored: bool = False
-    badges: str = ""  # what the badges of this picture stand for
-    saved: list[tuple[int, int]] = field(default_factory=list)  # (value, gradient that reads it)
-    groups: list[Group] = field(default_factory=list)  # outer ones before inner ones
-    inside: list[int] = field(default_factory=list)  # per box: the innermost group, or -1
-    opened: list[int] = field(default_factory=list)  # groups that are open at first sight
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain lists: what the JavaScript twin of the layout starts from."""
-        return {
-            "format": "dlgraph-scene",
-            "version": 1,
-            "mirrored": self.mirrored,
-            "badges": self.badges,
-            "fields": [field.name for field in fields(Box)],
-            "boxes": [box.to_json() for box in self.boxes],
-            "images": [image and image.to_json() for image in self.images],
-            "light": [number for number, light in enumerate(self.light) if light],
-            "links": [[*link[:4], int(link.flows), list(link.ports)] for link in self.links],
-            "turns": self.turns,
-            "saved": [list(pair) for pair in self.saved],
-            "groups": [
-                [group.box.to_json(), group.image and group.image.to_json(), *group[2:]]
-                for group in self.groups
-            ],
-            "inside": self.inside,
-            "opened": self.opened,
-        }
 
 
 def build_scene(picture: Picture) -> Scene:
@@ -157,7 +99,27 @@ class _Builder:
             scene.badges = "constant"
         if self.shared or any(image.badges for image in scene.images if image):
             scene.badges = "also read"
+        scene.saved = self._saved(number)
+        self._add_groups(scene, number)
         return scene
+
+    def _saved(self, number: dict[int, int]) -> list[tuple[int, int]]:
+        """Pairs of boxes: a value that is kept, and the one whose gradient reads it."""
+        found: dict[tuple[int, int], None] = {}
+        for ends in self.picture.saved:
+            places = [self.wiring.position[end] for end in ends]
+            value, reader = (self.owner.get(place, place) for place in places)
+            if value in number and reader in number and reader in self.mirror.images:
+                found[number[value], number[reader]] = None
+        return list(found)
+
+    def _add_groups(self, scene: Scene, number: dict[int, int]) -> None:
+        sources = [
+            [number[source] for source, _ in self.wiring.inputs[place] if source in number]
+            for place in number
+        ]
+        shared = {number[p]: reference(self.nodes[p]) for p in sorted(self.shared)}
+        add_groups(scene, [self.nodes[p] for p in number], sources, shared, self.computed)
 
     # ---- which nodes get a box of their own
     def _forward_readers(self, place: int) -> list[int]:

@@ -33,6 +33,7 @@ _WORDS = {
     "loop": ("loop", ""),
     "branch": ("branch", ""),
     "function": ("function", ""),
+    "scope": ("more inside", ""),
     "backward": ("gradient", "gradient"),
     "update": ("update", "update"),
 }
@@ -49,11 +50,13 @@ class _Entry:
     row: int
 
 
-def render(layout: Layout, title: str, sentence: str, description: str) -> str:
+def render(
+    layout: Layout, title: str, sentence: str, description: str, *, legend: bool = True
+) -> str:
     """The SVG of a layout.  `sentence` and `description` are read out by screen readers."""
     title = clean(title)
     room = max(layout.width, 320.0) - 2 * theme.MARGIN
-    entries, legend_width = _legend(layout, room)
+    entries, legend_width = _legend(layout, room) if legend else ([], 0.0)
     headings, beyond = _headings(layout)
     width = max(layout.width + 2 * beyond, legend_width + 2 * theme.MARGIN, _title_width(title))
     width = float(math.ceil(width))
@@ -101,7 +104,7 @@ def _background(width: float, height: float) -> str:
 def _body(layout: Layout) -> list[str]:
     # Lines first, so that boxes cover their ends; thin and dashed lines below full ones.
     parts = []
-    for style in ("update", "parameter", "turn", "gradient", "forward"):
+    for style in ("saved", "update", "parameter", "turn", "gradient", "forward"):
         routes = [line.points for line in layout.lines if line.style == style]
         parts += [shapes.lines(routes, theme.LINES[style])] if routes else []
     return parts + [shapes.box(placed.box, placed.x, placed.y) for placed in layout.boxes]

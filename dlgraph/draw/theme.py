@@ -34,7 +34,7 @@ class BoxStyle(NamedTuple):
     width: float = 1.5
     dash: str = ""
     shape: str = "round"  # round, pill, plain, double or cut
-    mark: str = ""  # drawn in a strip at the left: loop, branch or function
+    mark: str = ""  # drawn in a strip at the left: loop, branch, function or scope
 
 
 class LineStyle(NamedTuple):
@@ -52,10 +52,12 @@ BOXES = {
     "loop": BoxStyle(FORWARD, "#e3f0f8", mark="loop"),
     "branch": BoxStyle(FORWARD, "#e3f0f8", mark="branch"),
     "function": BoxStyle(FORWARD, "#e3f0f8", mark="function"),
+    "scope": BoxStyle(FORWARD, "#f3f8fc", width=2, mark="scope"),
     "input": BoxStyle(FORWARD, "#ffffff", shape="pill"),
     "parameter": BoxStyle(PARAMETER, "#ffffff", width=1, shape="plain"),
     "constant": BoxStyle(PARAMETER, "#ececec", width=1, shape="pill"),
     "backward": BoxStyle(GRADIENT, "#fbeee4", dash="5 3"),
+    "scope_gradient": BoxStyle(GRADIENT, "#fdf6f0", width=2, dash="5 3", mark="scope"),
     "update": BoxStyle(UPDATE, "#f3e9fc", shape="cut"),
 }
 BADGE = BoxStyle(PARAMETER, "#ffffff", width=1, shape="pill")
@@ -66,6 +68,7 @@ LINES = {
     "gradient": LineStyle(GRADIENT, dash="5 3"),
     "turn": LineStyle(GRADIENT, dash="5 3"),
     "update": LineStyle(UPDATE, width=1.25, dash="2 3"),
+    "saved": LineStyle(FORWARD, width=1.25, dash="1 4", arrow=6),
 }
 
 # Distances in px.  Even numbers, so that halves stay whole.

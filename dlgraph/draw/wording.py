@@ -91,4 +91,5 @@ def merged(nodes: list[PictureNode]) -> str:
     text = counted(nodes)
     if text_width(clean(text), theme.DETAIL_SIZE) <= MERGED_ROOM:
         return text
-    return f"{sum(map(is_operation, nodes))} operations"
+    count = sum(map(is_operation, nodes))
+    return f"{count} operation{'s' * (count != 1)}"

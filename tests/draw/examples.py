@@ -49,15 +49,21 @@ class Builder:
     def __init__(self):
         self.nodes: list[PictureNode] = []
         self.edges: list[Edge] = []
+        self.saved: list[tuple[int, int]] = []
 
     def add(self, label, kind="elementwise", inputs=(), **more) -> int:
         place = len(self.nodes)
+        twin = more.get("twin")
+        if more.get("role") == "backward":
+            forward = [s for s in inputs if self.nodes[s].role == "forward"]
+            self.saved += [(source, twin) for source in forward]
         self.nodes.append(PictureNode(place, label, kind, **more))
         self.edges += [Edge(source, place, slot) for slot, source in enumerate(inputs)]
         return place
 
     def picture(self, outputs=(), title="") -> Picture:
-        return Picture(tuple(self.nodes), tuple(self.edges), title, tuple(outputs))
+        saved = tuple(dict.fromkeys(self.saved))
+        return Picture(tuple(self.nodes), tuple(self.edges), title, tuple(outputs), saved)
 
 
 def training_mlp(layers: int = 5) -> Picture:
@@ -117,12 +123,13 @@ def shared_parameter(times: int = 5) -> Picture:
     return b.picture([loss])
 
 
-def chain(length: int = 200) -> Picture:
-    """One operation after the other."""
+def chain(length: int = 40, alike: bool = True) -> Picture:
+    """One operation after the other; all the same, or each called differently."""
     b = Builder()
     h = b.add("x", "input", name="x", needs_gradient=True)
-    for _ in range(length - 1):
-        h = b.add("tanh", inputs=[h], needs_gradient=True)
+    for step in range(length - 1):
+        label = "tanh" if alike else f"step {step}"
+        h = b.add(label, inputs=[h], needs_gradient=True)
     return b.picture([h])
 
 
@@ -237,6 +244,38 @@ def branches() -> Picture:
     return b.picture([z])
 
 
+def scopes(blocks: int = 4, steps: int = 3) -> Picture:
+    """A network of layers in layers: equal blocks, one layer called twice, a shared weight."""
+    b = Builder()
+
+    def linear(h, scope, shape):
+        w = b.add("w", "parameter", name=f"{scope}.w", scope=scope, needs_gradient=True)
+        product = b.add("matmul", "contract", [h, w], scope=scope, needs_gradient=True, shape=shape)
+        b.saved += [(h, product), (w, product)]
+        return product
+
+    h = b.add("x", "input", name="x", scope="")
+    h = linear(h, "net/stem/linear", "8 × 4")
+    for block in range(blocks):
+        scope = f"net/blocks/{block}"
+        inner = linear(h, f"{scope}/one", "8 × 4")
+        inner = b.add("relu", inputs=[inner], scope=scope, needs_gradient=True)
+        b.saved.append((inner, inner))
+        inner = linear(inner, f"{scope}/two", "8 × 4")
+        h = b.add("add", inputs=[h, inner], scope=scope, needs_gradient=True)
+    h = b.add("square", inputs=[h], scope="net/activation", needs_gradient=True)
+    shared = b.add("u", "parameter", name="u", scope="net", needs_gradient=True)
+    for _ in range(steps):
+        h = b.add("matmul", "contract", [h, shared], scope="net/cell", needs_gradient=True)
+        h = b.add("tanh", inputs=[h], scope="net/cell", needs_gradient=True)
+    skip = b.add("add", inputs=[h, shared], scope="net/head", needs_gradient=True)
+    for step in range(2):
+        skip = b.add("exp", inputs=[skip], scope="net/activation", needs_gradient=True)
+        skip = b.add("log", inputs=[skip], scope="net/activation", needs_gradient=True)
+        skip = b.add(f"stage {step}", inputs=[skip, h], scope="net/head", needs_gradient=True)
+    return b.picture([b.add("sum", "reduce", [skip], name="loss", needs_gradient=True)])
+
+
 EXAMPLES = {
     "two_a_plus_three_b": two_a_plus_three_b,
     "training_mlp": training_mlp,
@@ -250,4 +289,5 @@ EXAMPLES = {
     "dense_block": dense_block,
     "rnn_loop": rnn_loop,
     "branches": branches,
+    "scopes": scopes,
 }

@@ -43,7 +43,7 @@ def test_alternative_text_cannot_break_out():
 
 def test_too_large_a_figure_is_said_and_not_shown(monkeypatch, tmp_path):
     monkeypatch.setattr(figure_module, "SHOWN_LIMIT", 50)
-    figure = Figure(chain(40))
+    figure = Figure(chain(40, alike=False))
     bundle = figure._repr_mimebundle_()
     assert list(bundle) == ["text/plain"]
     assert "80 boxes" in bundle["text/plain"]
@@ -123,6 +123,6 @@ def test_sentence_of_a_large_graph_is_a_summary():
 
 
 def test_description_of_a_large_graph_is_cut():
-    lines = Figure(chain(500)).describe().splitlines()
+    lines = Figure(chain(500, alike=False)).describe().splitlines()
     assert len(lines) < 200
     assert "  and 420 more" in lines

@@ -14,7 +14,7 @@ from dlgraph.draw.figure import Figure
 from dlgraph.draw.layout import lay_out
 from dlgraph.draw.model import Picture
 from tests.draw.examples import EXAMPLES
-from tests.draw.write_golden import FOLDER, golden_text
+from tests.draw.write_golden import FOLDER, VIEWS, golden_text
 
 HASHES = """
 import hashlib
@@ -32,10 +32,12 @@ def test_layout_is_the_golden_one(name):
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_golden_picture_read_back_gives_the_golden_layout(name):
+def test_golden_picture_read_back_gives_the_golden_layouts(name):
     stored = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
-    layout = lay_out(Picture.from_json(stored["picture"])).to_json()
-    assert json.loads(json.dumps(layout)) == stored["layout"]
+    picture = Picture.from_json(stored["picture"])
+    for view in VIEWS.keys() & stored.keys():
+        layout = lay_out(picture, *VIEWS[view]).to_json()
+        assert json.loads(json.dumps(layout)) == stored[view]
 
 
 def test_no_golden_file_is_left_over():

@@ -130,7 +130,7 @@ def test_headings_are_on_the_page_and_apart(name):
 def test_small_figures_are_small_files():
     assert len(FIGURES["two_a_plus_three_b"].svg) < 8_000
     assert len(FIGURES["training_mlp"].svg) < 30_000
-    longer = len(Figure(chain(300)).svg) - len(Figure(chain(200)).svg)
+    longer = len(Figure(chain(300, False)).svg) - len(Figure(chain(200, False)).svg)
     assert longer < 100 * 1_000  # two boxes and two lines per node
 
 

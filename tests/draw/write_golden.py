@@ -11,14 +11,25 @@ from pathlib import Path
 
 from dlgraph.draw.layout import lay_out
 from dlgraph.draw.model import Picture
+from dlgraph.draw.scene import build_scene
 from tests.draw.examples import EXAMPLES
 
 FOLDER = Path(__file__).parent / "golden"
+# The states of a figure that are kept: which groups are open (None: as at first sight), and
+# whether the values kept for the backward pass are drawn.
+VIEWS = {"layout": (None, False), "closed": ((), False), "opened": (range(10_000), True)}
 
 
 def golden_text(picture: Picture) -> str:
-    """Picture and layout as JSON, one row per line so that a difference can be read."""
-    whole = {"picture": picture.to_json(), "layout": lay_out(picture).to_json()}
+    """Picture, scene and layouts as JSON, one row per line so that a difference can be read.
+
+    A picture without groups looks the same at first sight and with all of them closed: one layout.
+    """
+    scene = build_scene(picture)
+    whole = {"picture": picture.to_json(), "scene": scene.to_json()}
+    for name, (opened, saved) in VIEWS.items():
+        if scene.groups or name != "closed":
+            whole[name] = lay_out(picture, opened, saved).to_json()
     parts = [
         f"{json.dumps(name)}: {{\n" + ",\n".join(_entry(key, part[key]) for key in part) + "\n}"
         for name, part in whole.items()

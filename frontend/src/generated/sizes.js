@@ -18,4 +18,4 @@ export const SMALL_SIZE = 11;
 export const STRIP = 18;
 export const TAG_ROOM = 110;
 export const TALL = 44;
-export const MARKED = ["loop", "branch", "function"];
+export const MARKED = ["loop", "branch", "function", "scope", "scope_gradient"];

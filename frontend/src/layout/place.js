@@ -2,7 +2,7 @@
  * dlgraph/draw/layout.py. */
 
 import { AXIS_GAP, MARGIN } from "../generated/sizes.js";
-import { planAcross, routeAcross } from "./across.js";
+import { planAcross, routeAcross, savedLines } from "./across.js";
 import { addBadge, portPlaces } from "./boxes.js";
 import { least, placeBoxes } from "./coordinates.js";
 import { layering, orderRows } from "./ordering.js";
@@ -21,7 +21,7 @@ export function place(scene, saved, deadline) {
     addBadge(scene.boxes[target], scene.boxes[source].label);
   }
   const links = scene.links.filter((_, edge) => !cut.has(edge));
-  return write(placed({ ...scene, links }, ranks, deadline));
+  return write(placed({ ...scene, links }, ranks, deadline), saved);
 }
 
 function placed(scene, ranks, deadline) {
@@ -88,13 +88,14 @@ function page(scene, xs) {
   const low = (boxes) => (xs.length ? least(ends(boxes, 1)) : 0);
   const high = (boxes) => (xs.length ? -least(ends(boxes, -1)) : 0);
   const [left, reach] = [low(scene.boxes), high(scene.boxes)];
-  if (!scene.mirrored) return { left, axis: 0, right: reach };
+  const between = reach + AXIS_GAP / 2;
+  if (!scene.mirrored) return { left, axis: 0, between, right: reach };
   const axis = (reach + high(scene.images) + AXIS_GAP) / 2;
-  return { left, axis, right: 2 * axis - low(scene.images) };
+  return { left, axis, between, right: 2 * axis - low(scene.images) };
 }
 
 /** Everything moved onto the page and rounded. */
-function write(found) {
+function write(found, saved) {
   const { scene, graph, xs, rows, axis, left, right } = found;
   const dx = MARGIN - left;
   const mirrored = (x) => 2 * axis - x;
@@ -102,9 +103,12 @@ function write(found) {
     ...box,
     x: tenth(x - box.width / 2 + dx),
     y: tenth(middleOfRow(rows, graph.rowOf[n]) - box.height / 2 + MARGIN),
+    group: scene.closed[n],
+    inside: scene.inside[n],
   });
   const lines = [...forwardLines(found), ...backwardLines(found, mirrored)];
   lines.push(...linesAcross(found, mirrored));
+  if (saved) lines.push(...savedLines(found, saved));
   for (const line of lines) {
     line.points = line.points.map(([x, y]) => [tenth(x + dx), tenth(y + MARGIN)]);
   }
