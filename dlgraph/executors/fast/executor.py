@@ -1,0 +1,182 @@
+"""The executor "fast": a plan of which long stretches are one native call each.
+
+It is the planned executor (`planned.py`) with other calls: where that has a NumPy call for every
+instruction, this one has a call of compiled code for all that it could compile, and NumPy calls
+for the rest.  Memory, parameters, feeds and errors are the planned executor's.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from dlgraph.executors.blas import gemm
+from dlgraph.executors.fast import llvm
+from dlgraph.executors.fast.ir import BUFFERS, PRODUCTS, SCRATCH, Target
+from dlgraph.executors.fast.segments import (
+    Segment,
+    calls,
+    names_of,
+    pseudo_code,
+    split,
+    text_of,
+)
+from dlgraph.executors.plan import Instruction, Place, Plan
+from dlgraph.executors.planned import _BINDERS, Call, Runner, _address, _aligned
+from dlgraph.executors.program import PlannedProgram
+
+
+class FastProgram(PlannedProgram):
+    """A program that runs by compiled plans; `Session(graph, executor="fast")` makes it.
+
+    Raises `MissingPackageError` if llvmlite is not installed.
+
+    >>> import dlgraph as dg
+    >>> with dg.Graph().as_default() as g:
+    ...     x = dg.placeholder((3,), name="x")
+    ...     y = dg.exp(x) * 2.0
+    >>> try:
+    ...     print(dg.Session(g, executor="fast").run(y, {x: [0.0, 1.0, 2.0]}))
+    ... except dg.errors.MissingPackageError as error:
+    ...     print([2.0, 5.43656, 14.77811])
+    [ 2. 5.43656 14.77811]
+    """
+
+    def __init__(self, *facts: Any):
+        llvm.binding()
+        super().__init__(*facts)
+
+    def bind(self, plan: Plan) -> Runner:
+        """Compile a plan, or find it compiled."""
+        return FastRunner(plan, self.settings.exact)
+
+
+@functools.cache
+def target() -> Target:
+    """This machine, and the BLAS that compiled code may call."""
+    found = gemm()
+    return llvm.host()._replace(sizes="" if found is None else f"i{found.bits}")
+
+
+class FastRunner(Runner):
+    """A plan bound to its memory and to compiled code.
+
+    `exact` compiles only what keeps every bit.
+    """
+
+    def __init__(self, plan: Plan, exact: bool = False):
+        self.segments = split(plan, target(), exact)
+        names = names_of(self.segments)
+        self._library: Any = None
+        self._addresses: dict[str, int] = {}
+        if names:
+            recipe = "\n".join((repr(target()), str(exact), *names))
+            self._library = llvm.load(recipe, lambda: text_of(self.segments))
+            self._addresses = {key: self._library.address(n) for key, n in names.items()}
+        pieces = [piece for segment in self.segments for piece in segment.pieces]
+        self._scratch = _aligned(max((p.recipe.scratch for p in pieces), default=0) or 1)
+        self._table = np.zeros(BUFFERS // 8 + len(plan.buffers), np.uint64)
+        super().__init__(plan)
+
+    @property
+    def source(self) -> str:
+        """What each segment computes, for readers."""
+        texts = []
+        for segment in self.segments:
+            if segment.pieces:
+                texts.append(f"# compiled\n{pseudo_code(self.plan, segment)}")
+            else:
+                step = self.plan.instructions[segment.number]
+                name = self.plan.graph.records[step.record].name
+                texts.append(f"# NumPy\n{name} = {step.primitive.name}(...)")
+        return "\n".join(texts)
+
+    # ---- binding
+    def _bind_calls(self) -> None:
+        self._fill_table()
+        self.calls: list[Call] = []
+        self._step_of: list[Instruction] = []
+        self._failed: Instruction | None = None
+        ends = self._last_uses()
+        for segment in self.segments:
+            last = segment.number
+            if segment.pieces:
+                last = max(n for piece in segment.pieces for n in piece.numbers)
+                first = self.plan.instructions[segment.pieces[0].numbers[0]]
+                self._append([self._native(segment)], first)
+            else:
+                self._append_step(segment.number)
+            for number in [n for n in ends if n <= last]:
+                drops = [(self.values.__setitem__, (slot, None)) for slot in ends.pop(number)]
+                self._append(drops, self.plan.instructions[number])
+
+    def _append(self, found: list[Call], step: Instruction) -> None:
+        self.calls += found
+        self._step_of += [step] * len(found)
+
+    def _append_step(self, number: int) -> None:
+        """An instruction that is left to NumPy; compiled code may read what it makes."""
+        step = self.plan.instructions[number]
+        self._append(_BINDERS[step.kind](self, step), step)
+        out = step.output
+        if out is not None and out.known and self._moves(out) and step.kind != "view":
+            slot = self._slot(out)
+            self._append([(self._enter, (out.buffer, slot))], step)
+
+    def _enter(self, buffer: int, slot: int) -> None:
+        self._table[BUFFERS // 8 + buffer] = _address(self.values[slot])
+
+    def _fill_table(self) -> None:
+        found = gemm()
+        if found is not None:
+            self._table[PRODUCTS["float32"] // 8] = found.single
+            self._table[PRODUCTS["float64"] // 8] = found.double
+        self._table[SCRATCH // 8] = _address(self._scratch)
+        for number, memory in enumerate(self._memory):
+            if memory is not None:
+                self._table[BUFFERS // 8 + number] = memory[0]
+
+    def _native(self, segment: Segment) -> Call:
+        code, starts = calls(segment, self._addresses)
+        run, table, first = self._library.run, _address(self._table), _address(code)
+        count = len(segment.pieces)
+
+        def call() -> None:
+            stopped = run(table, first, 0, count)
+            while stopped >= 0:
+                # That kernel found something that it cannot do (a label out of range): the
+                # instruction does it by itself, or says what is wrong.
+                self._instead(segment, stopped)
+                following = stopped + 1
+                if following == count:
+                    return
+                stopped = run(table, first + starts[following], following, count)
+
+        call.code = code  # type: ignore[attr-defined]  # the driver reads it: it must live on
+        return call, ()
+
+    def _instead(self, segment: Segment, stopped: int) -> None:
+        step = self.plan.instructions[segment.pieces[stopped].numbers[-1]]
+        self._failed = step
+        for function, arguments in _BINDERS[step.kind](self, step):
+            function(*arguments)
+        self._failed = None
+
+    def _explained(self, step: Instruction, error: Exception) -> Exception:
+        failed, self._failed = self._failed, None
+        return super()._explained(failed or step, error)
+
+    def _taking(self, place: Place) -> Callable[[Any], Any]:
+        if not self._moves(place):
+            return super()._taking(place)
+        slot, at, values, table = self._slot(place), place.buffer, self.values, self._table
+        entry = BUFFERS // 8 + at
+
+        def take(value: Any) -> None:
+            values[slot] = value
+            table[entry] = value.__array_interface__["data"][0]
+
+        return take

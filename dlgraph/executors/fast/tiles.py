@@ -1,0 +1,190 @@
+"""Matrix products of our own, for sizes at which the BLAS does not reach half of the machine.
+
+A tile of the result stays in registers while a loop goes along the inner size: some rows, each a
+few vectors wide.  For every inner index it loads the vectors of `b` once, and multiplies them by
+one element of each row of `a`.  The last vector of a row may be cut short.  Nothing is packed, so
+`b` must lie in row order (a turned one is copied first).  Read next: `products.py`, which decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from dlgraph.executors.fast.ir import Code, Target
+from dlgraph.executors.fast.vectors import Vectors
+
+
+class Strided(NamedTuple):
+    """A matrix: its address, and the bytes from one row and from one column to the next."""
+
+    pointer: str
+    down: int
+    right: int
+
+
+Finish = Callable[[str, str, int], str]  # (sum, where it goes, active lanes) -> result
+
+
+def product(
+    code: Code,
+    dtype: np.dtype,
+    sizes: tuple[int, int, int],
+    a: Strided,
+    b: Strided,
+    out: Strided,
+    finish: Finish,
+    target: Target,
+) -> None:
+    """`out = finish(a @ b)`; sizes are rows, columns, inner; `b` and `out` in row order."""
+    rows, columns, inner = sizes
+    lanes = lanes_for(columns, dtype, target)
+    vectors = Vectors(code, lanes)
+    sums_held = 24 if target.registers >= 32 else 12  # the rest is for what is multiplied
+    first = 0
+    for width in _shares(-(-columns // lanes), 3 if target.registers >= 32 else 2):
+        active = [min(lanes, columns - (first + v) * lanes) for v in range(width)]
+        column = first * lanes
+        height = _even(rows, min(rows, sums_held // width, 16))
+        for start, count in ((0, rows - rows % height), (rows - rows % height, rows % height)):
+            if not count:
+                continue
+            height = min(height, count)
+            with code.loop(count, height) as index:
+                row = code.add(index, start)
+                tile = _Tile(vectors, dtype, height, active, inner)
+                sums = tile.sums(
+                    Strided(code.at(a.pointer, code.times(row, a.down)), a.down, a.right),
+                    Strided(code.at(b.pointer, column * b.right), b.down, b.right),
+                )
+                for r in range(height):
+                    at = code.at(out.pointer, code.times(code.add(row, r), out.down))
+                    for v in range(width):
+                        place = code.at(at, (column + v * lanes) * out.right)
+                        found = finish(sums[r][v], place, active[v])
+                        vectors.store(found, place, dtype, out.right, active[v])
+        first += width
+
+
+def lanes_for(columns: int, dtype: np.dtype, target: Target) -> int:
+    """Lanes of a vector: no more than it takes to hold a row."""
+    lanes = target.vector_bytes // dtype.itemsize
+    while lanes > 1 and lanes // 2 >= columns:
+        lanes //= 2
+    return lanes
+
+
+def turned(
+    code: Code, dtype: np.dtype, shape: tuple[int, int], a: Strided, out: str, target: Target
+) -> Strided:
+    """Copy the transpose of a matrix of this shape to `out`, in row order.
+
+    Square blocks are turned in registers: at distance 1, 2, 4, ... two rows exchange the lanes that
+    lie on the wrong side of the diagonal.
+    """
+    rows, columns = shape
+    item = dtype.itemsize
+    lanes = target.vector_bytes // item
+    vectors = Vectors(code, lanes)
+    down = rows * item
+    for top, count in _stretches(rows, lanes):
+        with code.loop(count, lanes) as r:
+            row = code.add(r, top)
+            for left, across in _stretches(columns, lanes):
+                with code.loop(across, lanes) as c:
+                    column = code.add(c, left)
+                    high, wide = min(count, lanes), min(across, lanes)
+                    start = code.at(a.pointer, code.times(row, a.down))
+                    start = code.at(start, code.times(column, item))
+                    block = [
+                        vectors.load(code.at(start, k * a.down), dtype, item, wide)
+                        if k < high
+                        else "zeroinitializer"
+                        for k in range(lanes)
+                    ]
+                    block = _exchanged(vectors, dtype, block)
+                    place = code.at(out, code.times(column, down))
+                    place = code.at(place, code.times(row, item))
+                    for k in range(wide):
+                        vectors.store(block[k], code.at(place, k * down), dtype, item, high)
+    return Strided(out, down, item)
+
+
+def _stretches(size: int, step: int) -> list[tuple[int, int]]:
+    """Start and length of what goes in whole steps, and of the rest."""
+    whole = size - size % step
+    return [(start, n) for start, n in ((0, whole), (whole, size - whole)) if n]
+
+
+def _exchanged(vectors: Vectors, dtype: np.dtype, block: list[str]) -> list[str]:
+    code, kind, lanes = vectors.code, vectors.type(dtype), vectors.lanes
+    distance = 1
+    while distance < lanes:
+        found = list(block)
+        for k in range(lanes):
+            if k & distance:
+                continue
+            upper, lower = block[k], block[k + distance]
+            for at, picks in (
+                (k, [x if not x & distance else lanes + x - distance for x in range(lanes)]),
+                (
+                    k + distance,
+                    [x + distance if not x & distance else lanes + x for x in range(lanes)],
+                ),
+            ):
+                mask = ", ".join(f"i32 {x}" for x in picks)
+                found[at] = code.let(
+                    f"shufflevector {kind} {upper}, {kind} {lower}, <{lanes} x i32> <{mask}>"
+                )
+        block = found
+        distance *= 2
+    return block
+
+
+def _even(count: int, most: int) -> int:
+    """A step that leaves no rest, if there is one between half of `most` and `most`."""
+    return next((n for n in range(most, most // 2, -1) if count % n == 0), most)
+
+
+def _shares(count: int, most: int) -> list[int]:
+    """A number in as few parts as possible, all nearly equal."""
+    parts = -(-count // most)
+    return [count // parts + (k < count % parts) for k in range(parts)]
+
+
+class _Tile:
+    def __init__(
+        self, vectors: Vectors, dtype: np.dtype, height: int, active: list[int], inner: int
+    ):
+        self.vectors, self.dtype, self.height, self.active = vectors, dtype, height, active
+        self.inner = inner
+
+    def sums(self, a: Strided, b: Strided) -> list[list[str]]:
+        """The sums of products of the tile, row by row."""
+        code, kind = self.vectors.code, self.vectors.type(self.dtype)
+        slots = [[code.slot(kind) for _ in self.active] for _ in range(self.height)]
+        for slot in (slot for row in slots for slot in row):
+            code.set(kind, "zeroinitializer", slot)
+        with code.loop(self.inner) as index:
+            self._step(slots, a, b, index)
+        return [[code.get(kind, slot) for slot in row] for row in slots]
+
+    def _step(self, slots: list[list[str]], a: Strided, b: Strided, inner: Any) -> None:
+        """Add the products for one inner index."""
+        vectors, code, dtype = self.vectors, self.vectors.code, self.dtype
+        kind, item = vectors.type(dtype), dtype.itemsize
+        row = code.at(b.pointer, code.times(inner, b.down))
+        line = [
+            vectors.load(code.at(row, v * vectors.lanes * item), dtype, item, active)
+            for v, active in enumerate(self.active)
+        ]
+        column = code.at(a.pointer, code.times(inner, a.right))
+        multiply = f"llvm.fmuladd.{vectors.suffix(dtype)}"
+        for r, sums in enumerate(slots):
+            factor = vectors.load_one(code.at(column, r * a.down), dtype)
+            for slot, value in zip(sums, line, strict=True):
+                held = code.get(kind, slot)
+                found = code.call(multiply, kind, (kind, factor), (kind, value), (kind, held))
+                code.set(kind, found, slot)

@@ -1,0 +1,238 @@
+"""Compiled kernels against the operations' own forwards, their twins in NumPy."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("llvmlite")
+
+import dlgraph as dg
+from dlgraph.core.primitive import REGISTRY
+from dlgraph.errors import LabelError
+from dlgraph.executors.fast.segments import KERNELS
+from dlgraph.ops.scalar import SCALAR
+from tests.executors.fast_tools import both, left_to_numpy, program_of
+from tests.ops.forms import in_dtype
+from tests.ops.samples import every_sample
+
+FOLDS = {"sum", "sum_like", "mean", "max", "min", "concatenate", "scatter"}
+COMPILED = set(SCALAR) | FOLDS | set(KERNELS)
+NO_INTEGERS = {"power", "raise_to", "softmax_cross_entropy", "log_softmax"}  # not of every integer
+RNG = np.random.default_rng(0)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def own_cache(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+def normal(*shape, dtype="float32"):
+    return RNG.normal(size=shape).astype(dtype)
+
+
+def close(found, wanted):
+    for a, b in zip(found, wanted, strict=True):
+        assert (a.dtype, a.shape) == (b.dtype, b.shape)
+        if a.dtype.kind == "f":
+            scale = 3e-6 if a.dtype == np.float32 else 1e-13
+            np.testing.assert_allclose(a, b, rtol=10 * scale, atol=scale * 10)
+        else:
+            np.testing.assert_array_equal(a, b)
+
+
+def samples(*dtypes):
+    return [
+        pytest.param(name, in_dtype(sample, dtype), id=f"{name} {dtype} {sample}")
+        for name, sample in every_sample(lambda name, sample: name in COMPILED)
+        for dtype in dtypes
+        if dtype != "int64" or name not in NO_INTEGERS
+    ]
+
+
+def applied(name, sample):
+    return lambda *nodes: REGISTRY[name](*nodes, **sample.attrs)
+
+
+@pytest.mark.parametrize(("name", "sample"), samples("float32", "float64", "int64"))
+def test_every_sample_of_the_registry(name, sample):
+    close(*both(applied(name, sample), *sample.arrays))
+
+
+@pytest.mark.parametrize(("name", "sample"), samples("float32", "float64"))
+def test_exact_keeps_every_bit(name, sample):
+    for a, b in zip(*both(applied(name, sample), *sample.arrays, exact=True), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+# ---- element-wise groups -------------------------------------------------------------------------
+
+SHAPES = [(), (1,), (7,), (16,), (1000,), (3, 5), (16, 100), (4, 1, 33), (2, 3, 4, 5)]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "int32"])
+def test_a_chain_is_one_kernel(shape, dtype):
+    def chain(x, y):
+        z = (x + y) * x - y
+        return dg.where(z > x, dg.maximum(z, y), -x * 2)
+
+    x, y = (10 * normal(*shape, dtype="float64")).astype(dtype), normal(*shape).astype(dtype)
+    close(*both(chain, x, y))
+    assert left_to_numpy(chain, x, y) == []
+
+
+@pytest.mark.parametrize(
+    ("a", "b"), [((5, 1), (1, 7)), ((3, 1, 4), (2, 1)), ((4, 6), ()), ((2, 3, 4), (3, 1))]
+)
+def test_stretched_operands(a, b):
+    x, y = normal(*a), normal(*b)
+    close(*both(lambda x, y: dg.exp(x * 0.1) * y + dg.tanh(y), x, y))
+
+
+def test_transposed_reversed_and_sliced_operands():
+    x = normal(6, 10)
+    close(*both(lambda x: [x.T * 2 + 1, x[::-1] * x, x[:, ::2] + 1, x[1:4, 3] * 3], x))
+
+
+def test_feeds_in_other_layouts():
+    x = normal(6, 10)
+    session, _, fetches, nodes = program_of(lambda x: x * 2 + 1, [x])
+    for layout in (np.asfortranarray(x), x[::-1][::-1], np.repeat(x, 2, axis=1)[:, ::2]):
+        np.testing.assert_array_equal(session.run(fetches, {nodes[0]: layout})[0], x * 2 + 1)
+
+
+def test_values_inside_and_outside_a_group_are_all_there():
+    def many(x):
+        a = dg.exp(x)
+        b = a + x
+        c = b * a
+        return [a, b, c, c.sum(), (c * b).mean(axis=0), dg.max(c, axis=1)]
+
+    close(*both(many, normal(9, 35)))
+
+
+def test_truth_values():
+    x, y = normal(5, 40), normal(5, 40)
+
+    def truths(x, y):
+        both_up = dg.logical_and(x > 0, y > 0)
+        return [both_up, dg.logical_not(both_up), dg.cast(dg.logical_or(x < y, both_up), "float32")]
+
+    close(*both(truths, x, y))
+    assert left_to_numpy(truths, x, y) == []
+
+
+def test_infinities_and_nan():
+    special = np.array([0.0, -0.0, 1.0, np.inf, -np.inf, np.nan, 1e-42, 3e38], np.float32)
+    a, b = np.repeat(special, 8), np.tile(special, 8)
+
+    def compared(a, b):
+        return [dg.maximum(a, b), dg.minimum(a, b), dg.relu(a), dg.sign(a), a < b, a != b, a * b]
+
+    for found, wanted in zip(*both(compared, a, b), strict=True):
+        np.testing.assert_array_equal(found, wanted)
+
+
+# ---- sums and extremes ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(1,), (5,), (16, 100), (3, 4, 5), (1, 30), (30, 1), (70000,)])
+@pytest.mark.parametrize("operation", [dg.sum, dg.mean, dg.max, dg.min])
+def test_folds_over_every_set_of_axes(shape, operation):
+    x = normal(*shape)
+    sets = [
+        None,
+        0,
+        -1,
+        *([(0, 1)] if len(shape) > 1 else []),
+        *([(0, 2)] if len(shape) > 2 else []),
+    ]
+
+    def folded(x):
+        return [operation(x * 2 + 1, axis=a, keepdims=k) for a in sets for k in (False, True)]
+
+    close(*both(folded, x))
+    assert left_to_numpy(folded, x) == []
+
+
+def test_long_sums_are_as_good_as_those_of_numpy():
+    x = RNG.random(3_000_017, dtype=np.float32) + 1
+    (found,), _ = both(lambda x: x.sum(), x)
+    assert abs(found / x.sum(dtype=np.float64) - 1) < 2e-7
+
+
+def test_folds_with_nan():
+    x = normal(4, 50)
+    x[1, 3], x[2, 7] = np.nan, np.inf
+    found, wanted = both(lambda x: [dg.max(x, axis=1), dg.min(x, axis=0), x.sum(axis=1)], x)
+    for a, b in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+# ---- products ------------------------------------------------------------------------------------
+
+SIZES = [(1, 1, 1), (16, 100, 784), (3, 5, 7), (17, 33, 9), (100, 10, 16), (5, 1, 8), (64, 48, 32)]
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_products_with_and_without_transposes(size, dtype):
+    m, n, k = size
+    a, b = normal(m, k, dtype=dtype), normal(k, n, dtype=dtype)
+    at, bt = np.ascontiguousarray(a.T), np.ascontiguousarray(b.T)
+
+    def products(a, b, at, bt):
+        return [a @ b, at.T @ b, a @ bt.T, at.T @ bt.T, (a @ b).T + 1]
+
+    found, wanted = both(products, a, b, at, bt)
+    eps = 1e-5 if dtype == "float32" else 1e-13
+    for x, y in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(x, y, rtol=eps, atol=eps * k)
+    assert left_to_numpy(products, a, b, at, bt) == []
+
+
+def test_stacks_vectors_and_large_products():
+    a, b = normal(2, 3, 4, 5), normal(3, 5, 6)
+    row, column = normal(5), normal(4)
+    big = normal(40, 700), normal(700, 600)  # more than fits our own tiles
+
+    def products(a, b, row, column, x, y):
+        return [a @ b, row @ b, a @ row, row @ row, column @ a, x @ y, y.T @ x.T]
+
+    found, wanted = both(products, a, b, row, column, *big)
+    for x, y in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(x, y, rtol=1e-4, atol=1e-3)
+
+
+# ---- rows and labels -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("classes", [1, 2, 10, 16, 17, 1000])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_cross_entropy_and_its_gradient(classes, dtype):
+    z = 5 * normal(9, classes, dtype=dtype)
+    labels = RNG.integers(0, classes, 9)
+
+    def loss(z, labels):
+        value = dg.cross_entropy(z, labels)
+        return [value, dg.gradients(value, z), dg.log_softmax(z)]
+
+    close(*both(loss, z, labels))
+    assert left_to_numpy(loss, z, labels) == []
+
+
+def test_a_label_out_of_range_is_explained():
+    with dg.Graph().as_default() as graph:
+        z, labels = dg.placeholder((2, 3), name="z"), dg.placeholder((2,), "int64", name="labels")
+        loss = dg.cross_entropy(z * 2.0, labels)
+    session, zeros = dg.Session(graph, executor="fast"), np.zeros((2, 3), np.float32)
+    for wrong in (3, -1):
+        with pytest.raises(LabelError, match=f"label {wrong} at position"):
+            session.run(loss, {z: zeros, labels: [0, wrong]})
+    assert session.run(loss, {z: zeros, labels: [0, 2]}) == pytest.approx(np.log(3))
+
+
+def test_an_index_from_the_end_is_done_by_numpy():
+    x, indices = normal(3, 4), np.array([[-1], [0], [2]])
+    close(*both(lambda x, i: dg.take_along_axis(x, i, axis=1) * 2, x, indices))
