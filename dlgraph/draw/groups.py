@@ -43,7 +43,7 @@ def add_groups(
         measured(box, outside, box.title)
         images = [image for member in inside if (image := scene.images[member])]
         other = _image(number, stretch, images, computed) if images else None
-        scene.groups.append(Group(box, other, stretch.parent, stretch.times > 0))
+        scene.groups.append(Group(box, other, stretch.parent, stretch.rest))
     scene.opened = first_sight(scene.groups, scene.inside)
 
 

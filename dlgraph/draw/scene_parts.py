@@ -18,7 +18,7 @@ class Group(NamedTuple):
     box: Box
     image: Box | None
     parent: int  # the group around it, -1 if there is none
-    folded: bool  # several alike, one after the other: not opened at first sight
+    folded: bool  # blocks like the one before it: not opened at first sight
 
 
 class Link(NamedTuple):

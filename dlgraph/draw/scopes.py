@@ -36,6 +36,7 @@ class Stretch:
     leaves: list[int] = field(default_factory=list)
     label: str = ""
     times: int = 0  # of how many equal blocks it is made, 0 if it is none
+    rest: bool = False  # are these the blocks after the first one?
 
 
 def find_groups(items: Sequence[Item]) -> tuple[list[Stretch], list[int]]:
@@ -147,22 +148,44 @@ def _fold(tree: list[Stretch], number: int, items: Sequence[Item], order: Sequen
             if only < 0:
                 tree[~only].label = f"{inner.label}/{tree[~only].label}"
                 tree[~only].parent = number
-    group.label = group.label or "/".join(group.scope[-1:])
+    if not group.label:
+        # The number of a layer says little without the name of what it is a layer of.
+        group.label = "/".join(group.scope[-2:] if _is_number(group) else group.scope[-1:])
     units, private = _units(tree, group, items, order)
     for block in reversed(find_blocks(units, items)):
-        parts = group.parts[block.start : block.end]
-        if number and len(parts) == len(group.parts):
-            group.times = block.times
-            continue
-        leaves = [leaf for unit in private[block.start : block.end] for leaf in unit]
-        whole = Stretch(group.scope, number, parts, leaves, times=block.times)
-        whole.label = _block_label(tree, parts, items, block)
-        for part in parts:
-            if part < 0:
-                tree[~part].parent = len(tree)
-        group.parts[block.start : block.end] = [~len(tree)]
-        group.leaves = [leaf for leaf in group.leaves if leaf not in set(leaves)]
-        tree.append(whole)
+        # All blocks in one group, and in it all but the first: opened, it shows one block.
+        whole = number
+        if not number or block.end - block.start < len(group.parts):
+            whole = _gather(tree, number, block.start, block, private, items)
+        tree[whole].times = block.times
+        if block.times > 2:
+            leaves = private if whole == number else private[block.start : block.end]
+            less = Block(block.length, block.length, block.times - 1)
+            rest = _gather(tree, whole, block.length, less, leaves, items)
+            tree[rest].times, tree[rest].rest = less.times, True
+
+
+def _gather(
+    tree: list[Stretch],
+    number: int,
+    start: int,
+    block: Block,
+    private: Sequence[Sequence[int]],
+    items: Sequence[Item],
+) -> int:
+    """A new group inside another one, of the parts that make up the blocks from `start` on."""
+    group, new = tree[number], len(tree)
+    end = start + block.length * block.times
+    parts = group.parts[start:end]
+    leaves = [leaf for unit in private[start:end] for leaf in unit]
+    tree.append(Stretch(group.scope, number, parts, leaves))
+    tree[new].label = _block_label(tree, parts, items, block)
+    for part in parts:
+        if part < 0:
+            tree[~part].parent = new
+    group.parts[start:end] = [~new]
+    group.leaves = [leaf for leaf in group.leaves if leaf not in set(leaves)]
+    return new
 
 
 def _units(
@@ -194,13 +217,17 @@ def _units(
     return listed, private
 
 
+def _is_number(group: Stretch) -> bool:
+    return bool(group.scope) and group.scope[-1].isdecimal()
+
+
 def _block_label(
     tree: Sequence[Stretch], parts: Sequence[int], items: Sequence[Item], block: Block
 ) -> str:
-    """`block1 … block12`, or what one of the equal blocks consists of."""
+    """`blocks/1 … 12`, or what one of the equal blocks consists of."""
     names = [tree[~part].label if part < 0 else items[part].text.split("|")[1] for part in parts]
-    if block.length == 1:
-        return names[0] if len(set(names)) == 1 else f"{names[0]} … {names[-1]}"
+    if block.length == 1 and len(set(names)) > 1:
+        return f"{names[0]} … {names[-1].rpartition('/')[2]}"
     return ", ".join(names[: block.length])
 
 

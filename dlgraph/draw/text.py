@@ -7,6 +7,9 @@ Read next: theme.py for the sizes in use, scene.py for who measures what.
 
 from __future__ import annotations
 
+import re
+from functools import lru_cache
+
 ELLIPSIS = "…"
 NAME_LIMIT = 200  # characters of a name that a picture ever shows, tooltips included
 
@@ -48,8 +51,13 @@ BLOCKS = (
     (0x1F000, 0x3FFFF, _EMOJI),
 )
 
-# Marks that turn the direction of text around: they could make a label lie about what it says.
-_DIRECTION = {0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)}
+_BREAK = re.compile("[\t\n\r\u2028\u2029\u0085]")
+# Characters that XML forbids, and marks that turn the direction of text around: they could make a
+# label lie about what it says.
+_REFUSED = re.compile(
+    "[\\x00-\\x1f\\x7f-\\x9f\\ud800-\\udfff\\ufffe\\uffff"
+    "\\u061c\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069]"
+)
 
 
 def character_width(character: str) -> int:
@@ -71,7 +79,12 @@ def text_width(text: str, size: float) -> float:
     >>> text_width("mul", 10)
     17.8
     """
-    return sum(map(character_width, text)) * size / 100
+    return _hundredths(text) * size / 100
+
+
+@lru_cache(maxsize=4096)  # the same words stand in many boxes
+def _hundredths(text: str) -> int:
+    return sum(map(character_width, text))
 
 
 def clean(text: object, limit: int = NAME_LIMIT) -> str:
@@ -88,17 +101,7 @@ def clean(text: object, limit: int = NAME_LIMIT) -> str:
     if len(raw) > limit:
         kept = max(limit - 1, 0)
         raw = raw[: (kept + 1) // 2] + ELLIPSIS + (raw[-(kept // 2) :] if kept > 1 else "")
-    return "".join(map(_clean_character, raw))
-
-
-def _clean_character(character: str) -> str:
-    code = ord(character)
-    if character in "\t\n\r\u2028\u2029\u0085":
-        return " "
-    forbidden = code < 0x20 or 0x7F <= code <= 0x9F or 0xD800 <= code <= 0xDFFF
-    if forbidden or code in (0xFFFE, 0xFFFF) or code in _DIRECTION:
-        return "\ufffd"
-    return character
+    return _REFUSED.sub("\ufffd", _BREAK.sub(" ", raw))
 
 
 def fit(text: str, size: float, room: float) -> str:

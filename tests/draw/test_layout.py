@@ -126,7 +126,7 @@ def test_update_that_has_no_level_way_goes_around():
 
 
 def test_long_chain_needs_no_recursion():
-    layout = lay_out(chain(10_000), range(1))
+    layout = lay_out(chain(10_000), range(2))
     assert len(layout.boxes) == 20_000
     assert len({p.x + p.box.width / 2 for p in layout.boxes if p.box.key[0] == "f"}) == 1
 
@@ -138,7 +138,7 @@ def test_line_past_too_many_rows_becomes_a_badge():
         h = b.add("tanh", inputs=[h])
     add = b.add("add", inputs=[h, first])
     b.add("add", inputs=[add, first])
-    layout = lay_out(b.picture(), range(1))
+    layout = lay_out(b.picture(), range(2))
     badges = [p.box.badges for p in layout.boxes if p.box.label == "add"]
     assert "uses x" in next(p.box.title for p in layout.boxes if p.box.badges)
     assert sorted(badges) == [(), ("x",)]  # one line of the two had to go, the longer one

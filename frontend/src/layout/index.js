@@ -6,7 +6,7 @@
  * measured, so no wording is decided twice.  Read next: scene.js, then layering.js. */
 
 import { place } from "./place.js";
-import { readScene, visible } from "./scene.js";
+import { visible } from "./scene.js";
 
 /**
  * Place every box and line of a scene.
@@ -16,7 +16,8 @@ import { readScene, visible } from "./scene.js";
  * @param {Iterable<number>} [options.open] numbers of the groups (scopes, "x N" folds) that are open;
  *   without it, those that are open at first sight.
  * @param {boolean|string} [options.saved] true: lines for all values kept for the backward pass; the
- *   key of a box: for that box alone (what it keeps, what its gradient reads).
+ *   key of a box: those that start there (of a value) or end there (of a gradient).  Asking for
+ *   them moves nothing else.
  * @param {number} [options.deadline] time by `performance.now()` at which the search for fewer
  *   crossings ends with the best order so far; by default 300 ms from now.
  * @returns {object} `{width, height, axis, badges, boxes, lines}`.  A box has the fields of the
@@ -29,5 +30,5 @@ import { readScene, visible } from "./scene.js";
  */
 export function layOut(scene, options = {}) {
   const deadline = options.deadline ?? performance.now() + 300;
-  return place(visible(readScene(scene), options.open), options.saved, deadline);
+  return place(visible(scene, options.open), options.saved, deadline);
 }

@@ -173,23 +173,23 @@ function sweepRows(graph, place, downwards, median, turned) {
 
 /** Swap neighbours in a row while that removes crossings, or fulfils a wish for free. */
 function swapNeighbours(graph, place, rounds, shake, exhausted) {
+  const sorted = [place, place].map(() => Array(place.length).fill());
   for (let round = 0; round < rounds; round++) {
     let improved = false;
     for (const [index, row] of graph.rows.entries()) {
       if (row.length === 1) continue;
       const sides = [];
-      for (const [other, near] of [
-        [index - 1, graph.above],
-        [index + 1, graph.below],
-      ]) {
-        if (!graph.rows[other]) continue;
-        number(place, graph.rows[other]);
-        sides.push(new Map(row.map((vertex) => [vertex, placesOf(place, near[vertex])])));
-      }
+      [graph.above, graph.below].forEach((near, which) => {
+        const other = graph.rows[which ? index + 1 : index - 1];
+        if (!other) return;
+        number(place, other);
+        for (const vertex of row) sorted[which][vertex] = placesOf(place, near[vertex]);
+        sides.push(sorted[which]);
+      });
       for (let at = 1; at < row.length; at++) {
         const [left, right] = [row[at - 1], row[at]];
         let gain = 0;
-        for (const side of sides) gain += gainOf(graph, side.get(left), side.get(right));
+        for (const side of sides) gain += gainOf(graph, side[left], side[right]);
         const wanted = gain === 0 && !shake && wishesSwap(graph, left, right);
         if (gain > 0 || wanted || (gain === 0 && shake)) {
           row[at - 1] = right;
