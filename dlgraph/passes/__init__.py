@@ -9,10 +9,13 @@ from dlgraph.passes.cse import Merge
 from dlgraph.passes.factors import Factors
 from dlgraph.passes.flatten import Flatten
 from dlgraph.passes.fold import Fold
+from dlgraph.passes.fuse import Fuse
+from dlgraph.passes.join import Join
 from dlgraph.passes.manager import Optimised, PassManager
 from dlgraph.passes.ones import Ones
 from dlgraph.passes.prune import Prune
 from dlgraph.passes.specialise import Specialise
+from dlgraph.passes.stack import Stack
 from dlgraph.passes.update import Update
 
 PASSES: tuple[Pass, ...] = (  # in the order in which they run
@@ -20,10 +23,13 @@ PASSES: tuple[Pass, ...] = (  # in the order in which they run
     Specialise(),
     Fold(),
     Merge(),
+    Join(),
+    Stack(),
     Factors(),
     Ones(),
     Update(),
     Flatten(),
+    Fuse(),
 )
 
 __all__ = [
@@ -33,7 +39,9 @@ __all__ = [
     "Factors",
     "Flatten",
     "Fold",
+    "Fuse",
     "Job",
+    "Join",
     "Merge",
     "Ones",
     "Optimised",
@@ -43,5 +51,6 @@ __all__ = [
     "Report",
     "Rewritten",
     "Specialise",
+    "Stack",
     "Update",
 ]

@@ -10,7 +10,7 @@ of what touches the same variable, or draws from the same stream, never changes.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from dlgraph.core.arrays import read_only
@@ -141,13 +141,19 @@ class Edit:
         made.records = [self._written(i, resolved, position, fresh) for i in order]
         own_copies(made.records)
         finish(made, self.graph, moved)
+        return Rewritten(made, moved, tuple(self._settled(made.records, resolved, position)))
+
+    def _settled(
+        self, made: list[Record], resolved: Any, position: dict[int, int]
+    ) -> Iterator[Change]:
+        """The changes that lasted, in terms of the two graphs."""
         sizes = self.job.sizes(self.graph.records)
         for change in self.changes:
             after = [position[resolved(i)] for i in change.after_indices if resolved(i) in position]
-            before = [i for i in change.before_indices if i < self.size]
-            change.before_indices = tuple(before)
-            change.settle(self.graph.records, made.records, after, sizes)
-        return Rewritten(made, moved, tuple(self.changes))
+            if after or not change.after_indices:
+                change.before_indices = tuple(i for i in change.before_indices if i < self.size)
+                change.settle(self.graph.records, made, after, sizes)
+                yield change
 
     def _resolved(self) -> Any:
         instead = self._instead

@@ -115,7 +115,9 @@ class _Moving:
             options = [tuple(range(len(inputs))[ADDITIVE[name]])]
         else:
             return here, ()
-        priced = [(sum(self.costs[inputs[k]] for k in one), one) for one in options]
+        # Terms of a sum usually come from one place, so their costs are not added up here;
+        # what it really takes is counted before anything is moved.
+        priced = [(max(self.costs[inputs[k]] for k in one), one) for one in options]
         best = min(priced)
         return best if best[0] <= here else (here, ())
 

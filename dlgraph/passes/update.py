@@ -66,7 +66,7 @@ class Update(Pass):
     def _write(self, edit: Edit, index: int, one: Sum) -> None:
         records = edit.records
         product = records[one.product]
-        (a, ta), (b, tb) = (_untransposed(records, i) for i in product.inputs)
+        (a, ta), (b, tb) = (untransposed(records, i) for i in product.inputs)
         of = [*one.between, index]
         factor = one.factor
         if factor is None:
@@ -122,7 +122,8 @@ def _constant_times(records: Sequence[Record], index: int) -> tuple[int, float, 
     return index, 1.0, ()
 
 
-def _untransposed(records: Sequence[Record], index: int) -> tuple[int, bool]:
+def untransposed(records: Sequence[Record], index: int) -> tuple[int, bool]:
+    """The matrix of which this is the transpose, and True; or itself, and False."""
     record: Any = records[index]
     if record.primitive.name != "transpose" or record.spec.ndim != 2:
         return index, False
