@@ -317,6 +317,7 @@ _LAZY = {
 }
 _LAZY_FUNCTIONS = {
     "blas_threads": "dlgraph.executors.threads",
+    "build": "dlgraph.draw.builder",
     "load": "dlgraph.io",
     "load_checkpoint": "dlgraph.io",
     "load_inference_model": "dlgraph.io",
@@ -324,6 +325,7 @@ _LAZY_FUNCTIONS = {
     "save_checkpoint": "dlgraph.io",
     "save_inference_model": "dlgraph.io",
     "to_python": "dlgraph.executors.standalone",
+    "step": "dlgraph.draw.stepper",
     "view": "dlgraph.draw.view",
 }
 

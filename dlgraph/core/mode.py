@@ -123,6 +123,9 @@ class Watch(_Switch):
         if self.call is not None:
             self.call(primitive, data, inputs)
 
+    def made(self, tensor: Any, primitive: Any, inputs: tuple, attrs: dict[str, Any]) -> None:
+        """Called in eager mode with the tensor that an operation made; a recorder overrides it."""
+
 
 def watch(
     *, nan: bool = True, lines: bool = True, call: Callable[..., None] | None = None

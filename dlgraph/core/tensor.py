@@ -475,6 +475,7 @@ def _result(
                 _inherit_cut(made, inputs)
         values = tuple(x._data if isinstance(x, Tensor) else x for x in inputs)
         mode.watch.see(primitive, data, values, None, made._where)
+        mode.watch.made(made, primitive, inputs, attrs)
     return made
 
 
