@@ -3,6 +3,8 @@
 Read `base.py` first.
 """
 
+from dlgraph.passes import rules
+from dlgraph.passes.algebra import RULES, Algebra, Match, Rule, rule
 from dlgraph.passes.base import Change, Job, Pass, Report, Rewritten
 from dlgraph.passes.cost import Cost
 from dlgraph.passes.cse import Merge
@@ -22,6 +24,7 @@ PASSES: tuple[Pass, ...] = (  # in the order in which they run
     Prune(),
     Specialise(),
     Fold(),
+    Algebra(),
     Merge(),
     Join(),
     Stack(),
@@ -34,6 +37,8 @@ PASSES: tuple[Pass, ...] = (  # in the order in which they run
 
 __all__ = [
     "PASSES",
+    "RULES",
+    "Algebra",
     "Change",
     "Cost",
     "Factors",
@@ -42,6 +47,7 @@ __all__ = [
     "Fuse",
     "Job",
     "Join",
+    "Match",
     "Merge",
     "Ones",
     "Optimised",
@@ -50,7 +56,10 @@ __all__ = [
     "Prune",
     "Report",
     "Rewritten",
+    "Rule",
     "Specialise",
     "Stack",
     "Update",
+    "rule",
+    "rules",
 ]

@@ -213,6 +213,10 @@ class Pass:
         """Does it apply to this job at all?"""
         return job.target in self.targets and (self.exact or not job.exact)
 
+    def keeps_bits(self, job: Job) -> bool:
+        """Does it keep every bit in this job?  (Some have two ways to do what they do.)"""
+        return self.exact
+
     def run(self, graph: Graph, job: Job) -> Rewritten:
         """The rewritten graph."""
         raise NotImplementedError
@@ -233,8 +237,9 @@ class Report:
     ('prune', ('exp',), 40)
     """
 
-    def __init__(self, made_by: Pass, before: Graph, rewritten: Rewritten, sizes: Any):
-        self.name, self.exact = made_by.name, made_by.exact
+    def __init__(self, made_by: Pass, job: Job, before: Graph, rewritten: Rewritten):
+        self.name, self.exact = made_by.name, made_by.keeps_bits(job)
+        sizes = job.sizes(before.records)
         self.changes = rewritten.changes
         self.nodes = (len(before), len(rewritten.graph))
         self._before, self._after, self._sizes = before, rewritten.graph, sizes

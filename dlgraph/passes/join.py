@@ -45,6 +45,10 @@ class Join(Pass):
 
     name, exact, level = "join", True, 2
 
+    def keeps_bits(self, job: Job) -> bool:
+        """If the job demands it."""
+        return job.exact
+
     def run(self, graph: Graph, job: Job) -> Rewritten:
         """See the class."""
         records = graph.records
