@@ -31,10 +31,12 @@ class Rule(NamedTuple):
 
     `formula` is what comes out for the upstream gradient `g`, `local` the factor alone where the
     rule multiplies element by element; either is empty where there is nothing short to show.
+    `reads`: positions of the operands whose values the rule reads (the result comes last).
     """
 
     formula: str
     local: str
+    reads: tuple[int, ...] = ()
 
 
 def rule_text(
@@ -54,9 +56,9 @@ def rule_text(
     >>> from dlgraph.draw.formula import ATOM
     >>> scalar = dg.Tensor(1.0).spec
     >>> rule_text(dg.divide, 1, [("a", ATOM), ("b", ATOM)], "y", [scalar] * 3, {})
-    Rule(formula='-(g·y) / b', local='-y / b')
+    Rule(formula='-(g·y) / b', local='-y / b', reads=(1, 2))
     """
-    nothing = Rule("", "")
+    nothing = Rule("", "", tuple(range(len(specs))))
     if primitive.joint is not None or any(isinstance(spec, BundleSpec) for spec in specs):
         return nothing
     names = [*operands, (result, ATOM)]
@@ -68,7 +70,7 @@ def rule_text(
         return nothing
     formula = _print(traced, names, (UPSTREAM, ATOM))
     factor = _print(traced, names, ("1", ATOM)) if primitive.kind == "elementwise" else ""
-    return Rule(formula, factor)
+    return Rule(formula, factor, _reads(traced))
 
 
 def local_value(
@@ -119,6 +121,24 @@ def _trace(
 def _leaf(graph: Graph, spec: Spec) -> Node:
     placeholder: Any = FUNCTIONS["placeholder"]
     return graph.add(placeholder, (), {"default": None}, spec)
+
+
+def _reads(traced: _Traced) -> tuple[int, ...]:
+    """Of what the rule is computed; not what it only takes a shape from, or looks at."""
+    found, stack = set(), [traced.output]
+    while stack:
+        index = stack.pop()
+        if index in found:
+            continue
+        found.add(index)
+        record = traced.graph.records[index]
+        names = record.primitive.inputs
+        stack += [
+            source
+            for place, source in enumerate(record.inputs)
+            if names[min(place, len(names) - 1)] not in record.primitive.shape_only
+        ]
+    return tuple(sorted(traced.names[i] for i in found if i in traced.names))
 
 
 def _print(traced: _Traced, names: Sequence[Text], upstream: Text) -> str:

@@ -280,7 +280,7 @@ class Teller:
             "pulled": quantity(flow.pulled),
             "parts": self.expected[flow.source],
             "missing": missing,
-            "inputs": self._inputs(flow),
+            "inputs": self._inputs(flow, rule.reads),
             "hook": self.hook(flow.source) if not missing else "",
         } | self.added(flow)
 
@@ -293,16 +293,12 @@ class Teller:
             found |= {"held": quantity(flow.held), "total": quantity(flow.total)}
         return found
 
-    def _inputs(self, flow: Flow) -> list[list[Any]]:
+    def _inputs(self, flow: Flow, reads: tuple[int, ...]) -> list[list[Any]]:
         """The operands: name, value, and whether the rule reads it."""
-        record = self.records[flow.reader]
-        reads = record.primitive.needs(flow.slot)
-        names = record.primitive.inputs
         found: dict[int, bool] = {}
-        for place, i in enumerate(record.inputs):
+        for place, i in enumerate(self.records[flow.reader].inputs):
             if self.nodes[i].kind != "constant":
-                name = names[min(place, len(names) - 1)]
-                found[i] = found.get(i, False) or name in reads
+                found[i] = found.get(i, False) or place in reads
         rows = [[self.names[i], quantity(self.walk.values[i]), int(r)] for i, r in found.items()]
         return rows[:INPUTS_SHOWN]
 

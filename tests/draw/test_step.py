@@ -2,7 +2,10 @@
 
 import json
 import re
+import shutil
+import subprocess
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -250,6 +253,15 @@ def test_the_printed_local_derivative_gives_the_number_beside_it(primitive, slot
     assert eval(code, {"__builtins__": {}}, FUNCTIONS | names) == pytest.approx(number, rel=1e-3)
 
 
+def test_only_what_the_rule_reads_is_shown_beside_it():
+    x, w = leaf([[1.0, 2.0]], "x"), leaf([[3.0], [4.0]], "w")
+    steps = {step.facts["to"]: step for step in dg.step((x @ w).sum()).steps if step.quiz}
+    assert [(name, bool(read)) for name, _, read in steps["w"].facts["inputs"]] == [
+        ("x", True),
+        ("w", False),
+    ]
+
+
 def test_a_local_derivative_is_shown_only_where_it_is_one():
     """A primitive that says it is element-wise and is not: the product would be wrong."""
 
@@ -384,6 +396,48 @@ def test_a_graph_without_floats_has_no_way_back():
         y = dg.stop_gradient(n * 1.0)
     with pytest.raises(BackwardError, match="no gradient comes back"):
         dg.step(y, feed={n: 2})
+
+
+# ---- predicting ----------------------------------------------------------------------------------
+
+ROOT = Path(__file__).resolve().parents[2]
+NODE = shutil.which("node")
+CASES = [
+    # typed, right or not, a piece of the answer
+    ("15", True, "3 × 5 = 15"),
+    (" 15,0 ", True, "Right"),
+    ("30/2", True, "Right"),
+    ("1.5e1", True, "Right"),
+    ("14.9", True, "Right"),
+    ("14", False, "more exactly"),
+    ("-15", False, "sign"),
+    ("−15", False, "sign"),
+    ("17", False, "the sum with the 2 from before"),
+    ("3", False, "That is the upstream gradient"),
+    ("5", False, "That is the local derivative"),
+    ("8", False, "not added"),
+    ("0.6", False, "do not divide"),
+    ("99", False, "How much does y change per unit change of a?"),
+    ("", False, "not a number"),
+    ("alert(1)", False, "not a number"),
+    ("1/2/3", False, "not a number"),
+]
+
+
+@pytest.mark.skipif(NODE is None, reason="Node is not installed")
+def test_a_prediction_is_judged_in_words_that_help():
+    quiz = {"answer": 15, "upstream": 3, "local": 5, "held": 2, "from": "y", "to": "a"}
+    shown = {"answer": "15", "upstream": "3", "local": "5", "held": "2"}
+    code = (
+        f"import {{ judge }} from {json.dumps((ROOT / 'frontend/src/step/judge.js').as_uri())};"
+        f"const quiz = {json.dumps(quiz | {'shown': shown, 'label': 'multiply'})};"
+        f"const typed = {json.dumps([case[0] for case in CASES])};"
+        "console.log(JSON.stringify(typed.map((text) => judge(text, quiz))));"
+    )
+    command = [NODE, "--input-type=module", "-e", code]
+    run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    for (typed, right, words), found in zip(CASES, json.loads(run.stdout), strict=True):
+        assert found["right"] is right and words in found["words"], (typed, found)
 
 
 # ---- the figure ----------------------------------------------------------------------------------
