@@ -4,7 +4,9 @@
    modules that own them, so that no number stands in two places.
 2. Joins the modules of each bundle in the order of their imports, takes out what only people read
    (comments, spaces, long local names: tdewolff-minify, part of the `test` extra) and writes the
-   result under `dlgraph/draw/js/`, from where the package reads it.
+   result under `dlgraph/draw/js/`, from where the package reads it: as a script (for widgets) and
+   packed (for figures; see dlgraph/draw/page.py, which knows how it is unpacked).  Packing here,
+   not when a figure is shown, makes a figure the same bytes with every zlib.
 
 With `--check` nothing is written; the exit status says whether everything is up to date.  No Node
 is needed: the modules keep to a small form (imports and exports at the start of a line, names at
@@ -20,16 +22,24 @@ import sys
 from pathlib import Path
 
 import minify
+import zopfli.zlib
 
 from dlgraph.draw import boxes, text, theme
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "frontend" / "src"
 TARGET = ROOT / "dlgraph" / "draw" / "js"
-LIMIT = 25_000  # bytes per bundle: a widget carries its script in every notebook that shows it
+LIMIT = 25_000  # bytes per bundle, packed: every notebook that shows a figure carries its script
 
 # Name of the bundle: the module whose exports it has.
-BUNDLES = {"layout": "layout/index.js", "figure": "figure/index.js"}
+BUNDLES = {
+    "layout": "layout/index.js",
+    "figure": "figure/index.js",
+    "figure_kinds": "figure/kinds.js",
+    "figure_large": "figure/large.js",
+    "chart": "chart/index.js",
+    "diff": "diff/index.js",
+}
 
 _IMPORT = re.compile(r'^import \{([^}]*)\} from "([^"]+)";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:async )?function|const|let|class)", re.MULTILINE)
@@ -125,6 +135,26 @@ def _only(wanted: set[str], content: str) -> str:
     )
 
 
+def packed(text: str) -> str:
+    """Deflated, then written in the 91 printable characters that a quoted string in HTML can hold.
+
+    Two characters hold 13 bits, low ones first (base64: 12).  Left out: the quote, the backslash
+    and the character that opens a tag.
+    """
+    text = text.strip()
+    data = zopfli.zlib.compress(text.encode())
+    while -8 * len(data) % 13 > 7:  # the last 13 bits would hold a byte too many: refused
+        text += "\n"
+        data = zopfli.zlib.compress(text.encode())
+    bits = int.from_bytes(data, "little")
+    alphabet = [chr(code) for code in range(33, 127) if chr(code) not in '"\\<']
+    found = []
+    for _ in range(0, 8 * len(data), 13):
+        bits, value = bits >> 13, bits & 8191
+        found += [alphabet[value % 91], alphabet[value // 91]]
+    return "".join(found)
+
+
 def _exported(path: str, name: str) -> bool:
     content = (SOURCE / path).read_text(encoding="utf-8")
     return bool(re.search(rf"^export .*\b{re.escape(name)}\b", content, re.MULTILINE))
@@ -134,16 +164,20 @@ def main(arguments: list[str] | None = None) -> int:
     """Write what is not up to date; with `--check` only say so."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--check", action="store_true", help="write nothing")
-    check = parser.parse_args(arguments).check
+    parser.add_argument("names", nargs="*", help=f"of {', '.join(BUNDLES)}; without any: all")
+    given = parser.parse_args(arguments)
+    check, names = given.check, given.names or list(BUNDLES)
     stale = _update({SOURCE / path: content for path, content in generated().items()}, check)
     if not (check and stale):
-        bundles = {TARGET / f"{name}.js": bundle(entry) for name, entry in BUNDLES.items()}
+        bundles = {TARGET / f"{name}.js": bundle(BUNDLES[name]) for name in names}
+        wanted = dict(bundles)
         for path, content in bundles.items():
+            wanted[path.with_suffix(".packed")] = short = packed(content)
             size = len(content.encode())
-            print(f"{path.relative_to(ROOT)}: {size:,} bytes")
-            if size > LIMIT:
-                raise SystemExit(f"{path.name} is over {LIMIT:,} bytes")
-        stale += _update(bundles, check)
+            print(f"{path.relative_to(ROOT)}: {size:,} bytes, packed {len(short):,}")
+            if len(short) > LIMIT:
+                raise SystemExit(f"{path.name} is over {LIMIT:,} bytes when packed")
+        stale += _update(wanted, check)
     for path in stale:
         print(f"{'out of date' if check else 'written'}: {path.relative_to(ROOT)}")
     return int(check and bool(stale))

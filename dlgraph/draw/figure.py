@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import base64
 import os
 import tempfile
 from functools import cached_property
-from html import escape
 from pathlib import Path
 from typing import Any
 
-from dlgraph.draw import describe, svg
+from dlgraph.draw import describe, page, svg
 from dlgraph.draw.layout import Layout, lay_out
 from dlgraph.draw.model import Picture
+from dlgraph.draw.payload import payload_of
+from dlgraph.draw.scene import build_scene
+from dlgraph.draw.scene_parts import Scene
 from dlgraph.errors import OperationError
 
 SHOWN_LIMIT = 2_000  # boxes; a larger figure in a cell freezes the notebook
+PLAIN = {"input", "parameter", "constant", "operation", "backward"}  # kinds that need no legend
+PLAIN_LIMIT = 30  # boxes of a figure without one
+FINISHED_LIMIT = 60  # boxes of a figure that travels with its finished layout
 
 
 class Figure:
@@ -81,13 +85,34 @@ class Figure:
         if boxes > SHOWN_LIMIT:
             words = f"{self}\n({boxes:,} boxes: too many to show here; .save(path) writes them)"
             return {"text/plain": words}
-        data = base64.b64encode(self.svg.encode()).decode()
-        words = escape(str(self))
         return {
-            "text/html": f'<img alt="{words}" src="data:image/svg+xml;base64,{data}">',
+            "text/html": self._html(),
             "image/svg+xml": self.svg,
             "text/plain": str(self),
         }
+
+    @cached_property
+    def scene(self) -> Scene:
+        """All boxes with their texts, before anything is closed or placed."""
+        return build_scene(self.picture)
+
+    def _html(self) -> str:
+        words, bundle = str(self), self._bundle()
+        legend = bundle != "figure"
+        picture = svg.render(self.layout, self.picture.title, words, "", legend=legend)
+        if bundle == "figure_large":
+            payload = payload_of(self.picture, scene=self.scene)
+        else:
+            payload = payload_of(self.picture, self.layout)
+        return page.html(payload, bundle=bundle, svg=picture, text=words)
+
+    def _bundle(self) -> str:
+        """The shortest script that can do all that this picture asks for."""
+        boxes = [placed.box for placed in self.layout.boxes]
+        if self.scene.groups or self.scene.saved or len(boxes) > FINISHED_LIMIT:
+            return "figure_large"
+        plain = all(box.style in PLAIN and not box.ports for box in boxes)
+        return "figure" if plain and len(boxes) <= PLAIN_LIMIT else "figure_kinds"
 
     def __str__(self) -> str:
         return describe.sentence(self.picture)

@@ -10,34 +10,36 @@ several figures, and the same figure twice, stand beside each other.  Read next:
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import zlib
 from functools import cache
 from html import escape
 from importlib import resources
 
+from dlgraph.draw.compact import shortened
 from dlgraph.draw.payload import Json, dumps
+
+# From what `script` returns to the code: 13 bits in two of 91 characters, then inflated.
+UNPACK = """async c=>{
+let o=[],n=0,k=0,p=0,v=i=>(i=c.charCodeAt(i))-33-(i>34)-(i>60)-(i>92);
+for(;p<c.length;p+=2){n|=v(p)+91*v(p+1)<<k;for(k+=13;k>7;k-=8){o.push(n&255);n>>>=8}}
+return new Response(new Blob([Uint8Array.from(o)]).stream().pipeThrough(
+new DecompressionStream("deflate"))).text()}""".replace("\n", "")
 
 # What happens on the page: unpack the code, run it in a script element (no eval: a page may forbid
 # it), start it on every host of this figure that is not live yet.  Where a step fails (an old
 # browser), the picture stays.
 _LOADER = """(async(i,c,d)=>{
-let b=new Blob([Uint8Array.from(atob(c),x=>x.charCodeAt())]),
-e=document.createElement("script"),r=document.currentScript?.getRootNode()??document;
-e.text="document.currentScript.dg="+await new Response(b.stream().pipeThrough(
-new DecompressionStream("deflate"))).text();
+let e=document.createElement("script"),h;
+e.text="document.currentScript.dg="+await(UNPACK)(c);
 document.head.append(e);e.remove();
-for(let q of new Set([r,document]))q.querySelectorAll(`[data-dlgraph="${i}"]`).forEach(
-h=>h.shadowRoot||e.dg.main(h,d))
-})"""
+for(h of document.querySelectorAll(`[data-dlgraph="${i}"]`))
+h.shadowRoot||e.dg.main(h,d)})""".replace("\n", "").replace("UNPACK", UNPACK)
 
 
 @cache
-def _script(bundle: str) -> str:
-    """The code of a bundle, deflated, in base64."""
-    code = resources.files("dlgraph.draw").joinpath(f"js/{bundle}.js").read_bytes()
-    return base64.b64encode(zlib.compress(code, 9)).decode()
+def script(bundle: str) -> str:
+    """The code of a bundle as `packed` of tools/build_frontend.py wrote it; `UNPACK` reads it."""
+    return resources.files("dlgraph.draw").joinpath(f"js/{bundle}.packed").read_text("ascii")
 
 
 def html(payload: Json, *, bundle: str = "figure", svg: str = "", text: str = "") -> str:
@@ -51,13 +53,12 @@ def html(payload: Json, *, bundle: str = "figure", svg: str = "", text: str = ""
     >>> page.count("</script>"), "<img alt='&quot;quoted&quot;' src='data:" in page
     (1, True)
     """
-    data = dumps({"text": text, **payload})
-    name = hashlib.sha256(f"{bundle}{data}".encode()).hexdigest()[:10]
-    code = _script(bundle)
-    loader = _LOADER.replace("\n", "")
+    data = dumps(payload)
+    name = hashlib.sha256(f"{bundle}{text}{data}".encode()).hexdigest()[:10]
+    code = script(bundle)
     return (
         f'<div data-dlgraph="{name}">{image(svg, text)}</div>'
-        f'<script>{loader}("{name}","{code}",{data})</script>'
+        f'<script>{_LOADER}("{name}","{code}",{data})</script>'
     )
 
 
@@ -68,7 +69,7 @@ def image(svg: str, text: str) -> str:
     >>> print(image('<svg a="#f"/>', "a & b"))
     <img alt='a &amp; b' src='data:image/svg+xml,<svg a="%23f"/>'>
     """
-    data = svg.strip()
+    data = shortened(svg)
     for character in "%#\n\r\t":  # in a URL the first two have a meaning, the others are dropped
         data = data.replace(character, f"%{ord(character):02X}")
     return f"<img alt='{escape(text)}' src='data:image/svg+xml,{_quoted(data)}'>"

@@ -12,7 +12,7 @@ import json
 from typing import Any
 
 from dlgraph.draw.layout import Layout
-from dlgraph.draw.model import Picture, PictureNode
+from dlgraph.draw.model import LEAVES, Picture, PictureNode
 from dlgraph.draw.scene import Scene
 from dlgraph.draw.text import clean
 
@@ -31,15 +31,16 @@ def payload_of(
     `more` is added as it is: a figure of another kind sends its steps in that way.
 
     >>> from dlgraph.draw.layout import lay_out
-    >>> from dlgraph.draw.model import Picture, PictureNode
+    >>> from dlgraph.draw.model import LEAVES, Picture, PictureNode
     >>> from dlgraph.draw.payload import payload_of
     >>> picture = Picture((PictureNode(0, "a", "input", name="a", value="4"),))
     >>> payload_of(picture, lay_out(picture))["facts"]
-    {'0': ['input', 'a', '', '', '4']}
+    {'0': ['', 'a', '', '', '4']}
     """
-    lines: dict[str, int] = {}
-    facts = {str(node.id): _facts(node, lines) for node in picture.nodes}
-    found: Json = {"title": clean(picture.title), "facts": facts, "lines": list(lines)}
+    words: dict[str, int] = {}
+    facts = {str(node.id): _facts(node, words) for node in picture.nodes}
+    found: Json = {"title": clean(picture.title)} if picture.title else {}
+    found |= {"facts": facts, "words": list(words)}
     if layout is not None:
         found["layout"] = pack(layout)
     if scene is not None:
@@ -81,27 +82,23 @@ def _box(placed: Any, styles: dict[str, int]) -> list[Any]:
     return row + _trimmed([one or "" for one in more])
 
 
-def _facts(node: PictureNode, lines: dict[str, int]) -> list[Any]:
-    """The columns of `COLUMNS` in frontend/src/core/panel.js."""
+def _facts(node: PictureNode, words: dict[str, int]) -> list[Any]:
+    """The columns of frontend/src/core/panel.js; what many nodes share stands in `words` once."""
     gradient = node.gradient
     if gradient is None and node.needs_gradient:
         gradient = "not computed yet"
-    where: Any = ""
-    if node.where:
-        where = lines.setdefault(clean(node.where, LINE_LIMIT), len(lines))
+    shared = (clean(node.dtype), clean(node.scope), clean(node.where or "", LINE_LIMIT))
+    dtype, scope, line = (word and words.setdefault(word, len(words)) for word in shared)
     row = [
-        node.kind if node.label in (node.name, node.kind) else node.label,
+        "" if node.kind in LEAVES else node.label,
         node.name,
         node.formula,
         "",
         node.value or "",
         gradient or "",
         node.shape,
-        node.dtype,
-        node.scope,
-        where,
     ]
-    return _trimmed([clean(one, TEXT_LIMIT) if isinstance(one, str) else one for one in row])
+    return _trimmed([*(clean(one, TEXT_LIMIT) for one in row), dtype, scope, line])
 
 
 def _trimmed(row: list[Any]) -> list[Any]:

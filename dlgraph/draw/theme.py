@@ -59,6 +59,10 @@ BOXES = {
     "backward": BoxStyle(GRADIENT, "#fbeee4", dash="5 3"),
     "scope_gradient": BoxStyle(GRADIENT, "#fdf6f0", width=2, dash="5 3", mark="scope"),
     "update": BoxStyle(UPDATE, "#f3e9fc", shape="cut"),
+    # What passes did to a node.
+    "gone": BoxStyle("#9a9a9a", "none", width=1, dash="2 4"),
+    "new": BoxStyle(FORWARD, "#e3f0f8", width=3.5),
+    "changed": BoxStyle(FORWARD, "#ffffff", width=2.5, shape="double"),
 }
 BADGE = BoxStyle(PARAMETER, "#ffffff", width=1, shape="pill")
 
@@ -68,6 +72,7 @@ LINES = {
     "gradient": LineStyle(GRADIENT, dash="5 3"),
     "turn": LineStyle(GRADIENT, dash="5 3"),
     "update": LineStyle(UPDATE, width=1.25, dash="2 3"),
+    "gone": LineStyle("#9a9a9a", width=1, dash="1 5"),
     "saved": LineStyle(FORWARD, width=1.25, dash="1 4", arrow=6),
 }
 

@@ -1,24 +1,28 @@
 /* Save the picture as it stands, as SVG or as PNG: nothing leaves the page but the file. */
 
-import { h, s } from "./dom.js";
-import { DRAWING } from "./theme.js";
+import { h, s, set } from "./dom.js";
 
-/** The picture as the text of an SVG file that needs no page around it. */
+const PAINT = ["fill", "fill-opacity", "stroke", "stroke-width", "stroke-dasharray", "opacity"];
+const PAINTS = [...PAINT, "font-size", "font-weight", "font-style", "font-family", "text-anchor"];
+
+/** The picture as the text of an SVG file: every shape carries its own paint, no style sheet. */
 export function svgText(figure) {
   const { width, height } = figure.scene;
-  const computed = getComputedStyle(figure.frame);
-  const value = (_, name) => computed.getPropertyValue(name).trim();
-  const style = DRAWING.replaceAll(/var\((--\w+)\)/g, value);
-  const copy = figure.scene.svg().cloneNode(true);
-  for (const group of copy.querySelectorAll(".ring,.wide")) group.remove();
-  copy.prepend(
-    s("title", {}, figure.payload.title || figure.payload.text),
-    s("style", {}, style),
-    s("rect", { width: "100%", height: "100%", fill: value(0, "--bg") }),
-  );
-  copy.setAttribute("width", width);
-  copy.setAttribute("height", height);
-  copy.removeAttribute("style");
+  const original = figure.scene.svg();
+  const copy = set(original.cloneNode(true), { width, height });
+  const shapes = copy.querySelectorAll("*");
+  original.querySelectorAll("*").forEach((shape, i) => {
+    const computed = getComputedStyle(shape);
+    const own = /path|text|tspan/.test(shape.tagName);
+    const names = own ? PAINTS : ["opacity"];
+    set(
+      shapes[i],
+      Object.fromEntries(names.map((name) => [name, computed.getPropertyValue(name)])),
+    );
+    if (shape.matches(".ring,.wide")) shapes[i].remove();
+  });
+  const fill = getComputedStyle(figure.frame).backgroundColor;
+  copy.prepend(s("title", {}, figure.name()), s("rect", { width: "100%", height: "100%", fill }));
   return new XMLSerializer().serializeToString(copy);
 }
 
@@ -35,14 +39,12 @@ export async function savePng(figure) {
   const size = Math.min(2, 16000 / Math.max(image.width, image.height));
   const canvas = h("canvas", { width: image.width * size, height: image.height * size });
   canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
-  offer(figure, await new Promise((done) => canvas.toBlob(done)), "png");
+  canvas.toBlob((blob) => offer(figure, blob, "png"));
 }
 
 function offer(figure, blob, ending) {
-  const words = (figure.payload.title || figure.payload.text || "graph").split(/[^\w-]+/);
-  const name = words.filter(Boolean).slice(0, 3).join("-") || "graph";
-  const href = URL.createObjectURL(blob);
-  h("a", { href, download: `${name}.${ending}` }).click();
-  setTimeout(() => URL.revokeObjectURL(href), 10000);
-  figure.announce(`saved ${name}.${ending}`);
+  const name = figure.name().match(/[\p{L}\p{N}]+/gu) ?? ["graph"];
+  const download = `${name.slice(0, 3).join("-").slice(0, 40)}.${ending}`;
+  h("a", { href: URL.createObjectURL(blob), download }).click();
+  figure.announce(`saved ${download}`);
 }

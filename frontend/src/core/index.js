@@ -19,10 +19,9 @@
 
 import { h } from "./dom.js";
 import { watchKeys } from "./keyboard.js";
-import { legend } from "./legend.js";
-import { rows, sentence, showPanel } from "./panel.js";
+import { rowsOf, sentence, showPanel } from "./panel.js";
 import { drawSvg } from "./scene.js";
-import { STYLE, watchTheme } from "./theme.js";
+import { FIGURE_STYLE, watchTheme } from "./theme.js";
 import { addButton, addTools } from "./toolbar.js";
 import { unpack } from "./unpack.js";
 
@@ -30,8 +29,8 @@ import { unpack } from "./unpack.js";
  * Show a figure in `root` (its light content, the picture, is covered as long as it is live).
  *
  * @param {HTMLElement} root the element that becomes the figure; it gets a shadow root.
- * @param {object} payload what `dlgraph/draw/payload.py` writes: `title`, `text`, `facts` and either
- *   `layout` (finished) or whatever `options.layOut` takes.
+ * @param {object} payload what `dlgraph/draw/payload.py` writes: `facts`, `words`, perhaps `title`
+ *   and `text` (by default that of the picture), and `layout` (finished) or what `options.layOut` takes.
  * @param {object} [options]
  * @param {(payload: object, state: object) => object} [options.layOut] makes the layout; by default
  *   the finished one of the payload is unpacked.
@@ -40,19 +39,25 @@ import { unpack } from "./unpack.js";
  * @param {(key: string|null) => void} [options.onSelect] called when another box is selected.
  * @param {string} [options.style] more CSS, for the parts of a figure of another kind.
  * @param {boolean} [options.tools] false: an empty toolbar.
+ * @param {(figure: object) => void} [options.ready] called before the first drawing: the moment to add
+ *   buttons and listeners.
  * @returns the figure:
  *   - `select(key)`: select a box and show its details, `null` for none; `selected`.
  *   - `focus(key)`: put the keyboard there and scroll it into view; `focused`.
  *   - `setValues({key: {label, tag, detail, muted, badges}})`: other texts in boxes; what is left out
  *     stays; `null` instead of texts: as drawn.
  *   - `highlight(keys, name)`: put a CSS class on these boxes and lines and take it off all others:
- *     "active" (bold), "dim" (faint), "failed", or one of your own with `options.style`.
+ *     "active" (bold), "faint", "failed", or one of your own with `options.style`.
  *   - `paint(colours)`: `{key: colour}` fills boxes; `null` gives all their own colour back.
+ *   - `say(key)`: a box in one sentence; `rows(key)`: its details as pairs; `trace("inputs" | "readers")`.
  *   - `announce(text)`: said by a screen reader, and kept for tests in `figure.said`.
- *   - `on(name, listener)`: "select" (key), "draw" (layout), "theme" (dark), "open" (group).
- *   - `addButton({label, text, icon, keys, pressed, action})`: into the toolbar, returns the button.
+ *   - `on(name, listener)`: "select" (key), "focus" (key), "draw" (layout), "zoom" (factor),
+ *     "theme" (dark).
+ *   - `more`: a function from a key to further buttons for its details.
+ *   - `addButton({label, text, keys, pressed, action})`: into the toolbar, returns the button.
  *   - `keys`: a Map from key name (`event.key`) to `[words, action]`; "?" shows them all.
- *   - `box(key)`, `inputs(key)`, `readers(key)`, `twin(key)`: what is drawn and how it hangs together.
+ *   - `box(key)`, `inputs(key)`, `readers(key)`, `twin(key)`, `reach(key, "inputs" | "readers")`: what is
+ *     drawn and how it hangs together; `order`: all keys; `texts(key)`: what a box says now.
  *   - `redraw(layout)`: draw another layout; selection, focus and values of kept keys stay.
  *   - `zoom(factor)`: 1 is natural size; 0 fits the width.
  *   - `frame`, `bar`, `stage`, `caption`, `panel`: elements; `payload`, `layout`, `scene`, `dark`.
@@ -61,6 +66,7 @@ import { unpack } from "./unpack.js";
 export function mount(root, payload, options = {}) {
   const figure = new Figure(root, payload, options);
   if (options.tools !== false) addTools(figure);
+  options.ready?.(figure);
   figure.redraw(options.layOut ? options.layOut(payload, figure) : unpack(payload.layout));
   return figure;
 }
@@ -70,78 +76,83 @@ class Figure {
   focused = null;
   scale = 1;
   keys = new Map();
-  #listeners = new Map();
-  #values = new Map();
+  listeners = new Map();
+  values = new Map();
 
   constructor(root, payload, options) {
-    Object.assign(this, { root, payload, options });
-    const shadow = root.shadowRoot ?? root.attachShadow({ mode: "open" });
+    const shadow = root.attachShadow({ mode: "open" });
     // Without this JupyterLab takes the keys: "b" would add a cell.
     root.setAttribute("data-lm-suppress-shortcuts", "true");
-    this.title = h("span", { class: "title" }, payload.title ?? "");
-    this.bar = h("div", { class: "bar", role: "toolbar", "aria-label": "figure" }, this.title);
-    this.stage = h("div", { class: "stage" });
+    const { title } = payload;
+    // The sentence stands already in the picture that the figure covers.
+    const text = payload.text ?? root.querySelector("img")?.alt ?? "graph";
+    Object.assign(this, { root, payload, options, text });
+    this.bar = h("div", { class: "bar", role: "toolbar" }, h("span", { class: "title" }, title));
+    this.stage = h("div", { class: "stage", tabindex: -1 });
+    this.caption = h("div");
     this.legend = h("div", { class: "legend", "aria-hidden": "true" });
-    this.caption = h("div", { class: "caption" });
-    this.panel = h("div", {
-      class: "panel",
-      hidden: true,
-      role: "region",
-      "aria-label": "details",
-    });
-    this.live = h("div", { class: "said", role: "status", "aria-live": "polite" });
-    this.frame = h(
-      ...["div", { class: "figure", role: "figure", "aria-label": payload.text ?? "" }],
-      ...[this.bar, this.stage, this.caption, this.legend, this.panel, this.live],
-    );
-    shadow.replaceChildren(h("style", {}, STYLE + (options.style ?? "")), this.frame);
+    this.panel = h("div", { class: "panel" });
+    this.live = h("div", { class: "said", role: "status" });
+    const parts = [this.bar, this.stage, this.caption, this.legend, this.panel, this.live];
+    this.frame = h("div", { class: "figure", role: "figure", "aria-label": text }, ...parts);
+    shadow.append(h("style", {}, FIGURE_STYLE + (options.style ?? "")), this.frame);
     if (options.onSelect) this.on("select", options.onSelect);
-    const unwatch = watchTheme((dark) => {
+    this.unwatch = watchTheme((dark) => {
       this.dark = dark;
       this.frame.classList.toggle("dark", dark);
-      this.#tell("theme", dark);
+      this.tell("theme", dark);
     });
-    const ignore = watchKeys(this);
-    this.destroy = () => {
-      unwatch();
-      ignore();
-      shadow.replaceChildren();
-    };
+    watchKeys(this);
+  }
+
+  destroy() {
+    this.unwatch();
+    this.frame.remove();
   }
 
   on(name, listener) {
-    this.#listeners.set(name, [...(this.#listeners.get(name) ?? []), listener]);
+    this.listeners.set(name, [...(this.listeners.get(name) ?? []), listener]);
   }
 
-  #tell(name, value) {
-    for (const listener of this.#listeners.get(name) ?? []) listener(value);
+  tell(name, value) {
+    for (const listener of this.listeners.get(name) ?? []) listener(value);
   }
 
   redraw(layout) {
     this.layout = layout;
     this.boxes = new Map(layout.boxes.map((box) => [box.key, box]));
-    this.into = new Map();
-    this.from = new Map();
-    for (const { source, target } of layout.lines) {
-      this.into.set(target, [...new Set([...(this.into.get(target) ?? []), source])]);
-      this.from.set(source, [...new Set([...(this.from.get(source) ?? []), target])]);
+    this.order = [...this.boxes.keys()];
+    this.ways = { inputs: new Map(), readers: new Map() };
+    for (const { style, source, target } of layout.lines) {
+      if (style === "update") continue; // a new value is for the next step: no way goes on there
+      for (const [way, from, to] of [
+        ["inputs", target, source],
+        ["readers", source, target],
+      ]) {
+        this.ways[way].set(from, [...new Set([...(this.ways[way].get(from) ?? []), to])]);
+      }
     }
-    this.scene = (this.options.draw ?? drawSvg)(layout, (key) => sentence(this, key), this);
+    this.scene = (this.options.draw ?? drawSvg)(layout, (key) => this.say(key), this);
     this.stage.replaceChildren(this.scene.element);
-    this.legend.replaceChildren(...legend(layout));
-    for (const [key, texts] of this.#values) this.scene.write(key, texts);
+    this.scene.labels?.(layout.words ?? []);
+    for (const [key, texts] of this.values) this.scene.write(key, texts);
     this.zoom(this.scale);
-    if (!this.boxes.has(this.focused)) this.focused = layout.boxes[0]?.key ?? null;
-    this.scene.rove?.(this.focused);
-    if (!this.boxes.has(this.selected)) this.select(null);
-    else this.#mark();
-    this.#tell("draw", layout);
+    if (!this.boxes.has(this.focused)) this.focused = this.order[0];
+    if (this.focused) this.scene.focus(this.focused, false);
+    this.select(this.selected, true);
+    this.tell("draw", layout);
   }
 
   zoom(scale) {
-    const room = this.stage.clientWidth || this.scene.width;
-    this.scale = Math.min(4, Math.max(0.05, scale || Math.min(1, room / this.scene.width)));
+    const fit = Math.min(1, this.stage.clientWidth / this.scene.width || 1);
+    this.scale = Math.min(4, Math.max(0.05, scale || fit));
     this.scene.resize(this.scale);
+    this.tell("zoom", this.scale);
+  }
+
+  /** What the figure is about in a few words: for names of files. */
+  name() {
+    return this.payload.title ?? this.text;
   }
 
   box(key) {
@@ -149,11 +160,11 @@ class Figure {
   }
 
   inputs(key) {
-    return this.into.get(key) ?? [];
+    return this.ways.inputs.get(key) ?? [];
   }
 
   readers(key) {
-    return this.from.get(key) ?? [];
+    return this.ways.readers.get(key) ?? [];
   }
 
   twin(key) {
@@ -161,63 +172,68 @@ class Figure {
     return this.boxes.has(other) ? other : null;
   }
 
-  /** All boxes that `key` is computed from ("inputs") or that depend on it ("readers"). */
-  trace(key, direction) {
-    const found = new Set([key]);
-    for (const one of found) for (const next of this[direction](one)) found.add(next);
-    return found;
+  say(key) {
+    return sentence(this, key);
   }
 
-  select(key) {
+  rows(key) {
+    return rowsOf(this, key);
+  }
+
+  select(key, quiet) {
     const before = this.selected;
     this.selected = this.boxes.has(key) ? key : null;
     this.traced = null;
-    this.#mark();
-    showPanel(this);
-    if (this.selected) this.announce(sentence(this, key));
-    if (this.selected !== before) this.#tell("select", this.selected);
+    this.show();
+    if (quiet && this.selected === before) return;
+    if (this.selected) this.announce(this.say(key));
+    this.tell("select", this.selected);
   }
 
-  /** Show what a box is computed from or what depends on it, and fade the rest; again: stop. */
-  toggleTrace(direction) {
-    this.traced = this.traced === direction || !this.selected ? null : direction;
-    this.#mark();
-    showPanel(this);
+  /** Show all that leads to the focused box ("inputs") or depends on it ("readers"); again: stop. */
+  trace(way) {
+    if (this.selected !== this.focused) this.select(this.focused);
+    this.traced = this.traced === way ? null : way;
+    this.show();
   }
 
-  #mark() {
+  /** Boxes from which a way leads to `key` ("inputs"), or to which one leads ("readers"). */
+  reach(key, way) {
+    const found = new Set([key]);
+    for (const one of found) for (const next of this[way](one)) found.add(next);
+    return found;
+  }
+
+  show() {
     const { selected, traced } = this;
-    const near = selected ? [...this.inputs(selected), ...this.readers(selected)] : [];
-    const ways = near.flatMap((key) => [`${key}>${selected}`, `${selected}>${key}`]);
-    this.scene.mark(selected ? [selected, ...ways] : [], "selected");
-    const kept = traced && this.trace(selected, traced);
     const lines = this.layout.lines.map(({ source, target }) => [source, target]);
-    const faint = kept
-      ? [
-          ...[...this.boxes.keys()].filter((key) => !kept.has(key)),
-          ...lines.filter((ends) => !ends.every((end) => kept.has(end))).map((e) => e.join(">")),
-        ]
-      : [];
-    this.scene.mark(faint, "faint");
+    const near = lines.filter((ends) => ends.includes(selected)).map((ends) => ends.join(">"));
+    this.scene.mark(selected ? [selected, ...near] : [], "selected");
+    const kept = traced && this.reach(selected, traced);
+    const out = (ends) => kept && !ends.every((end) => kept.has(end));
+    const faint = [...this.order.map((key) => [key]), ...lines].filter(out);
+    this.scene.mark(faint.map((ends) => ends.join(">")), "faint"); // biome-ignore format: one step
+    showPanel(this);
   }
 
   focus(key) {
     if (!this.boxes.has(key)) return;
     this.focused = key;
-    this.scene.focus(key);
+    this.scene.focus(key, true);
+    this.tell("focus", key);
   }
 
   setValues(values) {
     for (const [key, texts] of Object.entries(values)) {
-      if (texts) this.#values.set(key, { ...this.#values.get(key), ...texts });
-      else this.#values.delete(key);
-      this.scene.write(key, this.#values.get(key) ?? {});
+      this.values.set(key, texts ? { ...this.values.get(key), ...texts } : {});
+      this.scene.write(key, this.values.get(key));
     }
+    if (this.selected) showPanel(this);
   }
 
   /** The texts of a box as they stand now. */
   texts(key) {
-    return { ...this.box(key), ...this.#values.get(key) };
+    return { ...this.box(key), ...this.values.get(key) };
   }
 
   highlight(keys, name) {
@@ -225,7 +241,7 @@ class Figure {
   }
 
   paint(colours) {
-    for (const key of this.boxes.keys()) this.scene.paint(key, colours?.[key]);
+    for (const key of this.order) this.scene.paint(key, colours?.[key]);
   }
 
   announce(text) {
@@ -235,9 +251,5 @@ class Figure {
 
   addButton(button) {
     return addButton(this, button);
-  }
-
-  rows(key) {
-    return rows(this, key);
   }
 }

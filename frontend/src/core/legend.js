@@ -1,61 +1,37 @@
 /* The legend: one sample of each kind of box that occurs, with its line and its word. */
 
 import { h, s } from "./dom.js";
-import { outline, route } from "./shapes.js";
+import { outline, wayOf } from "./shapes.js";
 
-/* The words of `_WORDS` in dlgraph/draw/svg.py (a test compares them), and the line of each kind. */
-export const WORDS = {
-  input: ["input", ""],
-  parameter: ["parameter", "parameter"],
-  constant: ["constant", ""],
-  operation: ["operation", "forward"],
-  loss: ["loss", ""],
-  loop: ["loop", ""],
-  branch: ["branch", ""],
-  function: ["function", ""],
-  backward: ["gradient", "gradient"],
-  update: ["update", "update"],
-  failed: ["failed", "failed"],
+/* The words of `_WORDS` in dlgraph/draw/svg.py (a test compares them), and the line of each kind
+ * where it is not of the same name. */
+const WORDS = {
+  ...{ input: "input", parameter: "parameter", constant: "constant", operation: "operation" },
+  ...{ loss: "loss", scope: "scope", loop: "loop", branch: "branch", function: "function" },
+  ...{ backward: "gradient", update: "update", failed: "failed" },
 };
+const OTHER_LINES = { operation: "forward", backward: "gradient" };
 
-/** The entries for a layout. */
-export function legend(layout) {
-  const boxes = new Set(layout.boxes.map((box) => box.style));
-  const lines = new Set(layout.lines.map(({ style }) => (style === "turn" ? "gradient" : style)));
-  const found = Object.entries(WORDS).filter(([style]) => boxes.has(style));
-  const entries = found.map(([style, [word, line]]) =>
-    sample(style, lines.has(line) && line, word),
-  );
-  if (layout.badges) entries.push(sample("badge", "", layout.badges));
-  return entries;
+/** Keep the legend of a figure in step with what is drawn. */
+export function addLegend(figure) {
+  figure.on("draw", (layout) => figure.legend.replaceChildren(...entries(layout)));
+}
+
+function entries({ boxes, lines, badges }) {
+  const styles = new Set(boxes.map(({ style }) => style));
+  const found = Object.keys(WORDS).filter((style) => styles.has(style));
+  const samples = found.map((style) => {
+    const wanted = OTHER_LINES[style] ?? style;
+    return sample(style, lines.some((line) => line.style === wanted) && wanted, WORDS[style]);
+  });
+  return badges ? [...samples, sample("badge", false, badges)] : samples;
 }
 
 function sample(style, line, word) {
-  const badge = style === "badge";
-  const { path, extra } = badge ? outline(style, 2, 2, 20, 12) : outline(style, 1, 1, 22, 14);
-  const { path: way, tip } = route(
-    [
-      [24, 8],
-      [46, 8],
-    ],
-    7,
-  ); // prettier-ignore
-  const drawn = s(
-    "svg",
-    { width: line ? 48 : 24, height: 16 },
-    s(
-      "g",
-      { class: style },
-      s("path", { class: badge ? "badge" : "o", d: path }),
-      extra && s("path", { class: "extra", d: extra }),
-    ),
-    line &&
-      s(
-        "g",
-        { class: `line ${line}` },
-        s("path", { class: "way", d: way }),
-        s("path", { class: "tip", d: tip }),
-      ),
-  );
-  return h("span", {}, drawn, word);
+  const [shape, extra] = outline(style, 1, 1, 22, 14);
+  const [way, tip] = wayOf([[24, 8], [46, 8]], 7); // biome-ignore format: two points
+  const part = (name, d) => s("path", { class: name, d });
+  const box = s("g", { class: style }, part("o", shape), part("extra", extra));
+  const arrow = line && s("g", { class: line }, part("way", way), part("tip", tip));
+  return h("span", {}, s("svg", { width: line ? 48 : 24, height: 16 }, box, arrow), word);
 }

@@ -1,78 +1,57 @@
 /* What is known about the selected box: operation, formula, numbers, shape, the user's line.
  *
- * The facts of a node come from `payload.facts` (see payload.py for the columns), those of a gradient
- * from the box itself.  Read next: keyboard.js. */
+ * The facts of a node come from `payload.facts` (the columns are written by payload.py), those of a
+ * gradient from the box itself.  Read next: keyboard.js. */
 
 import { h } from "./dom.js";
 
-const COLUMNS = [
-  ...["operation", "name", "formula", "with numbers", "value", "gradient", "shape", "dtype"],
-  ...["scope", "line", "update"],
-];
-const CODE = new Set(["formula", "with numbers", "line"]);
+const COLUMNS = ["operation", "name", "formula", "numbers", "value", "gradient", "shape", "dtype"];
+const ALL = [...COLUMNS, "scope", "line"];
 
 /** The rows of the details: pairs of what and its text. */
-export function rows(figure, key) {
-  const { payload } = figure;
-  const box = figure.texts(key);
-  const facts = box.group < 0 && payload.facts[key.slice(1)];
-  if (key[0] === "f" && facts) {
-    return COLUMNS.map((name, i) => [name, fact(payload, name, facts[i])]).filter(
-      ([, text]) => text,
-    );
+export function rowsOf(figure, key) {
+  const { words, facts } = figure.payload;
+  const { title, detail, group, style } = figure.texts(key);
+  const node = group < 0 ? facts[key.slice(1)] : null;
+  if (node && key[0] === "f") {
+    const text = (fact) => (typeof fact === "number" ? words[fact] : fact);
+    const known = ALL.map((name, i) => [name, text(node[i])]);
+    return [["kind", !node[0] && style], ...known].filter((row) => row[1]);
   }
-  const lines = box.title.split("\n").filter(Boolean);
-  const found = lines.slice(1).map((text) => ["", text]);
-  if (box.detail && !lines.join("\n").includes(box.detail)) found.unshift(["", box.detail]);
-  if (key[0] === "b" && facts) {
-    const words = facts[1] || facts[2] || facts[0];
-    found.unshift([box.style === "update" ? "new value of" : "gradient with respect to", words]);
-    if (box.detail && !found.some(([, text]) => text === box.detail))
-      found.push(["value", box.detail]);
-    if (facts[6]) found.push(["shape", facts[6]]);
-  }
-  return found;
+  const found = title.split("\n").slice(1);
+  if (detail && !found.includes(detail)) found.unshift(detail);
+  return found.map((text) => ["", text]);
 }
 
-function fact(payload, name, value) {
-  return name === "line" && Number.isInteger(value) ? payload.lines[value] : value;
-}
-
-/** One sentence for screen readers: "y add: value 23, gradient 1". */
+/** One sentence for screen readers: "y, add, formula 2·a + 3·b, value 23, gradient 1". */
 export function sentence(figure, key) {
-  const box = figure.texts(key);
-  const head = [box.label, box.tag].filter(Boolean).join(" ");
-  const known = rows(figure, key)
-    .filter(([name]) => !["operation", "name", "dtype", "scope", "line"].includes(name))
-    .map(([name, text]) => `${name} ${text}`.trim().replaceAll("×", "by"));
-  return [head, ...known].join(", ");
+  const { label, tag } = figure.texts(key);
+  const rows = rowsOf(figure, key).map((row) => row.join(" ").trim());
+  return [label, tag, ...rows].filter(Boolean).join(", ").replaceAll("×", "by");
 }
 
 /** Fill the panel for the selected box, or hide it. */
 export function showPanel(figure) {
-  const { panel, selected } = figure;
-  panel.hidden = !selected;
-  if (!selected) return;
-  const box = figure.texts(selected);
-  const list = rows(figure, selected).map(([name, text]) => [
+  const { panel, selected: key, traced } = figure;
+  panel.hidden = !key;
+  if (!key) return;
+  const { label, tag } = figure.texts(key);
+  const rows = rowsOf(figure, key).map(([name, text]) => [
     h("dt", {}, name),
-    h("dd", {}, CODE.has(name) ? h("code", {}, text) : text),
+    h("dd", {}, /form|num|line/.test(name) ? h("code", {}, text) : text),
   ]);
-  const pick = (words, direction) =>
-    h(
-      "button",
-      {
-        type: "button",
-        tabindex: -1,
-        "aria-pressed": String(figure.traced === direction),
-        disabled: !figure[direction](selected).length,
-        onclick: () => figure.toggleTrace(direction),
-      },
-      words,
-    );
+  const buttons = [
+    ["trace inputs", "inputs"],
+    ["trace outputs", "readers"],
+  ].map(([words, way]) => {
+    const pressed = { "aria-pressed": String(traced === way), onclick: () => figure.trace(way) };
+    const disabled = !figure[way](key).length;
+    return h("button", { type: "button", tabindex: -1, disabled, ...pressed }, words);
+  });
+  const head = h("h4", {}, tag ? `${label} ${tag}` : label);
   panel.replaceChildren(
-    h("h4", {}, [box.label, box.tag].filter(Boolean).join(" · ")),
-    h("dl", {}, ...list.flat()),
-    h("p", {}, pick("computed from", "inputs"), pick("leads to", "readers")),
+    head,
+    h("dl", {}, ...rows.flat()),
+    h("p", {}, ...buttons, ...(figure.more?.(key) ?? [])),
   );
 }

@@ -1,31 +1,22 @@
 /* The short form in which `dlgraph/draw/payload.py` writes a finished layout, made long again. */
 
+const BOX = ["key", "style", "x", "y", "width", "height", "label"];
+const FIELDS = [...BOX, "tag", "detail", "badges", "ports", "muted", "title"];
+
 /** A packed layout -> the same object that `layOut` of layout/index.js returns. */
 export function unpack([width, height, axis, badges, styles, boxes, lines]) {
   return {
-    width,
-    height,
-    axis,
-    badges,
+    ...{ width, height, axis, badges },
     boxes: boxes.map((row) => {
-      const [key, style, x, y, width, height, label, tag, detail, inner, ports, muted, title] = row;
-      return {
-        ...{ key, style: styles[style], x, y, width, height, label },
-        ...{ tag: tag || "", detail: detail || "", badges: inner || [], ports: ports || [] },
-        ...{ muted: !!muted, title: title || "", group: -1, inside: -1 },
-      };
+      const box = Object.fromEntries(FIELDS.map((name, i) => [name, row[i] ?? ""]));
+      const lists = { badges: box.badges || [], ports: box.ports || [] };
+      return { ...box, ...lists, style: styles[box.style], group: -1, inside: -1 };
     }),
     lines: lines.map(([style, source, target, ...corners]) => ({
       style: styles[style],
       source: boxes[source][0],
       target: boxes[target][0],
-      points: pairs(corners),
+      points: corners.flatMap((x, i) => (i % 2 ? [] : [[x, corners[i + 1]]])),
     })),
   };
-}
-
-function pairs(numbers) {
-  const found = [];
-  for (let i = 0; i < numbers.length; i += 2) found.push([numbers[i], numbers[i + 1]]);
-  return found;
 }

@@ -1,0 +1,20 @@
+/* The figure of `dg.draw` for pictures of any kind and size; scopes open and close. */
+
+import { drawCanvas } from "../core/canvas.js";
+import { mountFull } from "../core/full.js";
+import { drawSvg } from "../core/scene.js";
+import { addParts } from "./parts.js";
+import { addScopes, firstLayout } from "./scopes.js";
+
+const SVG_LIMIT = 500; // boxes; beyond, an SVG is slow to pan
+
+/** Start the figure in `host`; called by the script of the page. */
+export function main(host, payload) {
+  const draw = (layout, ...rest) =>
+    (layout.boxes.length > SVG_LIMIT ? drawCanvas : drawSvg)(layout, ...rest);
+  const ready = (figure) => {
+    addParts(figure);
+    addScopes(figure);
+  };
+  return mountFull(host, payload, { layOut: firstLayout, draw, ready });
+}
