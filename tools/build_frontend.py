@@ -39,6 +39,8 @@ BUNDLES = {
     "figure_large": "figure/large.js",
     "chart": "chart/index.js",
     "diff": "diff/index.js",
+    "step": "step/index.js",
+    "build": "build/index.js",
 }
 
 _IMPORT = re.compile(r'^import \{([^}]*)\} from "([^"]+)";\n', re.MULTILINE)
