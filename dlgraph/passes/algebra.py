@@ -31,12 +31,24 @@ Apply = Callable[[Edit, int], "int | None"]
 
 
 class Rule(NamedTuple):
-    """An entry of the table: where it starts (a primitive) and what it does there."""
+    """An entry of the table: where it starts (a primitive) and what it does there.
+
+    `heads` are the primitives that the operands must have for the rule to be worth trying, None
+    for any; there is one tuple for each order of the operands.  Without `heads` it is always tried.
+    """
 
     name: str
     root: str
     apply: Apply
     exact: bool = False
+    heads: tuple[tuple[str | None, ...], ...] | None = None
+
+    def may_fit(self, operands: tuple[str, ...]) -> bool:
+        """Is it worth trying on operands that these primitives made?"""
+        return self.heads is None or any(
+            all(wanted in (None, found) for wanted, found in zip(head, operands, strict=False))
+            for head in self.heads
+        )
 
     def __repr__(self) -> str:
         return f"<Rule {self.name}{'' if self.exact else ', not exact'}>"
@@ -90,22 +102,17 @@ class Algebra(Pass):
 
     def run(self, graph: Graph, job: Job) -> Rewritten:
         """See the class."""
-        table: dict[str, list[Rule]] = {}
-        for one in RULES if self.rules is None else self.rules:
-            if one.exact or not job.exact:
-                table.setdefault(one.root, []).append(one)
-        present = {record.primitive.name for record in graph.records}
-        if not present & set(table):
+        table = _Table(RULES if self.rules is None else self.rules, job.exact)
+        if not table.roots & {record.primitive.name for record in graph.records}:
             return Rewritten(graph)
         edit = Edit(graph, job)
         feeds = set(job.feeds)
         for index, record in enumerate(graph.records):
-            rules = table.get(record.primitive.name)
-            if rules and not record.control and index not in feeds:
+            if record.primitive.name in table.roots and not record.control and index not in feeds:
                 self._rewrite(edit, index, table)
         return edit.done()
 
-    def _rewrite(self, edit: Edit, index: int, table: dict[str, list[Rule]]) -> None:
+    def _rewrite(self, edit: Edit, index: int, table: _Table) -> None:
         """Apply rules to a record, to what they made of it, and so on."""
         steps, stack = 0, [index]
         while stack:
@@ -123,11 +130,9 @@ class Algebra(Pass):
             before = [at] if at < edit.size else [index]
             edit.note("replaced", self.name, before, [new], one.name)
 
-    def _applied(
-        self, edit: Edit, index: int, table: dict[str, list[Rule]]
-    ) -> tuple[Rule, int] | None:
+    def _applied(self, edit: Edit, index: int, table: _Table) -> tuple[Rule, int] | None:
         record = edit.records[index]
-        for one in table.get(record.primitive.name, ()):
+        for one in table.candidates(edit, record):
             new = one.apply(edit, index)
             if new is not None and edit.now(new) != index and edit.records[new].spec == record.spec:
                 return one, new
@@ -143,6 +148,38 @@ class Algebra(Pass):
             hint="a replacement must not match its own pattern; take the rule out of "
             "dg.passes.RULES, or give it a where= that is false for its own result",
         )
+
+
+class _Table:
+    """The rules of a job, found by the primitives of a node and of its operands."""
+
+    def __init__(self, rules: Sequence[Rule], exact: bool):
+        self.rules = [one for one in rules if one.exact or not exact]
+        self.roots = {one.root for one in self.rules}
+        self._found: dict[tuple[str, ...], list[Rule]] = {}
+        self._made_by: dict[int, str] = {}
+
+    def made_by(self, edit: Edit, index: int) -> str:
+        """The primitive of an operand; "array" for a constant that is not one number."""
+        name = self._made_by.get(index)
+        if name is None:
+            record = edit.records[index]
+            name = record.primitive.name
+            if name == "constant" and number_of(record) is None:
+                name = "array"
+            self._made_by[index] = name
+        return name
+
+    def candidates(self, edit: Edit, record: Record) -> list[Rule]:
+        """The rules that may match here."""
+        name = record.primitive.name
+        operands = tuple([self.made_by(edit, edit.now(i)) for i in record.inputs])
+        key = (name, *operands)
+        found = self._found.get(key)
+        if found is None:
+            found = [one for one in self.rules if one.root == name and one.may_fit(operands)]
+            self._found[key] = found
+        return found
 
 
 # ---- patterns ------------------------------------------------------------------------------------
@@ -217,7 +254,11 @@ def compiled(
                 return _built(edit, index, names, bound, replacement)
         return None
 
-    return Rule(name, graph.records[root].primitive.name, apply, exact)
+    heads = tuple(
+        tuple(None if i in variables else records[i].primitive.name for i in records[root].inputs)
+        for records in variants
+    )
+    return Rule(name, graph.records[root].primitive.name, apply, exact, heads)
 
 
 def _traced(
@@ -272,16 +313,20 @@ def _matched(
     return {at: bound[at] for at in variables} if all(at in bound for at in variables) else None
 
 
+def number_of(record: Record) -> Any:
+    """The number that a constant is everywhere, None if it is not one number."""
+    if record.primitive.name != "constant" or record.spec.dtype.kind not in "fiu":
+        return None
+    held = record.attrs["value"]
+    if held.size != 1 and (any(held.strides) or not held.size):
+        return None
+    return held[(0,) * held.ndim]
+
+
 def _equal(value: Any, record: Record) -> bool:
     """Is the record a constant that is this number everywhere (0.0 and -0.0 are different)?"""
-    if record.primitive.name != "constant" or record.spec.dtype.kind not in "fiu":
-        return False
-    held = record.attrs["value"]
-    if held.size != 1 and any(held.strides):
-        return False
-    one = held.reshape(-1)[0] if held.size == 1 else held[(0,) * held.ndim] if held.size else None
-    number = float(value)
-    return one is not None and float(one) == number and np.signbit(float(one)) == np.signbit(number)
+    one = number_of(record)
+    return one is not None and one == value and bool(np.signbit(float(one)) == np.signbit(value))
 
 
 def _accepted(edit: Edit, bound: dict[int, int], where: Callable[..., bool] | None) -> bool:

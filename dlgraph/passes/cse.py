@@ -47,20 +47,22 @@ class Merge(Pass):
         writes: dict[int, int] = {}  # of a tensor: assignments so far
         feeds = set(job.feeds)
         for index, record in enumerate(graph.records):
-            if record.primitive.name == "variable":
+            primitive = record.primitive
+            if primitive.name == "variable":
                 tensor = id(record.attrs["tensor"])
                 key: Any = ("variable", tensor, writes.get(tensor, 0), record.control)
-            elif record.control or index in feeds or not pure(record):
+            elif record.control or index in feeds or primitive.effect or not pure(record):
                 for touched, changes in touches(record):
                     writes[touched] = writes.get(touched, 0) + changes
                 continue
-            elif record.primitive.name == "constant":
+            elif primitive.name == "constant":
                 key = _of_constant(record.attrs["value"])
             else:
                 inputs = record.inputs
                 if instead:
                     inputs = tuple([instead.get(i, i) for i in inputs])
-                key = (record.primitive, inputs, frozen(record.attrs) if record.attrs else None)
+                attrs = record.attrs
+                key = (primitive, inputs, frozen(attrs)) if attrs else (primitive, inputs)
             found = first.setdefault(key, index)
             if found != index:
                 instead[index] = found

@@ -324,6 +324,10 @@ def touches(record: Record) -> list[tuple[int, bool]]:
 
 def pure(record: Record) -> bool:
     """Does its value depend on its inputs only, and does it change nothing?"""
-    if record.primitive.effect or record.primitive.name in ("placeholder", "variable", "next_key"):
+    primitive = record.primitive
+    if primitive.effect or primitive.name in _NOT_PURE:
         return False
-    return record.primitive.kind != "control" or not touches(record)
+    return primitive.kind != "control" or not touches(record)
+
+
+_NOT_PURE = frozenset(("placeholder", "variable", "next_key"))
