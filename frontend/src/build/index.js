@@ -135,7 +135,12 @@ function mark(source, line) {
 function tell({ words, eager, graph }) {
   const side = (name, { words, printed, stopped }) =>
     h(
-      ...["div", { class: stopped ? "stopped" : "" }, h("b", {}, name), h("p", {}, words || "nothing to compute")],
+      ...[
+        "div",
+        { class: stopped ? "stopped" : "" },
+        h("b", {}, name),
+        h("p", {}, words || "nothing to compute"),
+      ],
       printed && h("output", {}, `prints  ${printed}`),
     );
   return h(

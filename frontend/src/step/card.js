@@ -8,21 +8,30 @@ export function number(quantity) {
   if (quantity.rows) {
     const columns = `grid-template-columns:repeat(${quantity.rows[0].length},auto)`;
     const cells = quantity.rows.flat().map((one) => h("span", {}, one));
-    return h("span", { class: "matrix", style: columns, title: `shape ${quantity.shape}` }, ...cells);
+    return h(
+      "span",
+      { class: "matrix", style: columns, title: `shape ${quantity.shape}` },
+      ...cells,
+    );
   }
   const more = quantity.more ? `, … ${quantity.more} more` : "";
   const some = `[${quantity.some.join(", ")}${more}]`;
-  return h("span", {}, h("span", { class: "num some" }, some), h("small", {}, ` ${quantity.shape}`));
+  return h(
+    "span",
+    {},
+    h("span", { class: "num some" }, some),
+    h("small", {}, ` ${quantity.shape}`),
+  );
 }
 
 /** The part of the caption that tells the step. */
 export function card({ kind, text, facts }) {
-  if (kind === "forward") return forward(text, facts);
+  if (kind === "forward") return forward(facts);
   if (kind === "backward") return h("div", {}, product(facts), ...sum(facts));
   return h("p", {}, text);
 }
 
-function forward(text, facts) {
+function forward(facts) {
   const { name, formula, numbers, value } = facts;
   const named = name && name !== formula ? [h("b", {}, name), sign("=")] : [];
   const middle = [formula, numbers].filter((one) => one && one !== value.text);
@@ -39,9 +48,18 @@ function product(facts) {
   if (!local) {
     const words = rule ? h("code", {}, rule) : h("span", {}, "its gradient rule");
     const way = cell(`rule of ${facts.label} for ${to}`, words);
-    const seen = (facts.inputs ?? []).filter(([, , read]) => read).map(([name, value]) => cell(name, number(value)));
-    const given = seen.length ? h("div", { class: "row with" }, h("small", {}, "with"), ...seen) : null;
-    return h("div", {}, h("div", { class: "row" }, first, sign("→"), way, sign("→"), result), given);
+    const seen = (facts.inputs ?? [])
+      .filter(([, , read]) => read)
+      .map(([name, value]) => cell(name, number(value)));
+    const given = seen.length
+      ? h("div", { class: "row with" }, h("small", {}, "with"), ...seen)
+      : null;
+    return h(
+      "div",
+      {},
+      h("div", { class: "row" }, first, sign("→"), way, sign("→"), result),
+      given,
+    );
   }
   const shown = factor && factor !== local.text ? [h("code", {}, factor), sign("=")] : [];
   const middle = cell(`local ∂${brackets(from)}/∂${brackets(to)}`, ...shown, number(local));
@@ -54,12 +72,18 @@ function sum(facts) {
   if (downstream) {
     const label = parts === 1 ? slope : `arrives at ${to}`;
     const words = `${to} was stretched forward, so its gradient is summed back`;
-    rows.push(h("div", { class: "row" }, h("small", {}, words), sign("→"), cell(label, number(downstream))));
+    rows.push(
+      h("div", { class: "row" }, h("small", {}, words), sign("→"), cell(label, number(downstream))),
+    );
   }
   if (parts > 1 && !held) {
     rows.push(h("p", {}, `The first of ${parts} parts of ${slope}: the others will be added.`));
   } else if (held) {
-    const before = [cell("came before", number(held)), sign("+"), cell("this edge", number(downstream ?? pulled))];
+    const before = [
+      cell("came before", number(held)),
+      sign("+"),
+      cell("this edge", number(downstream ?? pulled)),
+    ];
     const after = missing ? `${slope} so far, ${missing} more to come` : `${slope}, complete`;
     rows.push(h("div", { class: "row sum" }, ...before, sign("="), cell(after, number(total))));
   }

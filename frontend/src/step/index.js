@@ -129,7 +129,10 @@ class Stepper {
     figure.highlight([], "asked");
     const [target, reader, forward] = step.boxes ?? [];
     const lines = (step.lines ?? []).map(way);
-    figure.highlight([...(step.kind === "end" ? step.boxes : [target, reader]), ...lines], "active");
+    figure.highlight(
+      [...(step.kind === "end" ? step.boxes : [target, reader]), ...lines],
+      "active",
+    );
     figure.highlight(forward && step.kind !== "end" ? [forward] : [], "near");
     this.moment.replaceChildren(card(step));
     figure.announce(step.text);

@@ -4,10 +4,14 @@ const NEAR = 0.01; // what counts as the same number: one hundredth of it
 const ROUGH = 0.1;
 
 /** A number as people type it: 0.5, 0,5, -3, 1/3, 2e-3; NaN for anything else. */
-export function readNumber(text) {
-  const plain = text.trim().replaceAll("−", "-").replace(/^([^.]*),([^,]*)$/, "$1.$2");
+function readNumber(text) {
+  const plain = text
+    .trim()
+    .replaceAll("−", "-")
+    .replace(/^([^.]*),([^,]*)$/, "$1.$2");
   const [above, below, ...rest] = plain.split("/");
-  const one = (part) => (/^\s*[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?\s*$/i.test(part) ? Number(part) : NaN);
+  const one = (part) =>
+    /^\s*[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?\s*$/i.test(part) ? Number(part) : NaN;
   if (below === undefined) return one(above);
   return rest.length ? NaN : one(above) / one(below);
 }
@@ -30,19 +34,26 @@ export function judge(text, quiz) {
   }
   if (answer && same(typed, -answer)) return no("The size is right, the sign is not.");
   if (held != null && same(typed, held + answer)) {
-    return no(`That is the sum with the ${shown.held} from before. What does this edge alone bring?`);
+    return no(
+      `That is the sum with the ${shown.held} from before. What does this edge alone bring?`,
+    );
   }
   if (local != null) {
     if (same(typed, upstream)) {
-      return no(`That is the upstream gradient. Multiply it by the local derivative of ${quiz.label}.`);
+      return no(
+        `That is the upstream gradient. Multiply it by the local derivative of ${quiz.label}.`,
+      );
     }
     if (same(typed, local)) {
-      return no(`That is the local derivative. Multiply it by the upstream gradient, ${shown.upstream}.`);
+      return no(
+        `That is the local derivative. Multiply it by the upstream gradient, ${shown.upstream}.`,
+      );
     }
     if (same(typed, upstream + local)) {
       return no("Upstream and local derivative are multiplied, not added.");
     }
-    if (same(typed, upstream / local)) return no("Multiply by the local derivative, do not divide.");
+    if (same(typed, upstream / local))
+      return no("Multiply by the local derivative, do not divide.");
   }
   if (Math.abs(typed - answer) <= ROUGH * Math.abs(answer)) {
     return no("Nearly. Compute it a little more exactly.");
@@ -53,7 +64,9 @@ export function judge(text, quiz) {
         `Multiply that by the upstream ${shown.upstream}.`,
     );
   }
-  return no(quiz.rule ? `Not yet. The rule is ${quiz.rule}, where g is the upstream gradient.` : "Not yet.");
+  return no(
+    quiz.rule ? `Not yet. The rule is ${quiz.rule}, where g is the upstream gradient.` : "Not yet.",
+  );
 }
 
 const no = (words) => ({ right: false, words });

@@ -95,7 +95,8 @@ export function addPlayer(figure, { count, show, hold = () => false, words }) {
     " ": ["play, pause", toggle],
   };
   // Said by "?" among the other keys, and taken before them: here the arrows step.
-  for (const [key, move] of Object.entries(moves)) figure.keys.set(key === " " ? "space" : key, move);
+  for (const [key, move] of Object.entries(moves))
+    figure.keys.set(key === " " ? "space" : key, move);
   figure.frame.addEventListener("keydown", watch, true);
   figure.caption.className = "caption";
   figure.caption.append(element);

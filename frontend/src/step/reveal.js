@@ -35,7 +35,8 @@ export function lookAt(figure, keys) {
   if (!places.length) return;
   const rooms = places.map((box) => box.getBoundingClientRect());
   const middle = (low, high) =>
-    (Math.min(...rooms.map((room) => room[low])) + Math.max(...rooms.map((room) => room[high]))) / 2;
+    (Math.min(...rooms.map((room) => room[low])) + Math.max(...rooms.map((room) => room[high]))) /
+    2;
   const here = stage.getBoundingClientRect();
   stage.scrollBy({
     left: middle("left", "right") - (here.left + here.right) / 2,
