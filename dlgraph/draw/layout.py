@@ -22,7 +22,7 @@ from dlgraph.draw.coordinates import place_boxes
 from dlgraph.draw.model import Picture
 from dlgraph.draw.ordering import Layering, crossings, layering, order_rows
 from dlgraph.draw.ranks import assign_ranks, long_edges
-from dlgraph.draw.routes import Point, Shift, place_rows, route, shifts
+from dlgraph.draw.routes import Point, Shift, place_rows, route, shifts, slants
 from dlgraph.draw.scene import Link, Scene, build_scene
 
 DUMMY_LIMIT = 20_000  # rows passed by long lines, in all
@@ -132,11 +132,12 @@ class _Placing:
         heights = [max(box.height, image.height if image else 0) for box, image in twins]
         self.xs = place_boxes(self.graph, widths, scene.light)
         self.crossings_over, self.tracks = plan_across(scene, self.graph, self.xs)
-        self.rows = place_rows(self.graph, self.xs, heights, self.tracks)
         narrow = [min(box.width, image.width if image else box.width) for box, image in twins]
         counts = [link.copies for link in scene.links]
         self.shifts = shifts(self.graph, counts, self.xs, narrow)
         self._set_ports()
+        steep = slants(self.graph, self.xs, self.shifts)
+        self.rows = place_rows(self.graph, steep, heights, self.tracks)
         self._set_axis()
 
     def _set_ports(self) -> None:

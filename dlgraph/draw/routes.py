@@ -17,6 +17,7 @@ from dlgraph.draw.theme import RANK_GAP, RANK_GAP_MORE
 Point = tuple[float, float]
 SLANT = 8  # px sideways for which a gap grows by one px
 SIDE_BY_SIDE = 16  # px over which parallel lines are spread
+INSET = 16  # px from the side of a box to the line that arrives or leaves furthest out
 TRACK = 12  # px for a line that runs sideways in a gap
 
 
@@ -39,28 +40,38 @@ class Rows(NamedTuple):
 
 
 def place_rows(
-    graph: Layering, xs: Sequence[float], heights: Sequence[int], tracks: Sequence[int]
+    graph: Layering, slants: Sequence[float], heights: Sequence[int], tracks: Sequence[int]
 ) -> Rows:
     """Stack the rows from y = 0.  `tracks[g]` lines run sideways in gap g, above row g.
 
-    Two rows stand the further apart, the longer the slanting lines between them are, so that none
-    becomes nearly level.
+    Two rows stand the further apart, the further the lines between them slant (`slants`, see
+    there), so that none becomes nearly level.
     """
     rows: list[float] = []
     tops: list[float] = []
     gaps: list[float] = []
     y = 0.0
     for row, vertices in enumerate(graph.rows):
-        slant = max(
-            (abs(xs[v] - xs[other]) for v in vertices for other in graph.above[v]), default=0.0
-        )
-        gap = RANK_GAP + min(RANK_GAP_MORE, math.floor(slant / SLANT)) if row else 0
+        gap = RANK_GAP + min(RANK_GAP_MORE, math.floor(slants[row] / SLANT)) if row else 0
         gaps.append(_widened(gap, tracks[row]))
         tops.append(y + gaps[-1])
         rows.append(float(max((heights[v] for v in vertices if v < graph.boxes), default=0)))
         y = tops[-1] + rows[-1]
     gaps.append(_widened(0, tracks[-1]))
     return Rows(tops, rows, gaps, y)
+
+
+def slants(graph: Layering, xs: Sequence[float], sides: Sequence[Sequence[Shift]]) -> list[float]:
+    """How far sideways the lines that end in each row run in the gap above it, at most."""
+    found = [0.0] * len(graph.rows)
+    for chain, shifts_of in zip(graph.chains, sides, strict=True):
+        for shift in shifts_of:
+            for step in range(1, len(chain)):
+                before = xs[chain[step - 1]] + (shift.way if step > 1 else shift.start)
+                after = xs[chain[step]] + (shift.way if step < len(chain) - 1 else shift.end)
+                row = graph.row_of[chain[step]]
+                found[row] = max(found[row], abs(after - before))
+    return found
 
 
 def _widened(gap: int, tracks: int) -> float:
@@ -119,17 +130,42 @@ def shifts(
     """For each edge the shifts of its lines: one line per operand, so `x * x` has two.
 
     Where a box has such an edge, all lines on that side of it are spread, in the order in which
-    they lead away, so that they neither cross nor hide each other.  Elsewhere all meet in the
-    middle, which keeps straight what can be straight.
+    they lead away, so that they neither cross nor hide each other.  Elsewhere a line leaves and
+    arrives in the middle if it can be straight, else as near to its other end as the box allows.
     """
     starts = _ports(graph, counts, xs, widths, at_start=True)
     ends = _ports(graph, counts, xs, widths, at_start=False)
+    _lean(graph, starts, ends, xs, widths)
     found = []
     for edge, count in enumerate(counts):
         step = SIDE_BY_SIDE / max(count - 1, 2)
         ways = [(index - (count - 1) / 2) * step for index in range(count)]
         found.append([Shift(*three) for three in zip(starts[edge], ways, ends[edge], strict=True)])
     return found
+
+
+def _lean(
+    graph: Layering,
+    starts: list[list[float]],
+    ends: list[list[float]],
+    xs: Sequence[float],
+    widths: Sequence[float],
+) -> None:
+    """Shift the ends of single lines towards each other; empty lists are filled in."""
+    for edge, chain in enumerate(graph.chains):
+        source, target = chain[0], chain[-1]
+        leave = 0.0 if starts[edge] else max(0.0, widths[source] / 2 - INSET)
+        arrive = 0.0 if ends[edge] else max(0.0, widths[target] / 2 - INSET)
+        end = _within(xs[chain[-2]] - xs[target], arrive)
+        straight = len(chain) == 2 and abs(xs[target] - xs[source]) <= leave
+        end = 0.0 if straight else end
+        ahead = xs[chain[1]] + (end if len(chain) == 2 else 0.0)
+        ends[edge] = ends[edge] or [end]
+        starts[edge] = starts[edge] or [_within(ahead - xs[source], leave)]
+
+
+def _within(shift: float, reach: float) -> float:
+    return max(-reach, min(reach, shift))
 
 
 def _ports(
@@ -139,7 +175,8 @@ def _ports(
     widths: Sequence[float],
     at_start: bool,
 ) -> list[list[float]]:
-    ports = [[0.0] * count for count in counts]
+    """How far from the middle of the box its lines stand; nothing where they need not be spread."""
+    ports: list[list[float]] = [[] for _ in counts]
     edges_at: dict[int, list[int]] = {}
     for edge, chain in enumerate(graph.chains):
         edges_at.setdefault(chain[0] if at_start else chain[-1], []).append(edge)
@@ -152,7 +189,7 @@ def _ports(
         step = min(SIDE_BY_SIDE * 0.75, (widths[box] - SIDE_BY_SIDE) / max(total - 1, 1))
         place = -(total - 1) / 2
         for edge in edges:
-            for index in range(counts[edge]):
-                ports[edge][index] = place * step
+            for _ in range(counts[edge]):
+                ports[edge].append(place * step)
                 place += 1
     return ports

@@ -7,7 +7,7 @@ import { addBadge, portPlaces } from "./boxes.js";
 import { least, placeBoxes } from "./coordinates.js";
 import { layering, orderRows } from "./ordering.js";
 import { assignRanks, longEdges } from "./ranks.js";
-import { middleOfRow, placeRows, route, shifts } from "./routes.js";
+import { middleOfRow, placeRows, route, shifts, slantsOf } from "./routes.js";
 
 const DUMMY_LIMIT = 20_000; // rows passed by long lines, in all
 
@@ -38,7 +38,6 @@ function placed(scene, ranks, deadline) {
   const narrow = boxes.map((box, n) => Math.min(box.width, images[n]?.width ?? box.width));
   const xs = placeBoxes(graph, widths, light);
   const { crossingsOver, tracks } = planAcross(scene, graph, xs);
-  const rows = placeRows(graph, xs, heights, tracks);
   const sides = shifts(
     graph,
     links.map((link) => link.copies),
@@ -46,6 +45,7 @@ function placed(scene, ranks, deadline) {
     narrow,
   );
   setPorts(scene, graph, xs, sides);
+  const rows = placeRows(graph, slantsOf(graph, xs, sides), heights, tracks);
   return { scene, graph, xs, rows, sides, crossingsOver, tracks, ...page(scene, xs) };
 }
 

@@ -5,22 +5,19 @@ import { RANK_GAP, RANK_GAP_MORE } from "../generated/sizes.js";
 
 const SLANT = 8; // px sideways for which a gap grows by one px
 const SIDE_BY_SIDE = 16; // px over which parallel lines are spread
+const INSET = 16; // px from the side of a box to the line that arrives or leaves furthest out
 const TRACK = 12; // px for a line that runs sideways in a gap
 
 /** Stack the rows from y = 0.  `tracks[g]` lines run sideways in gap g, above row g. */
-export function placeRows(graph, xs, heights, tracks) {
+export function placeRows(graph, slants, heights, tracks) {
   const rows = { tops: [], heights: [], gaps: [], bottom: 0 };
   const widened = (gap, count) => gap + TRACK * count + (count && !gap ? TRACK : 0);
   graph.rows.forEach((vertices, row) => {
-    let slant = 0;
     let height = 0;
     for (const vertex of vertices) {
       if (vertex < graph.boxes) height = Math.max(height, heights[vertex]);
-      for (const other of graph.above[vertex]) {
-        slant = Math.max(slant, Math.abs(xs[vertex] - xs[other]));
-      }
     }
-    const gap = row ? RANK_GAP + Math.min(RANK_GAP_MORE, Math.floor(slant / SLANT)) : 0;
+    const gap = row ? RANK_GAP + Math.min(RANK_GAP_MORE, Math.floor(slants[row] / SLANT)) : 0;
     rows.gaps.push(widened(gap, tracks[row]));
     rows.tops.push(rows.bottom + rows.gaps[row]);
     rows.heights.push(height);
@@ -28,6 +25,22 @@ export function placeRows(graph, xs, heights, tracks) {
   });
   rows.gaps.push(widened(0, tracks.at(-1)));
   return rows;
+}
+
+/** How far sideways the lines that end in each row run in the gap above it, at most. */
+export function slantsOf(graph, xs, sides) {
+  const found = graph.rows.map(() => 0);
+  graph.chains.forEach((chain, edge) => {
+    for (const shift of sides[edge]) {
+      for (let step = 1; step < chain.length; step++) {
+        const before = xs[chain[step - 1]] + (step > 1 ? shift.way : shift.start);
+        const after = xs[chain[step]] + (step < chain.length - 1 ? shift.way : shift.end);
+        const row = graph.rowOf[chain[step]];
+        found[row] = Math.max(found[row], Math.abs(after - before));
+      }
+    }
+  });
+  return found;
 }
 
 /** The height at which the boxes of a row are centred. */
@@ -74,6 +87,7 @@ function straightened(points) {
 export function shifts(graph, counts, xs, widths) {
   const starts = ports(graph, counts, xs, widths, true);
   const ends = ports(graph, counts, xs, widths, false);
+  lean(graph, starts, ends, xs, widths);
   return counts.map((count, edge) => {
     const step = SIDE_BY_SIDE / Math.max(count - 1, 2);
     return Array.from({ length: count }, (_, index) => ({
@@ -84,8 +98,23 @@ export function shifts(graph, counts, xs, widths) {
   });
 }
 
+/** Shift the ends of single lines towards each other; empty lists are filled in. */
+function lean(graph, starts, ends, xs, widths) {
+  const reach = (box, shifted) => (shifted.length ? 0 : Math.max(0, widths[box] / 2 - INSET));
+  const limited = (shift, most) => Math.max(-most, Math.min(most, shift));
+  graph.chains.forEach((chain, edge) => {
+    const [source, target, short] = [chain[0], chain.at(-1), chain.length === 2];
+    const leave = reach(source, starts[edge]);
+    let end = limited(xs[chain.at(-2)] - xs[target], reach(target, ends[edge]));
+    if (short && Math.abs(xs[target] - xs[source]) <= leave) end = 0;
+    const ahead = xs[chain[1]] + (short ? end : 0);
+    if (!ends[edge].length) ends[edge] = [end];
+    if (!starts[edge].length) starts[edge] = [limited(ahead - xs[source], leave)];
+  });
+}
+
 function ports(graph, counts, xs, widths, atStart) {
-  const found = counts.map((count) => Array(count).fill(0));
+  const found = counts.map(() => []);
   const edgesAt = new Map();
   const [own, next] = atStart ? [0, 1] : [-1, -2];
   graph.chains.forEach((chain, edge) => {
@@ -103,7 +132,7 @@ function ports(graph, counts, xs, widths, atStart) {
     const step = Math.min(SIDE_BY_SIDE * 0.75, room);
     let place = -(total - 1) / 2;
     for (const edge of edges) {
-      for (let index = 0; index < counts[edge]; index++) found[edge][index] = place++ * step;
+      for (let left = counts[edge]; left > 0; left--) found[edge].push(place++ * step);
     }
   }
   return found;
