@@ -21,7 +21,7 @@ from dlgraph.draw.formula import ATOM, SIGN, binding, number_text, write
 from dlgraph.errors import DlgraphError
 
 UPSTREAM = "g"
-LONGEST = 72  # characters of a formula that is still worth showing
+LONGEST = 120  # characters of a formula that is still worth showing
 
 Text = tuple[str, int]  # a formula and how tightly it binds
 
@@ -68,7 +68,11 @@ def rule_text(
         return nothing  # a rule of the user's own may compute on arrays only
     if traced is None:
         return nothing
+    # Where the user's names make it too long, the rule is shown as it is stated.
+    own = [(name, ATOM) for name in (*primitive.inputs[: len(operands)], "y")]
     formula = _print(traced, names, (UPSTREAM, ATOM))
+    if not formula and not primitive.variadic:
+        formula = _print(traced, own, (UPSTREAM, ATOM))
     factor = _print(traced, names, ("1", ATOM)) if primitive.kind == "elementwise" else ""
     return Rule(formula, factor, _reads(traced))
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from dlgraph.draw.boxes import DETAIL_ROOM
-from dlgraph.draw.formula import gradient_text, value_text
+from dlgraph.draw.formula import gradient_text, shape_text, value_text
 from dlgraph.draw.from_graph import picture_of
 from dlgraph.draw.model import Picture, PictureNode
 from dlgraph.draw.quantity import quantity_text
@@ -64,7 +64,7 @@ def walked_picture(walk: Walk, frame: FrameType | None, title: str = "") -> Pict
             role="forward",
             twin=None,
             scope="",  # every operation has a box of its own
-            value=node.value if node.value is not None else _value(walk, node.id),
+            value=node.value if node.value is not None else _value(walk, node),
             needs_gradient=node.id in walk.gradients,
             gradient=short_text(walk.gradients[node.id]) if node.id in walk.gradients else None,
         )
@@ -113,11 +113,13 @@ def waiting_texts(picture: Picture) -> Texts:
     return found
 
 
-def _value(walk: Walk, index: int) -> str | None:
-    value = np.asarray(walk.values[index])
+def _value(walk: Walk, node: PictureNode) -> str | None:
+    """The numbers, if they are few; of a larger result that it is there, by its shape."""
+    value = np.asarray(walk.values[node.id])
     if value.dtype.kind == "O":
         return None
-    return value_text(value) or _row(value)
+    shape = f"({shape_text(value.shape)})" if is_operation(node) else None
+    return value_text(value) or _row(value) or shape
 
 
 def _row(value: Any) -> str | None:

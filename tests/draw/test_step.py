@@ -253,6 +253,12 @@ def test_the_printed_local_derivative_gives_the_number_beside_it(primitive, slot
     assert eval(code, {"__builtins__": {}}, FUNCTIONS | names) == pytest.approx(number, rel=1e-3)
 
 
+def test_a_rule_too_long_for_the_user_s_names_is_shown_as_it_is_stated():
+    told = str(dg.step(mlp()))
+    assert "Through softmax_cross_entropy to" in told
+    assert "- one_hot(labels))·expand_dims(g) turns the upstream" in told
+
+
 def test_only_what_the_rule_reads_is_shown_beside_it():
     x, w = leaf([[1.0, 2.0]], "x"), leaf([[3.0], [4.0]], "w")
     steps = {step.facts["to"]: step for step in dg.step((x @ w).sum()).steps if step.quiz}

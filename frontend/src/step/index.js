@@ -12,7 +12,7 @@ import { lookAt, reveal, way } from "./reveal.js";
 
 const STEP_STYLE = `${PLAYER_STYLE}
 .moment{min-height:112px}
-.row{display:flex;flex-wrap:wrap;align-items:flex-end;gap:4px 8px;margin:3px 0}
+.row{display:flex;flex-wrap:wrap;align-items:center;gap:4px 8px;margin:3px 0}
 .cell{display:inline-flex;flex-direction:column;gap:1px;border:1px solid var(--frame);
 border-radius:6px;padding:2px 8px 3px;max-width:100%;overflow-wrap:anywhere}
 .cell>span{display:flex;flex-wrap:wrap;align-items:center;gap:0 5px;min-height:22px}
@@ -23,8 +23,8 @@ border-radius:6px;padding:2px 8px 3px;max-width:100%;overflow-wrap:anywhere}
 .num.some{white-space:normal;font-weight:normal}
 .matrix{display:inline-grid;gap:0 10px;padding:1px 7px;text-align:right;
 border:solid currentColor;border-width:0 1.5px;border-radius:6px;font-variant-numeric:tabular-nums}
-.sign{padding-bottom:5px;font-weight:bold}
-.cell .sign{padding:0;font-weight:normal}
+.sign{font-weight:bold}
+.cell .sign{font-weight:normal}
 .answer{display:flex;gap:4px;flex-wrap:wrap;margin:4px 0}
 .answer input{width:9em}
 .verdict{font-weight:bold}
