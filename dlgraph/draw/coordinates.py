@@ -156,11 +156,11 @@ def _balance(runs: Sequence[Sequence[float]], wide: Sequence[float]) -> list[flo
 def _straighten(
     graph: Layering, xs: list[float], wide: Sequence[float], light: Sequence[bool]
 ) -> None:
-    """Take out kinks of a few pixels, which the median of four leaves: each vertex moves straight
+    """Take out kinks of a few pixels, which the median of four leaves: each box moves straight
     below a neighbour that it almost stands below."""
     for row in graph.rows:
         for index, vertex in enumerate(row):
-            if light[vertex]:
+            if light[vertex] or vertex >= graph.boxes:
                 continue
             near = [v for v in graph.above[vertex] if not light[v]]
             offsets = [xs[v] - xs[vertex] for v in near]

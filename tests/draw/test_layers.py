@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import combinations, pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dlgraph.draw import ordering
@@ -124,7 +124,12 @@ def test_neighbours_keep_their_distance(dag, data):
     assert min(x - w / 2 for x, w in zip(xs, wide, strict=True)) == pytest.approx(0)
 
 
+BENT_BY_KINKS = [(2, 8), (6, 11), (9, 11), (3, 11), (3, 8), (0, 4), (4, 5), (5, 10), (4, 10)]
+BENT_BY_KINKS += [(0, 7), (0, 6), (2, 9), (5, 7), (1, 4), (7, 11), (1, 10), (7, 10)]
+
+
 @given(dags())
+@example((12, BENT_BY_KINKS))
 def test_inside_of_a_long_edge_is_straight(dag):
     graph = ordered(*dag)
     xs = place_boxes(graph, [60] * dag[0], [False] * dag[0])

@@ -165,7 +165,7 @@ function balance(runs, wide) {
 function straighten(graph, xs, wide, light) {
   for (const row of graph.rows) {
     row.forEach((vertex, index) => {
-      if (light[vertex]) return;
+      if (light[vertex] || vertex >= graph.boxes) return;
       let offset = 0;
       for (const other of graph.above[vertex]) {
         const far = xs[other] - xs[vertex];
