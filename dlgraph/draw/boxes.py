@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from dlgraph.draw import theme
@@ -38,7 +38,8 @@ class Box:
 
     def to_json(self) -> list[Any]:
         """All fields in their order."""
-        return [list(cell) if isinstance(cell, tuple) else cell for cell in astuple(self)]
+        cells = vars(self).values()
+        return [list(cell) if isinstance(cell, tuple) else cell for cell in cells]
 
 
 def measured(box: Box, badges: list[str], title: str, badges_shown: int = BADGES_SHOWN) -> Box:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from dlgraph.draw import describe, page, svg
-from dlgraph.draw.layout import Layout, lay_out
+from dlgraph.draw.collapse import visible
+from dlgraph.draw.layout import Layout, place
 from dlgraph.draw.model import Picture
 from dlgraph.draw.payload import payload_of
 from dlgraph.draw.scene import build_scene
@@ -46,7 +47,7 @@ class Figure:
     @cached_property
     def layout(self) -> Layout:
         """Places of all boxes and lines."""
-        return lay_out(self.picture)
+        return place(visible(self.scene))
 
     @cached_property
     def svg(self) -> str:

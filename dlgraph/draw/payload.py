@@ -11,10 +11,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from dlgraph.draw.boxes import Box
 from dlgraph.draw.layout import Layout
 from dlgraph.draw.model import LEAVES, Picture, PictureNode
-from dlgraph.draw.scene import Scene
+from dlgraph.draw.scene_parts import Scene
 from dlgraph.draw.text import clean
+from dlgraph.draw.wording import MISSING
 
 TEXT_LIMIT = 200  # characters of one fact
 LINE_LIMIT = 120  # characters of the user's line
@@ -44,7 +46,7 @@ def payload_of(
     if layout is not None:
         found["layout"] = pack(layout)
     if scene is not None:
-        found["scene"] = scene.to_json()
+        found["scene"] = pack_scene(scene)
     return found | more
 
 
@@ -72,6 +74,43 @@ def pack(layout: Layout) -> list[Any]:
     return [*size, axis, layout.badges, list(styles), boxes, lines]
 
 
+def pack_scene(scene: Scene) -> Json:
+    """A scene in rows: what `Scene.to_json()` says, without what can be left out.
+
+    A box is `[key, style, width, height, label, detail, tag, muted, badges, ports, title]`, its
+    image the same with an empty key; `unpackScene` of frontend/src/figure/scenes.js reads it.
+    """
+    styles: dict[str, int] = {}
+
+    def row(box: Box | None) -> list[Any] | int:
+        if box is None:
+            return 0
+        group = box.key[1] == "g"
+        key = box.key if box.key[0] == "f" else ""
+        title = box.title if group or (not key and "\n" in box.title) else ""
+        size = [styles.setdefault(box.style, len(styles)), box.width, box.height]
+        texts = [box.detail, box.tag, int(box.muted) or "", list(box.badges) or ""]
+        return _trimmed([key, *size, box.label, *texts, list(box.ports) or "", title])
+
+    return {
+        "mirrored": scene.mirrored,
+        "badges": scene.badges,
+        "boxes": list(map(row, scene.boxes)),
+        "images": list(map(row, scene.images)),
+        "light": [number for number, light in enumerate(scene.light) if light],
+        "links": [
+            [link.source, link.target, link.slot, link.copies, int(link.flows), *link.ports]
+            for link in scene.links
+        ],
+        "turns": scene.turns,
+        "saved": scene.saved,
+        "groups": [[row(one.box), row(one.image), one.parent, one.folded] for one in scene.groups],
+        "inside": scene.inside,
+        "opened": scene.opened,
+        "styles": list(styles),
+    }
+
+
 def _box(placed: Any, styles: dict[str, int]) -> list[Any]:
     box = placed.box
     style = styles.setdefault(box.style, len(styles))
@@ -84,9 +123,9 @@ def _box(placed: Any, styles: dict[str, int]) -> list[Any]:
 
 def _facts(node: PictureNode, words: dict[str, int]) -> list[Any]:
     """The columns of frontend/src/core/panel.js; what many nodes share stands in `words` once."""
-    gradient = node.gradient
-    if gradient is None and node.needs_gradient:
-        gradient = "not computed yet"
+    gradient: Any = clean(node.gradient or "", TEXT_LIMIT)
+    if node.gradient is None and node.needs_gradient:
+        gradient = words.setdefault(MISSING, len(words))
     shared = (clean(node.dtype), clean(node.scope), clean(node.where or "", LINE_LIMIT))
     dtype, scope, line = (word and words.setdefault(word, len(words)) for word in shared)
     row = [
@@ -95,10 +134,9 @@ def _facts(node: PictureNode, words: dict[str, int]) -> list[Any]:
         node.formula,
         "",
         node.value or "",
-        gradient or "",
-        node.shape,
     ]
-    return _trimmed([*(clean(one, TEXT_LIMIT) for one in row), dtype, scope, line])
+    known = [clean(one, TEXT_LIMIT) for one in row]
+    return _trimmed([*known, gradient, clean(node.shape, TEXT_LIMIT), dtype, scope, line])
 
 
 def _trimmed(row: list[Any]) -> list[Any]:

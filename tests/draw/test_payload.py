@@ -7,7 +7,8 @@ import json
 import pytest
 
 from dlgraph.draw.layout import lay_out
-from dlgraph.draw.payload import dumps, pack, payload_of
+from dlgraph.draw.payload import dumps, pack, pack_scene, payload_of
+from dlgraph.draw.scene import build_scene
 from tests.draw.examples import EXAMPLES, two_a_plus_three_b
 from tests.draw.test_svg import HOSTILE, hostile_picture
 
@@ -51,7 +52,7 @@ def test_facts_hold_what_is_known_of_a_node():
 
 def test_a_gradient_that_is_not_there_is_said():
     payload = payload_of(two_a_plus_three_b(backward=False))
-    assert payload["facts"]["1"][5] == "not computed yet"
+    assert payload["words"][payload["facts"]["1"][5]] == "not computed yet"
     assert len(payload["facts"]["0"]) <= 8  # a constant has none to be computed
 
 
@@ -68,3 +69,48 @@ def test_nothing_in_the_data_ends_the_script(words):
 def test_same_picture_same_bytes():
     texts = {dumps(payload_of(p, lay_out(p))) for p in (two_a_plus_three_b() for _ in range(3))}
     assert len(texts) == 1
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_a_packed_scene_says_the_same(name):
+    scene = build_scene(EXAMPLES[name]())
+    short = json.loads(json.dumps(pack_scene(scene)))
+    names = [
+        "key",
+        "style",
+        "width",
+        "height",
+        "label",
+        "detail",
+        "tag",
+        "muted",
+        "badges",
+        "ports",
+    ]
+
+    def long(row, front=None):
+        if not row:
+            return None
+        found = dict(zip(names, row, strict=False))
+        lists = {name: found.get(name) or [] for name in ("badges", "ports")}
+        key = found["key"] or f"b{front[0][1:]}"
+        return {
+            **{"detail": "", "tag": "", **found, **lists, "key": key},
+            "style": short["styles"][found["style"]],
+            "muted": bool(found.get("muted")),
+        }
+
+    def plain(box):
+        if box is None:
+            return None
+        return {
+            name: list(v) if isinstance(v := getattr(box, name), tuple) else v for name in names
+        }
+
+    assert [long(row) for row in short["boxes"]] == list(map(plain, scene.boxes))
+    pairs = zip(short["images"], short["boxes"], strict=True)
+    assert [long(row, front) for row, front in pairs] == list(map(plain, scene.images))
+    whole = scene.to_json()
+    for name in ("mirrored", "badges", "light", "turns", "saved", "inside", "opened"):
+        assert short[name] == json.loads(json.dumps(whole[name]))
+    assert [[*link[:5], link[5:]] for link in short["links"]] == whole["links"]

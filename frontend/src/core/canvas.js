@@ -15,6 +15,8 @@ const MORE_ROLES = { parameter: "p", constant: "p", saved: "muted", failed: "e" 
 const DASHES = { backward: [5, 3], gradient: [5, 3], turn: [5, 3], scope_gradient: [5, 3] };
 const MORE_DASHES = { update: [2, 3], saved: [2, 3], failed: [9, 4] };
 
+const FAMILY = "Helvetica,Arial,'Liberation Sans',sans-serif";
+
 /** Draw a layout on a canvas that is as large as what is in sight of it. */
 export function drawCanvas(layout, say, figure) {
   const { stage } = figure;
@@ -46,7 +48,8 @@ export function drawCanvas(layout, say, figure) {
     const own = { ink: style.getPropertyValue("--ink"), muted: style.getPropertyValue("--muted") };
     const pen = canvas.getContext("2d");
     const inset = Math.max(0, (w - width * scale) / 2);
-    const [left, top] = [(stage.scrollLeft - inset) / scale, stage.scrollTop / scale];
+    const left = (stage.scrollLeft - inset) / scale;
+    const top = stage.scrollTop / scale;
     pen.setTransform(dots * scale, 0, 0, dots * scale, -left * dots * scale, -top * dots * scale);
     pen.clearRect(left, top, w / scale, tall / scale);
     const seen = grid(left, top, left + w / scale, top + tall / scale);
@@ -73,7 +76,7 @@ export function drawCanvas(layout, say, figure) {
       box.drawn ??= outline(kind, x, y, width, height).map((path) => new Path2D(path));
       pen.globalAlpha = alpha * (colours.has(key) ? 1 : 0.15);
       if (colours.has(key)) pen.fillStyle = colours.get(key);
-      pen.fill(box.drawn[0]);
+      if (colours.has(key) || !/parameter|input/.test(kind)) pen.fill(box.drawn[0]);
       pen.globalAlpha = alpha;
       pen.stroke(box.drawn[0]);
       if (scale < READABLE) continue;
@@ -147,8 +150,6 @@ export function drawCanvas(layout, say, figure) {
     },
   };
 }
-
-const FAMILY = "Helvetica,Arial,'Liberation Sans',sans-serif";
 
 function writeTexts(pen, box, { ink, muted }) {
   const middle = box.x + (box.width + stripOf(box.style)) / 2;

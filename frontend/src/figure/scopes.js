@@ -2,18 +2,20 @@
 
 import { h } from "../core/dom.js";
 import { layOut } from "../layout/index.js";
+import { unpackScene } from "./scenes.js";
 
 const TIME = 300; // ms for a better order of the boxes
 
 /** The first layout of a scene; `figure.opened` is what stands open. */
-export function firstLayout({ scene }, figure) {
-  figure.opened = new Set(scene.opened);
+export function firstLayout(payload, figure) {
+  figure.full = unpackScene(payload.scene);
+  figure.opened = new Set(payload.scene.opened);
   figure.saved = false;
   return arranged(figure);
 }
 
-function arranged({ payload, opened, saved }) {
-  return layOut(payload.scene, { open: opened, saved, deadline: performance.now() + TIME });
+function arranged({ full, opened, saved }) {
+  return layOut(full, { open: opened, saved, deadline: performance.now() + TIME });
 }
 
 /** Keys and buttons of a figure whose scopes can be opened and closed. */
@@ -40,7 +42,7 @@ export function addScopes(figure) {
     again(`${figure.focused[0]}g${inside}`);
     return figure.announce(`closed ${name(inside)}`);
   };
-  const name = (group) => groups[group][0][figure.payload.scene.fields.indexOf("label")];
+  const name = (group) => groups[group][0][4];
   if (groups.length) {
     figure.keys.set("+", ["open the scope", open]);
     figure.keys.set("-", ["close the scope around it", close]);
