@@ -316,6 +316,7 @@ _LAZY = {
     "testing": "dlgraph.testing",
 }
 _LAZY_FUNCTIONS = {
+    "explore": "dlgraph.widgets",
     "blas_threads": "dlgraph.executors.threads",
     "build": "dlgraph.draw.builder",
     "load": "dlgraph.io",

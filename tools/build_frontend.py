@@ -41,6 +41,7 @@ BUNDLES = {
     "diff": "diff/index.js",
     "step": "step/index.js",
     "build": "build/index.js",
+    "explore": "explore/index.js",
 }
 
 _IMPORT = re.compile(r'^import \{([^}]*)\} from "([^"]+)";\n', re.MULTILINE)

@@ -3,7 +3,7 @@
 The forward part is copied, its gradients are appended by the rule that builds every gradient graph
 (`core/gradients.py`), and all values are kept.  Setting a leaf then runs only what depends on it:
 the plan of that part is an ordinary `Program` whose feeds are the values that stay.  The tensors
-and parameters of the user are read once and never written to.  Read next: explore.py.
+and parameters of the user are read once and never written to.  Read next: explorer.py.
 """
 
 from __future__ import annotations

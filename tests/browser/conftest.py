@@ -253,6 +253,7 @@ class Notebook:
         self.command("apputils:change-theme", {"theme": name})
         light = str(name.endswith("Light")).lower()
         self.page.wait_for_selector(f"body[data-jp-theme-light={light}]", state="attached")
+        self.page.wait_for_selector("#jupyterlab-splash", state="detached")
 
     def screenshot(self, name: str) -> Path:
         """Keep a picture of the page as it is now."""

@@ -1,0 +1,88 @@
+/* A slider and a field for every input that is a number. */
+
+import { h } from "../core/dom.js";
+
+export const CONTROLS = `
+.inputs{display:grid;grid-template-columns:max-content minmax(80px,260px) 7.5em;gap:2px 10px;
+align-items:center;padding:6px 14px 2px}
+.inputs label{font-weight:bold;max-width:12em;overflow:hidden;text-overflow:ellipsis;white-space:nowrap}
+.inputs input{width:100%;height:24px}
+.inputs input[type=range],.tensor input[type=range]{accent-color:var(--f);padding:0;cursor:pointer}
+.inputs input[type=text],.tensor input[type=text]{font-variant-numeric:tabular-nums;background:var(--bg)}
+.account{padding:2px 14px 4px;min-height:1.7em;color:var(--muted);font-size:12px;overflow-wrap:anywhere;
+max-width:100%;width:0;min-width:100%}
+.account.wrong{color:var(--e);font-weight:bold}
+@media(pointer:coarse){.inputs input{height:34px}}
+`;
+
+/**
+ * @param figure what `mount` returned.
+ * @param leaves the inputs that are numbers, as Python describes them.
+ * @param {(node: number, value: number|string, at: undefined, ended: boolean) => void} set
+ */
+export function controls(figure, leaves, set) {
+  const rows = new Map();
+  const element = h("div", { class: "inputs" });
+  for (const leaf of leaves) {
+    const row = control(leaf.name, (value, ended) => set(leaf.node, value, undefined, ended));
+    row.show(leaf.value, leaf.range);
+    rows.set(leaf.node, row);
+    // The box of an input that is being moved is the one that is looked at.
+    row.slider.addEventListener("focus", () => figure.highlight([`f${leaf.node}`], "active"));
+    row.slider.addEventListener("blur", () => figure.highlight([], "active"));
+    element.append(h("label", { title: leaf.name }, leaf.name), row.slider, row.field);
+  }
+  element.hidden = !leaves.length;
+  return {
+    element,
+    /** Show what Python says; `mine` is the input that it answers to. */
+    update(now, mine, pending) {
+      for (const { node, value, range } of now) {
+        const row = rows.get(node);
+        // What is being moved or typed just now is newer than any answer.
+        if (!row || pending(node) || (node !== mine && row.busy())) continue;
+        row.show(value, range);
+      }
+    },
+  };
+}
+
+/** A slider and a field that say the same number; `change(value, ended)` hears both. */
+export function control(name, change) {
+  const slider = h("input", { type: "range", "aria-label": name });
+  const field = h("input", {
+    ...{ type: "text", inputmode: "decimal", "aria-label": `${name}, typed`, spellcheck: "false" },
+  });
+  let shown;
+  slider.oninput = () => {
+    field.value = slider.value;
+    change(Number(slider.value), false);
+  };
+  slider.onchange = () => change(Number(slider.value), true);
+  const typed = () => {
+    if (field.value !== shown) change(field.value, true);
+  };
+  field.onchange = typed;
+  for (const input of [slider, field]) {
+    input.addEventListener("keydown", (event) => {
+      if (event.key === "Escape") show(Number(shown));
+      event.stopPropagation(); // arrows move the slider, not the figure
+    });
+  }
+
+  /* Is somebody typing? */
+  const busy = () => field.getRootNode().activeElement === field && field.value !== shown;
+
+  function show(value, range) {
+    shown = String(value);
+    field.value = shown;
+    if (range) {
+      const [low, high, step] = range;
+      slider.step = step;
+      slider.min = Math.min(low, value);
+      slider.max = Math.max(high, value);
+    }
+    slider.value = value;
+  }
+  return { slider, field, show, busy };
+}

@@ -1,0 +1,88 @@
+/* `dg.explore`: a picture whose inputs can be moved; the running kernel computes what follows.
+ *
+ * `widget()` is called once for each widget and returns what anywidget wants.  The state lives in
+ * Python; here is only what is shown of it.  Read next: talk.js, controls.js, tensor.js, play.js. */
+
+import { h } from "../core/dom.js";
+import { mountFull } from "../core/full.js";
+import { CONTROLS, controls } from "./controls.js";
+import { PLAY, player } from "./play.js";
+import { talk } from "./talk.js";
+import { TENSOR, tensor } from "./tensor.js";
+
+const HEIGHT = 660; // px; a picture that is little higher is made to fit
+const LEAST = 0.7;
+
+export function widget() {
+  return { render };
+}
+
+function render({ model, el }) {
+  const payload = structuredClone(model.get("payload"));
+  const host = el.appendChild(document.createElement("div"));
+  const figure = mountFull(host, payload, { style: CONTROLS + PLAY + TENSOR });
+  const words = h("div", { class: "account", role: "status", "aria-live": "polite" });
+  const speech = talk(model, { onAnswer: show, onSilence: (text) => say(text, true) });
+  const play = player(figure);
+  const inputs = controls(figure, payload.leaves, set);
+  const view = tensor(set);
+  figure.caption.append(inputs.element, words);
+  figure.panel.after(view.element);
+  const back = figure.addButton({
+    ...{ label: "Inputs back to their first values", text: "Reset", keys: "r" },
+    action: () => speech.send({ kind: "reset" }),
+  });
+  figure.bar.firstChild.after(back);
+  let chosen = null;
+  figure.on("select", (key) => {
+    if (key === chosen) return;
+    chosen = key;
+    speech.send({ kind: "select", key });
+  });
+  // Only once it is on the page does the picture know how much room there is.
+  const room = new ResizeObserver(() => {
+    if (!figure.stage.clientWidth) return;
+    room.disconnect();
+    figure.zoom(0);
+    const high = HEIGHT / figure.scene.height;
+    if (high < figure.scale) figure.zoom(Math.max(high, Math.min(LEAST, figure.scale)));
+  });
+  room.observe(figure.stage);
+  say(payload.reason && `No gradients: ${payload.reason}.`);
+
+  /* A drag sends many values; only the newest one matters. */
+  function set(node, value, at, ended) {
+    speech.send({ kind: "set", node, value, ...(at && { at }) }, ended ? "last" : "drag");
+  }
+
+  function say(text, wrong) {
+    words.textContent = text ?? "";
+    words.classList.toggle("wrong", !!wrong);
+  }
+
+  function show(answer, buffers, sent) {
+    inputs.update(answer.leaves, sent?.node, speech.pending);
+    if (answer.kind === "refused") {
+      say(answer.words, true);
+    } else if (answer.kind !== "selected") {
+      Object.assign(payload.facts, answer.facts);
+      figure.setValues(answer.texts);
+      if (figure.selected) figure.select(figure.selected); // its details
+      if (answer.words) say(answer.words);
+      play(answer, sent?.how === "drag");
+    } else if (answer.selected !== chosen) {
+      chosen = answer.selected; // chosen from Python
+      figure.select(chosen);
+    }
+    if (answer.array !== undefined) view.show(answer.array, buffers, Number(answer.selected?.slice(1)));
+    figure.answered = answer.number;
+  }
+
+  speech.send({ kind: "hello" });
+  return () => {
+    room.disconnect();
+    speech.end();
+    play.end();
+    figure.destroy();
+  };
+}
