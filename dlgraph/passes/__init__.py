@@ -25,6 +25,7 @@ PASSES: tuple[Pass, ...] = (  # in the order in which they run
     Specialise(),
     Fold(),
     Algebra(),
+    Fold(),  # what the rules made of constants
     Merge(),
     Join(),
     Stack(),

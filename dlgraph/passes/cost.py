@@ -140,7 +140,7 @@ def _body_cost(record: Record, shapes: Sequence[Any], sizes: Mapping[Dim, int]) 
     one = max(found, key=lambda cost: cost.weight)
     turns = 1
     if record.primitive.name == "scan":
-        first = record.attrs["carries"]
+        first = 1 + record.attrs["carries"]  # the number of turns comes before them
         lengths = [s[0] for s in shapes[first : first + record.attrs["sequences"]] if s]
         if not lengths:
             return Cost(open=1)

@@ -42,7 +42,7 @@ class Merge(Pass):
     def run(self, graph: Graph, job: Job) -> Rewritten:
         """See the class."""
         edit = Edit(graph, job)
-        first: dict[Any, int] = {}
+        first: dict[Any, dict[Any, int]] = {}  # by primitive, then by what else must agree
         instead: dict[int, int] = {}
         writes: dict[int, int] = {}  # of a tensor: assignments so far
         feeds = set(job.feeds)
@@ -50,7 +50,7 @@ class Merge(Pass):
             primitive = record.primitive
             if primitive.name == "variable":
                 tensor = id(record.attrs["tensor"])
-                key: Any = ("variable", tensor, writes.get(tensor, 0), record.control)
+                key: Any = (tensor, writes.get(tensor, 0), record.control)
             elif record.control or index in feeds or primitive.effect or not pure(record):
                 for touched, changes in touches(record):
                     writes[touched] = writes.get(touched, 0) + changes
@@ -58,12 +58,15 @@ class Merge(Pass):
             elif primitive.name == "constant":
                 key = _of_constant(record.attrs["value"])
             else:
-                inputs = record.inputs
+                key = record.inputs
                 if instead:
-                    inputs = tuple([instead.get(i, i) for i in inputs])
-                attrs = record.attrs
-                key = (primitive, inputs, frozen(attrs)) if attrs else (primitive, inputs)
-            found = first.setdefault(key, index)
+                    key = tuple([instead.get(i, i) for i in key])
+                if record.attrs:
+                    key = (key, frozen(record.attrs))
+            table = first.get(primitive)
+            if table is None:
+                table = first[primitive] = {}
+            found = table.setdefault(key, index)
             if found != index:
                 instead[index] = found
         merged: dict[int, list[int]] = {}
@@ -88,9 +91,9 @@ def _of_constant(value: Any) -> Any:
     """A key by value for small constants; large ones are the same if they are one array."""
     held = value.strides if isinstance(value, np.ndarray) else ()
     if not isinstance(value, np.ndarray) or value.nbytes <= SMALL:
-        return ("constant", np.shape(value), value.dtype, held, value.tobytes())
+        return (np.shape(value), value.dtype, held, value.tobytes())
     place = value.__array_interface__["data"][0]
-    return ("constant", value.shape, value.dtype, held, place)
+    return (value.shape, value.dtype, held, place)
 
 
 def frozen(value: Any) -> Any:

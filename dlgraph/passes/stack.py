@@ -53,7 +53,7 @@ class Stack(Pass):
         named = [record.primitive.name for record in graph.records]
         if named.count("matmul") < 2 and named.count("sum") < 2:
             return Rewritten(graph)
-        groups = _groups(graph.records, job)
+        groups = _groups(graph.records)
         try:
             return self._attempt(graph, job, groups)
         except Cycle:
@@ -207,16 +207,16 @@ class _Stacking:
         edit.note("merged", "stack", [*terms, *one.inner], [stacked], why)
 
 
-def _groups(records: Sequence[Record], job: Job) -> list[list[int]]:
+def _groups(records: Sequence[Record]) -> list[list[int]]:
     """Products with the same right operand that do not wait for each other."""
-    found: dict[tuple[int, int], list[int]] = {}
+    found: dict[int, list[int]] = {}
     for index, record in enumerate(records):
         if record.primitive.name == "matmul" and not record.control and known(record.spec):
             left, right = (records[i].spec for i in record.inputs)
             turned = records[record.inputs[0]].primitive.name == "transpose"
             if left.ndim == right.ndim == 2 and left.shape[0] <= MOST_ROWS and not turned:
-                found.setdefault((record.inputs[1], index in job.kept), []).append(index)
-    groups = [group for (_, kept), group in found.items() if len(group) > 1 and not kept]
+                found.setdefault(record.inputs[1], []).append(index)
+    groups = [group for group in found.values() if len(group) > 1]
     groups = sorted(groups, key=len, reverse=True)[:MOST_GROUPS]
     if not groups:
         return []
