@@ -22,6 +22,7 @@ from dlgraph.errors import (
     MutationError,
     OperationError,
 )
+from tests.ops.samples import every_sample
 
 
 def leaf(value, name):
@@ -212,6 +213,28 @@ def test_random_streams_stay_where_they_were():
     before = stream.state()
     dg.step(y, feed={x: np.ones(4, np.float32)})
     assert stream.state() == before
+
+
+SWEPT = every_sample(lambda name, sample: REGISTRY[name].differentiable)
+
+
+@pytest.mark.parametrize(("name", "sample"), SWEPT, ids=str)
+def test_every_operation_can_be_stepped_through(name, sample):
+    tensors = [
+        dg.Tensor(x, requires_grad=x.dtype == np.float64, name=f"x{k}")
+        for k, x in enumerate(sample.arrays)
+    ]
+    result = REGISTRY[name](*tensors, **sample.attrs)
+    if not result.requires_grad:
+        pytest.skip("no input of this sample has a gradient")
+    loss = result.sum()
+    figure = dg.step(loss)
+    assert figure.steps[-1].kind == "end" and ET.fromstring(figure.svg) is not None
+    json.dumps(figure.payload())
+    loss.backward(retain_graph=True)
+    for index, tensor in figure.walk.graph.recorded.items():
+        if tensor.is_leaf and tensor.grad is not None:
+            np.testing.assert_array_equal(figure.walk.gradients[index], tensor.grad.numpy())
 
 
 # ---- local derivatives ---------------------------------------------------------------------------
