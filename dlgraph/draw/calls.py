@@ -60,7 +60,7 @@ def _as_tensor(value: Any) -> Any:
     if isinstance(value, (Parameter, bool, str)) or value is None:
         return value
     if isinstance(value, Tensor):
-        return Tensor(value_of(value))
+        return Tensor(value_of(value), requires_grad=value.requires_grad)
     if isinstance(value, (int, float, list, np.ndarray, np.generic)):
         return Tensor(value)
     return value

@@ -21,7 +21,7 @@ from dlgraph.draw.model import LEAVES, Picture, PictureNode
 from dlgraph.draw.quantity import quantity_text
 from dlgraph.draw.steps import Texts, formula_shown
 from dlgraph.draw.text import clean
-from dlgraph.draw.wording import detail_of, is_operation
+from dlgraph.draw.wording import NESTED_KINDS, detail_of, is_operation
 from dlgraph.errors import DlgraphError
 
 NAMES_SHOWN = 6
@@ -125,16 +125,15 @@ class Half:
 
     def valued(self, node: PictureNode) -> str:
         """`u = 2·a = 8`"""
-        words = [node.name, node.formula]
+        words = called(node)
         if node.id in self.values:
-            words.append(quantity_text(self.values[node.id]))
-        return " = ".join(word for word in words if word) or node.label
+            words += f" = {quantity_text(self.values[node.id])}"
+        return words
 
     def open(self, node: PictureNode) -> str:
         """`u = 2·a (a scalar, no value)`"""
-        words = " = ".join(word for word in (node.name, node.formula) if word) or node.label
         kind = f"shape {node.shape}" if node.shape else "a scalar"
-        return f"{words} ({kind}, no value)"
+        return f"{called(node)} ({kind}, no value)"
 
     def groups(self, turn: Turn | None) -> list[list[PictureNode]]:
         """The nodes of a turn, each operation with the leaves that came up for it."""
@@ -158,6 +157,14 @@ class Half:
             words = f"{verb} {self.valued(node) if self.eager else self.open(node)}"
         shown = self.boxes(group, self.eager)
         return Side(words, shown, (f"f{node.id}",), printed)
+
+
+def called(node: PictureNode) -> str:
+    """Name and formula of a node, or what kind of operation it is."""
+    formula = node.formula
+    if node.kind in NESTED_KINDS:
+        formula = f"{node.label} ({node.formula})"
+    return " = ".join(word for word in (node.name, formula) if word) or node.label
 
 
 def prefixed(layout: Layout, prefix: str) -> Layout:
@@ -256,7 +263,8 @@ class _Teller:
             return []
         count = sum(map(is_operation, half.nodes.values()))
         fed = [n for n in half.nodes.values() if n.kind == "input" and n.id in half.values]
-        words = f"the function is over; the graph has {count} operations and no value yet"
+        plural = "s" * (count != 1)
+        words = f"the function is over; the graph has {count} operation{plural} and no value yet"
         side = Side(
             f"session.run is fed {_listed([half.valued(node) for node in fed])}",
             half.boxes(fed, True),

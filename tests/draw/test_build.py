@@ -119,6 +119,30 @@ def test_a_user_s_tensors_are_left_alone():
     assert x.grad is None and x.name == "mine"
 
 
+def test_a_call_of_a_traced_function_is_one_operation_in_eager_mode():
+    @dg.function
+    def inner(a):
+        return a * 2 + 1
+
+    def function(a):
+        return inner(a) + inner(a)
+
+    figure = dg.build(function, 2.0)
+    computed = [m.eager.words for m in moments(figure, "build") if m.eager.shown]
+    assert computed == ["computes inner (2 operations) = 5"] * 2 + ["computes add = 10"]
+    assert figure.moments[-1].graph.words == "returned 10"
+
+
+def test_gradients_inside_the_function_are_nodes_in_a_graph():
+    def function(x):
+        return dg.grad((x * x).sum(), x)
+
+    figure = dg.build(function, dg.Tensor([1.0, 2.0], requires_grad=True))
+    assert figure.moments[-1].eager.words == "returned [2, 4]"
+    words = "returned [2, 4]; never run, because the result does not need it: sum(x·x)"
+    assert figure.moments[-1].graph.words == words
+
+
 def test_operations_without_gradients_and_detached_values_are_linked():
     def function(x):
         mask = x > 1
