@@ -4,12 +4,14 @@ A static figure in SVG, laid out by this package: forward graph left, gradients 
 The way of the data, which is also the order in which to read the files:
 
     from_graph.py   engine object -> Picture (model.py): plain data; formula.py, updates.py,
-                    nested.py (loops, branches, calls), naming.py
+                    nested.py (loops, branches, calls), naming.py; attempt.py for modules
     mirror.py       which gradient belongs to which forward node
     scene.py        Picture -> boxes with texts (wording.py, text.py) and badges; folding.py
     layout.py       boxes -> places: ranks, ordering, coordinates, routes, across
     svg.py          places -> text; theme.py, shapes.py
     figure.py       what a notebook, a terminal and a screen reader get; describe.py
+
+`dg.step` starts at walk.py and ends in stepper.py, `dg.build` at events.py and in builder.py.
 """
 
 from __future__ import annotations
@@ -22,16 +24,22 @@ if TYPE_CHECKING:
 __all__ = ["draw"]
 
 
-def draw(x: Any, *, title: str = "") -> Figure:
+def draw(x: Any, *inputs: Any, title: str = "", profile: Any = None) -> Figure:
     """Draw a computation: values on the left, gradients as its mirror image on the right.
 
     `x` is a Tensor (the operations that made it, with their values, and the gradients once
-    `backward()` has run; until then their boxes say "not computed yet"), a Graph, or a Node of
-    one (what it depends on).  A loop, a branch or a call of a traced function is one box; the
-    inside of a function is drawn by `draw(function)`: the latest trace of a `dg.function`.  A
-    `Picture` (plain data, see `draw/model.py`) is drawn as it is.  Drawing computes nothing.
-    The figure shows itself in a notebook; `.save("y.svg")` writes it and `.describe()` says it
-    in words.
+    `backward()` has run; until then their boxes say "not computed yet"), a Graph, a Node of
+    one (what it depends on), a Session (its graph), or what `session.program(y)` returns (just
+    what runs).  A loop, a branch or a call of a traced function is one box; the inside of a
+    function is drawn by `draw(function)`: the latest trace of a `dg.function`.
+
+    A module or a function is drawn with `inputs`: it is called on nodes of their shapes, so
+    nothing is computed.  Where that call fails, the graph up to there is drawn, with the failed
+    operation and the edges into it marked, and the error is printed, not raised.
+
+    A `Picture` (plain data, see `draw/model.py`) is drawn as it is.  With a `profile` (from
+    `program.profile`) boxes can be coloured by their time.  The figure shows itself in a notebook;
+    `.save("y.svg")` writes it and `.describe()` says it in words.
 
     Raises OperationError for anything else and for a function that was not traced yet,
     GraphError beyond 100,000 nodes.
@@ -46,13 +54,26 @@ def draw(x: Any, *, title: str = "") -> Figure:
     >>> y.backward()
     >>> draw(y)
     y = add(multiply(2, a), multiply(3, b)) -> 23; gradients: a 2, b 3
+    >>> draw(dg.nn.Linear(3, 2), dg.zeros((5, 3)))
+    add = add(matmul(x, weight), bias)
     """
     # Imported here, so that `import dlgraph` does not pay for drawing.
     from dlgraph.core.where import user_frame
+    from dlgraph.draw.attempt import attempt, require_callable
     from dlgraph.draw.figure import Figure
-    from dlgraph.draw.from_graph import picture_of
+    from dlgraph.draw.from_graph import graph_of, picture_of
+    from dlgraph.draw.measures import measures_of
     from dlgraph.draw.model import Picture
 
     if isinstance(x, Picture):
         return Figure(x)
-    return Figure(picture_of(x, title=title, frame=user_frame()))
+    frame = user_frame()
+    if inputs:
+        require_callable(x, inputs)
+        made = attempt(x, inputs, title=title, frame=frame)
+        if made.error is not None:
+            print(made.error)
+        return Figure(made.picture, measures_of(made.graph, profile))
+    picture = picture_of(x, title=title, frame=frame)
+    graph = graph_of(x)
+    return Figure(picture, measures_of(graph, profile) if graph is not None else None)

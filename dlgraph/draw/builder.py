@@ -15,14 +15,14 @@ from typing import Any
 from dlgraph.draw import shapes, theme
 from dlgraph.draw.events import record
 from dlgraph.draw.figure import Figure
-from dlgraph.draw.frames import drawn, wrapped
+from dlgraph.draw.frames import drawn, headline, wrapped
 from dlgraph.draw.layout import Layout, lay_out
 from dlgraph.draw.moments import Half, Moment, prefixed, tell
 from dlgraph.draw.page import html
 from dlgraph.draw.payload import pack, payload_of
 from dlgraph.draw.shapes import number
 from dlgraph.draw.steps import Texts, unknown_picture
-from dlgraph.draw.svg import _background, _document
+from dlgraph.draw.svg import TITLE, _background, _document
 from dlgraph.draw.text import clean
 from dlgraph.errors import OperationError
 
@@ -168,11 +168,12 @@ class BuildFigure(Figure):
             ),
             _pane(graph, HEADINGS[1], built, self._note("graph")),
         ]
+        start = GAP + (TITLE if self.title else 0)
         source = [
-            shapes.text(GAP, GAP + LINE * (row + 1), escape(clean(line)), _CODE)
+            shapes.text(GAP, start + LINE * (row + 1), escape(clean(line)), _CODE)
             for row, line in enumerate(self.recording.source[:SOURCE_LINES])
         ]
-        top = GAP + LINE * len(source) + GAP
+        top = start + LINE * len(source) + GAP
         width, height, parts = float(GAP), 0.0, []
         for place, (body, wide, tall) in enumerate(panes):
             body = body.replace('<g id="', f'<g id="{place}-')
@@ -180,8 +181,10 @@ class BuildFigure(Figure):
             width += wide + GAP
             height = max(height, top + tall + GAP)
         whole = (float(math.ceil(width)), float(math.ceil(height)))
-        body = _background(*whole) + "".join(source) + "".join(parts)
-        return _document(body, *whole, self.summary, self.summary, self.describe())
+        head = _background(*whole) + headline(self.title, whole[0])
+        body = head + "".join(source) + "".join(parts)
+        name = clean(self.title) or self.summary
+        return _document(body, *whole, name, self.summary, self.describe())
 
     def _shown(self, side: str, phases: Sequence[str]) -> Texts:
         shown: Texts = {}

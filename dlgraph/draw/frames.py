@@ -17,7 +17,7 @@ from dlgraph.draw.boxes import Box
 from dlgraph.draw.layout import Layout, Placed
 from dlgraph.draw.shapes import number
 from dlgraph.draw.steps import Texts
-from dlgraph.draw.svg import _background, _document
+from dlgraph.draw.svg import TITLE, _background, _document
 from dlgraph.draw.text import ELLIPSIS, clean, fit, text_width
 
 WIDTH, HEIGHT = 360, 250  # of the window
@@ -40,8 +40,11 @@ class Frame:
     right: bool = False  # look at the gradients
 
 
-def filmstrip(layout: Layout, frames: Sequence[Frame], sentence: str, description: str) -> str:
+def filmstrip(
+    layout: Layout, frames: Sequence[Frame], title: str, sentence: str, description: str
+) -> str:
     """Frames in two columns as one SVG."""
+    top = GAP + (TITLE if title else 0)
     columns = min(2, len(frames))
     wide = min(WIDTH, max(_half(layout, right)[1] for right in (False, True)))
     wide = max(wide, 280)
@@ -50,15 +53,24 @@ def filmstrip(layout: Layout, frames: Sequence[Frame], sentence: str, descriptio
     parts = []
     for place, frame in enumerate(frames):
         x = GAP + place % columns * (wide + GAP)
-        y = GAP + place // columns * (cell + GAP)
+        y = top + place // columns * (cell + GAP)
         window = _window(layout, frame, wide, tall)
         body = _frame(layout, frame, window, f"w{place}").replace('<g id="', f'<g id="{place}-')
         parts.append(f'<g transform="translate({number(x)} {number(y)})">{body}</g>')
     rows = -(-len(frames) // columns)
     width = float(math.ceil(columns * (wide + GAP) + GAP))
-    height = float(math.ceil(rows * (cell + GAP) + GAP))
-    body = _background(width, height) + "".join(parts)
-    return _document(body, width, height, sentence, sentence, description)
+    height = float(math.ceil(rows * (cell + GAP) + top))
+    body = _background(width, height) + headline(title, width) + "".join(parts)
+    return _document(body, width, height, clean(title) or sentence, sentence, description)
+
+
+def headline(title: str, width: float) -> str:
+    """The title of a figure, in the middle of its top."""
+    if not title:
+        return ""
+    words = fit(clean(title), theme.LABEL_SIZE, width - 2 * GAP)
+    bold = f' font-size="{theme.LABEL_SIZE}" font-weight="bold"'
+    return shapes.text(width / 2, GAP + 4, escape(words), bold)
 
 
 def _half(layout: Layout, right: bool) -> tuple[float, float]:

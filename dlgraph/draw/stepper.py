@@ -109,7 +109,7 @@ class StepFigure(Figure):
     def svg(self) -> str:
         """Six moments as one picture: the start, two forward, two backward, the end."""
         frames = [self._frame(place) for place in self._moments()]
-        return filmstrip(self.layout, frames, self.summary, self.describe())
+        return filmstrip(self.layout, frames, self.picture.title, self.summary, self.describe())
 
     @property
     def summary(self) -> str:

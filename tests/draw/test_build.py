@@ -297,6 +297,12 @@ def test_two_figures_of_the_same_function_are_the_same_bytes():
     assert one == other and set(one) == {"text/html", "image/svg+xml", "text/plain"}
 
 
+def test_a_title_is_shown_in_both_forms():
+    figure = dg.build(line, 1.0, 2.0, title="A <b>title</b>")
+    texts = ["".join(e.itertext()) for e in ET.fromstring(figure.svg).iter()]
+    assert "A <b>title</b>" in texts and figure.payload()["title"] == "A <b>title</b>"
+
+
 def test_hostile_text_in_source_and_output_stays_text():
     def hostile(x):
         print("</script><img src=x onerror=alert(1)>]]>")

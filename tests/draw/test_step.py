@@ -494,6 +494,12 @@ def test_the_filmstrip_has_six_frames_and_is_xml():
     assert len(set(re.findall(r' id="([^"]+)"', svg))) == svg.count(' id="')
 
 
+def test_a_title_is_shown_in_both_forms():
+    figure = dg.step(leaf(1.0, "a") * 2, title="A <b>title</b>")
+    texts = ["".join(e.itertext()) for e in ET.fromstring(figure.svg).iter()]
+    assert "A <b>title</b>" in texts and figure.payload()["title"] == "A <b>title</b>"
+
+
 def test_hostile_names_stay_text():
     bundle = hostile_figure()._repr_mimebundle_()
     root = ET.fromstring(bundle["image/svg+xml"])
