@@ -100,8 +100,15 @@ def formula_shown(node: PictureNode) -> str:
 
 def unknown_picture(picture: Picture) -> Picture:
     """The picture without its numbers: what a page knows before the first step."""
-    nodes = (replace(node, value=None, gradient=None) for node in picture.nodes)
-    return replace(picture, nodes=tuple(nodes))
+    # Made of what may be known, so that no field with numbers in it slips through.
+    known = ("id", "label", "kind", "role", "name", "scope", "shape", "dtype", "formula", "where")
+    nodes = tuple(
+        PictureNode(
+            **{name: getattr(node, name) for name in known}, needs_gradient=node.needs_gradient
+        )
+        for node in picture.nodes
+    )
+    return replace(picture, nodes=nodes)
 
 
 def waiting_texts(picture: Picture) -> Texts:
