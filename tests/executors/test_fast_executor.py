@@ -159,7 +159,7 @@ def test_the_source_names_every_node(llvmlite):
     session.run([loss, step], dict(zip(nodes, batch(6), strict=True)))
     runner = next(iter(program._runners.values()))
     assert "for each of 6 x 20 elements:" in runner.source
-    assert re.search(r"^    tanh = tanh\(add\)$", runner.source, re.MULTILINE)
+    assert re.search(r"^ +tanh = tanh\(add\)$", runner.source, re.MULTILINE)
     assert "softmax_cross_entropy" in runner.source
 
 

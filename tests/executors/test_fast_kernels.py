@@ -9,6 +9,7 @@ import dlgraph as dg
 from dlgraph.core.primitive import REGISTRY
 from dlgraph.errors import LabelError
 from dlgraph.executors.fast.segments import KERNELS
+from dlgraph.ops.fused import gemm
 from dlgraph.ops.scalar import SCALAR
 from tests.executors.fast_tools import both, left_to_numpy, program_of
 from tests.ops.forms import in_dtype
@@ -59,7 +60,10 @@ def test_every_sample_of_the_registry(name, sample):
     close(*both(applied(name, sample), *sample.arrays))
 
 
-@pytest.mark.parametrize(("name", "sample"), samples("float32", "float64"))
+EXACT = [p for p in samples("float32", "float64") if p.values[0] != "gemm"]  # never exact
+
+
+@pytest.mark.parametrize(("name", "sample"), EXACT)
 def test_exact_keeps_every_bit(name, sample):
     for a, b in zip(*both(applied(name, sample), *sample.arrays, exact=True), strict=True):
         np.testing.assert_array_equal(a, b)
@@ -192,6 +196,24 @@ def test_products_with_and_without_transposes(size, dtype):
     assert left_to_numpy(products, a, b, at, bt) == []
 
 
+@pytest.mark.parametrize("ta", [False, True])
+@pytest.mark.parametrize("tb", [False, True])
+@pytest.mark.parametrize("beta", [1.0, 0.5, 0.0])
+def test_product_and_sum(ta, tb, beta):
+    m, n, k = 20, 30, 9
+    a, b, c = normal(*((k, m) if ta else (m, k))), normal(*((n, k) if tb else (k, n))), normal(m, n)
+    alpha = np.float32(-0.25)
+
+    def combined(a, b, c):
+        made = gemm(a, b, c, dg.constant(alpha), ta=ta, tb=tb, beta=beta)
+        return [made, gemm(a, b, made * 2, dg.constant(alpha), ta=ta, tb=tb, beta=beta)]
+
+    found, wanted = both(combined, a, b, c)
+    for x, y in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(x, y, rtol=1e-5, atol=1e-5)
+    assert left_to_numpy(combined, a, b, c) == []
+
+
 def test_stacks_vectors_and_large_products():
     a, b = normal(2, 3, 4, 5), normal(3, 5, 6)
     row, column = normal(5), normal(4)
@@ -236,3 +258,76 @@ def test_a_label_out_of_range_is_explained():
 def test_an_index_from_the_end_is_done_by_numpy():
     x, indices = normal(3, 4), np.array([[-1], [0], [2]])
     close(*both(lambda x, i: dg.take_along_axis(x, i, axis=1) * 2, x, indices))
+
+
+# ---- pictures ------------------------------------------------------------------------------------
+
+CONVOLUTIONS = [  # input, filters, stride, dilation
+    ((2, 1, 28, 28), (6, 1, 5, 5), 1, 1),
+    ((3, 6, 12, 12), (16, 6, 5, 5), 1, 1),
+    ((2, 3, 9, 11), (20, 3, 3, 3), 2, 1),
+    ((2, 3, 9, 11), (4, 3, 3, 3), 1, (2, 1)),
+    ((1, 2, 7, 7), (1, 2, 3, 3), 1, 1),
+    ((2, 17, 8, 9), (33, 17, 3, 3), (2, 1), 1),
+    ((2, 4, 10, 10), (5, 4, 2, 3), 1, 1),
+    ((1, 20, 6, 6), (40, 20, 1, 1), 1, 1),
+    ((2, 2, 5, 40), (3, 2, 2, 2), 1, 1),
+]
+
+
+@pytest.mark.parametrize(("picture", "filters", "stride", "dilation"), CONVOLUTIONS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_convolution_and_its_gradients(picture, filters, stride, dilation, dtype):
+    x, w = normal(*picture, dtype=dtype), normal(*filters, dtype=dtype)
+
+    def convolved(x, w):
+        y = dg.conv2d(x, w, stride=stride, dilation=dilation)
+        return [y, *dg.gradients((y * y).sum(), [x, w])]
+
+    found, wanted = both(convolved, x, w)
+    for a, b in zip(found, wanted, strict=True):
+        scale = np.abs(b).max()
+        np.testing.assert_allclose(a / scale, b / scale, rtol=0, atol=1e-5)
+    assert left_to_numpy(convolved, x, w) == []
+
+
+@pytest.mark.parametrize("options", [{"padding": 1}, {"groups": 2}, {"dilation": 2}])
+def test_convolutions_that_are_left_to_numpy(options):
+    x, w = normal(2, 4, 7, 7), normal(6, 4 // options.get("groups", 1), 3, 3)
+
+    def convolved(x, w):
+        y = dg.conv2d(x, w, **options)
+        return [y, *dg.gradients((y * y).sum(), [x, w])]
+
+    found, wanted = both(convolved, x, w)
+    for a, b in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize(("kernel", "stride"), [(2, 2), (3, 3), ((2, 3), (2, 3)), (2, 3), (3, 2)])
+@pytest.mark.parametrize("pool", [dg.max_pool2d, dg.avg_pool2d])
+def test_pooling_and_its_gradient(pool, kernel, stride):
+    x = normal(2, 3, 12, 13)
+    x[0, 0, :4, :4] = 1  # ties: the first of a window gets the gradient
+
+    def pooled(x):
+        y = pool(x, kernel, stride=stride)
+        return [y, *dg.gradients((y * y * y).sum(), [x])]
+
+    close(*both(pooled, x))
+
+
+def test_a_network_for_pictures():
+    weights = [normal(6, 1, 5, 5), normal(6), normal(16, 6, 5, 5), normal(16), normal(256, 10)]
+    x, labels = normal(4, 1, 28, 28), RNG.integers(0, 10, 4)
+
+    def loss(x, labels, c1, b1, c2, b2, w):
+        h = dg.max_pool2d(dg.relu(dg.conv2d(x, c1 * 0.2, b1)), 2)
+        h = dg.max_pool2d(dg.relu(dg.conv2d(h, c2 * 0.1, b2)), 2)
+        value = dg.cross_entropy(h.flatten(1) @ (w * 0.1), labels)
+        return [value, *dg.gradients(value, [c1, b1, c2, b2, w])]
+
+    found, wanted = both(loss, x, labels, *weights)
+    for a, b in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5)
+    assert left_to_numpy(loss, x, labels, *weights) == []

@@ -13,8 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from dlgraph.core.primitive import Primitive
+from dlgraph.core.spec import Spec
 from dlgraph.executors.blas import gemm
-from dlgraph.executors.fast import llvm
+from dlgraph.executors.fast import convolutions, geometry, llvm
 from dlgraph.executors.fast.ir import BUFFERS, PRODUCTS, SCRATCH, Target
 from dlgraph.executors.fast.segments import (
     Segment,
@@ -24,9 +26,32 @@ from dlgraph.executors.fast.segments import (
     split,
     text_of,
 )
-from dlgraph.executors.plan import Instruction, Place, Plan
+from dlgraph.executors.fast.works import FOLDS
+from dlgraph.executors.plan import Instruction, Place, Plan, strides_of
 from dlgraph.executors.planned import _BINDERS, Call, Runner, _address, _aligned
 from dlgraph.executors.program import PlannedProgram
+
+
+def placed(
+    primitive: Primitive, attrs: dict[str, Any], inputs: list[Any], spec: Spec
+) -> tuple[int, ...] | None:
+    """The strides in which compiled code writes the result of an operation, if there is any."""
+    item = spec.dtype.itemsize
+    if primitive.name in convolutions.KERNELS:
+        return geometry.layout(primitive.name, attrs, inputs, spec.shape)
+    if primitive.name.startswith(("max_pool2d", "avg_pool2d")) and spec.dtype.kind == "f":
+        like = inputs[1] if primitive.name == "max_pool2d_spread" else inputs[0]
+        return _in_order_of(like.strides, spec.shape, item)
+    if primitive.name in FOLDS and not inputs[0].contiguous and spec.dtype.kind == "f":
+        return strides_of(spec.shape, item)
+    return None
+
+
+def _in_order_of(strides: tuple[int, ...], shape: tuple[int, ...], item: int) -> tuple[int, ...]:
+    """Strides without gaps for this shape, with the axes in memory in the order of others."""
+    order = sorted(range(len(shape)), key=lambda k: -abs(strides[k]))
+    dense = strides_of([shape[k] for k in order], item)
+    return tuple(dense[order.index(k)] for k in range(len(shape)))
 
 
 class FastProgram(PlannedProgram):
@@ -48,6 +73,8 @@ class FastProgram(PlannedProgram):
     def __init__(self, *facts: Any):
         llvm.binding()
         super().__init__(*facts)
+        # With exact=True values lie as NumPy would lay them out: the order of sums depends on it.
+        self.placed = None if self.settings.exact else placed
 
     def bind(self, plan: Plan) -> Runner:
         """Compile a plan, or find it compiled."""

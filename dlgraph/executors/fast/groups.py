@@ -1,9 +1,9 @@
-"""Which instructions are element-wise, and which of them can share one loop.
+"""Which element-wise work can share one loop.
 
 Instructions over one index space grow together as long as doing all of them for one element before
 going on to the next gives the same as doing one after the other: nobody may read what another
-wrote under a different index.  Read next: `loops.py`, which turns a group into code, and
-`segments.py`, which turns plans into groups.
+wrote under a different index.  Read next: `works.py`, which says what an instruction does element
+by element; `loops.py`, which turns a group into code; `segments.py`, which forms the groups.
 """
 
 from __future__ import annotations
@@ -12,16 +12,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dlgraph.core.spec import normalise_axes
-from dlgraph.executors.fast.ir import Code
 from dlgraph.executors.fast.loops import Fold, Group, Operand, Step
-from dlgraph.executors.fast.vectors import Vectors
-from dlgraph.executors.plan import Instruction, Place, strides_of
-from dlgraph.ops.scalar import INEXACT, SCALAR, Unsupported, element
+from dlgraph.executors.plan import Place
+from dlgraph.ops.scalar import Unsupported
 
 MOST_STEPS, MOST_INPUTS = 96, 24
-_FOLDS = {"sum": "add", "sum_like": "add", "mean": "add", "max": "max", "min": "min"}
-_COPIES = {"identity", "stop_gradient", "assign"}
 
 
 class Operation(NamedTuple):
@@ -45,209 +40,6 @@ class Work(NamedTuple):
     value: Place | int | np.generic
     output: Place
     fold: tuple[str, tuple[int, ...], float] | None = None
-
-
-# ---- from an instruction to its work -------------------------------------------------------------
-
-
-def usable(place: Place | None) -> bool:
-    """Is this memory that compiled code can address?"""
-    return place is not None and place.strides is not None and place.size > 0
-
-
-def read_by(step: Instruction) -> list[Place]:
-    """The places whose elements an instruction reads."""
-    primitive = step.primitive
-    skipped = primitive.shape_only + primitive.unused
-    if primitive.variadic:
-        return [] if skipped else [p for p in step.inputs if p is not None]
-    pairs = zip(step.inputs, primitive.inputs, strict=False)
-    return [p for p, name in pairs if p is not None and name not in skipped]
-
-
-def works(step: Instruction, exact: bool) -> list[Work] | None:
-    """What the instruction does element by element; None if it is not of that kind."""
-    output = step.output
-    if output is None or not all(map(usable, (output, *read_by(step)))):
-        return None
-    try:
-        found = _works(step, output)
-        for work in found or ():
-            _try_out(work, exact)
-    except Unsupported:
-        return None
-    return found
-
-
-def _works(step: Instruction, output: Place) -> list[Work] | None:
-    name = step.primitive.name
-    if step.kind == "copy" or name in _COPIES:
-        source = step.inputs[-1] if name == "assign" else step.inputs[0]
-        return [_copy(source, output)]
-    if name == "concatenate":
-        return _joined(step, output)
-    if name == "scatter":
-        return _scattered(step, output)
-    if name in _FOLDS:
-        return [_reduction(step, output)]
-    if name == "fused":
-        return [_body(step, output)]
-    if name in SCALAR:
-        return [Work(output.shape, (_operation(step, output),), 0, output)]
-    return None
-
-
-def _operation(step: Instruction, output: Place) -> Operation:
-    operands: list[Any] = []
-    for place, name in zip(step.inputs, step.primitive.inputs, strict=True):
-        if name in step.primitive.shape_only or place is None:
-            operands.append(output.dtype.type(0))  # only its type matters
-        else:
-            operands.append(place)
-    return Operation(step.primitive.name, step.attrs, tuple(operands), output.dtype)
-
-
-def _body(step: Instruction, output: Place) -> Work:
-    """The steps of a fused group, from the records of its body."""
-    body = step.attrs["body"]
-    known: dict[int, Any] = dict(zip(body.all_inputs, step.inputs, strict=True))
-    steps: list[Operation] = []
-    for index, record in enumerate(body.records):
-        if index in known:
-            continue
-        primitive, dtype = record.primitive, record.spec.dtype
-        if primitive.name == "constant":
-            value = np.asarray(record.attrs["value"])
-            if value.size != 1:
-                raise Unsupported("an array inside a group")
-            known[index] = value.reshape(())[()]
-            continue
-        operands = [
-            record.spec.dtype.type(0) if name in primitive.shape_only else known[i]
-            for i, name in zip(record.inputs, primitive.inputs, strict=True)
-        ]
-        if primitive.name in _COPIES:
-            known[index] = operands[0]
-            continue
-        steps.append(Operation(primitive.name, record.attrs, tuple(operands), dtype))
-        known[index] = len(steps) - 1
-    if len(body.outputs) != 1:
-        raise Unsupported("several results")
-    return Work(output.shape, tuple(steps), known[body.outputs[0]], output)
-
-
-def _copy(source: Place | None, output: Place) -> Work:
-    if source is None or source.dtype != output.dtype or source.size != output.size:
-        raise Unsupported("not a copy")
-    if source.shape != output.shape:  # the same elements in the same order, in another shape
-        if not output.contiguous:
-            raise Unsupported("a copy that changes shape and strides")
-        steps = strides_of(source.shape, output.dtype.itemsize)
-        output = output._replace(shape=source.shape, strides=steps)
-    return Work(source.shape, (), source, output)
-
-
-def _joined(step: Instruction, output: Place) -> list[Work]:
-    axis = step.attrs["axis"] % len(output.shape)
-    found, at = [], output.offset
-    for place in step.inputs:
-        assert place is not None and output.strides is not None
-        part = output._replace(offset=at, shape=place.shape)
-        at += place.shape[axis] * output.strides[axis]
-        if (place.buffer, place.offset, place.strides) != (part.buffer, part.offset, part.strides):
-            found.append(_copy(place, part))  # else it was computed there
-    return found
-
-
-def _scattered(step: Instruction, output: Place) -> list[Work]:
-    source = step.inputs[0]
-    if source is None:
-        raise Unsupported("nothing to scatter")
-    picked = _sliced(output, step.attrs["index"])
-    if picked.shape != source.shape:
-        raise Unsupported("a slice that stretches")
-    zero = Work(output.shape, (), output.dtype.type(0), output)
-    return [zero, _copy(source, picked)]
-
-
-def _sliced(place: Place, index: tuple) -> Place:
-    """What basic indexing picks of a place."""
-    assert place.strides is not None
-    used = sum(entry is not None and entry is not Ellipsis for entry in index)
-    whole = [slice(None)] * (len(place.shape) - used)
-    written_out = [e for entry in index for e in (whole if entry is Ellipsis else [entry])]
-    offset, axis = place.offset, 0
-    shape: list[int] = []
-    strides: list[int] = []
-    for entry in written_out:
-        if entry is None:
-            shape.append(1)
-            strides.append(0)
-            continue
-        size, step = place.shape[axis], place.strides[axis]
-        axis += 1
-        if isinstance(entry, slice):
-            turns = range(*entry.indices(size))
-            offset += turns.start * step if len(turns) else 0
-            shape.append(len(turns))
-            strides.append(step * turns.step)
-        else:
-            offset += (entry + size if entry < 0 else entry) * step
-    shape += place.shape[axis:]
-    strides += place.strides[axis:]
-    return Place(place.buffer, offset, tuple(shape), tuple(strides), place.dtype)
-
-
-def _reduction(step: Instruction, output: Place) -> Work:
-    source, name = step.inputs[0], step.primitive.name
-    assert source is not None and output.strides is not None
-    if name == "sum_like":
-        extra = len(source.shape) - len(output.shape)
-        stretched = zip(source.shape[extra:], output.shape, strict=True)
-        axes = (*range(extra), *(extra + i for i, (a, b) in enumerate(stretched) if a != b))
-    else:
-        axes = normalise_axes(step.attrs["axis"], len(source.shape))
-    kept = len(output.shape) == len(source.shape)
-    strides = iter(output.strides)
-    along = tuple(0 if k in axes and not kept else next(strides) for k in range(len(source.shape)))
-    if kept:
-        along = tuple(0 if k in axes else s for k, s in enumerate(along))
-    elif name == "sum_like" and len(axes) != len(source.shape) - len(output.shape):
-        raise Unsupported("a sum that keeps some axes")
-    if not axes:
-        return _copy(source, output)
-    count = 1.0
-    for k in axes:
-        count *= source.shape[k]
-    steps: tuple[Operation, ...] = ()
-    value: Any = source
-    if source.dtype != output.dtype:
-        steps, value = (Operation("cast", {"dtype": output.dtype}, (source,), output.dtype),), 0
-    target = output._replace(shape=source.shape, strides=along)
-    fold = (_FOLDS[name], axes, count if name == "mean" else 1.0)
-    return Work(source.shape, steps, value, target, fold)
-
-
-def _try_out(work: Work, exact: bool) -> None:
-    """Raise `Unsupported` if one of the steps cannot be compiled."""
-    if exact and (work.fold or any(step.name in INEXACT for step in work.steps)):
-        raise Unsupported("this order of sums is not NumPy's")
-    if work.fold and work.output.dtype.kind not in "fi":
-        raise Unsupported("a fold of this type")
-    vectors = Vectors(Code(), 8, exact)
-    for kind in (work.output.dtype, *(s.dtype for s in work.steps)):
-        vectors.type(kind)
-    made: list[tuple[Any, np.dtype]] = []
-    for step in work.steps:
-        operands = []
-        for one in step.operands:
-            if isinstance(one, Place):
-                vectors.type(one.dtype)
-                over(one, work.shape)
-            operands.append(made[one] if isinstance(one, int) else ("poison", one.dtype))
-        made.append((element(vectors, step.name, step.attrs, operands, step.dtype), step.dtype))
-    if isinstance(work.value, Place):
-        over(work.value, work.shape)
 
 
 # ---- memory --------------------------------------------------------------------------------------
@@ -280,7 +72,23 @@ def overlap(a: Place, b: Place) -> bool:
     if a.buffer != b.buffer or not a.size or not b.size:
         return False
     (low, high), (start, end) = span(a), span(b)
-    return low < end and start < high
+    if high <= start or end <= low:
+        return False
+    if (a.shape, a.strides, a.dtype) != (b.shape, b.strides, b.dtype):
+        return True
+    # Two views with the same steps may lie between each other: do they meet anywhere?
+    axes = [(n, abs(s)) for n, s in zip(a.shape, a.strides or (), strict=True) if n > 1 and s]
+    axes.sort(key=lambda axis: -axis[1])
+    left = {abs(a.offset - b.offset)}
+    for size, step in axes:
+        # What is left must be made of smaller steps: two counts of this one come into question.
+        left = {
+            abs(distance - count * step)
+            for distance in left
+            for count in (distance // step, distance // step + 1)
+            if count < size
+        }
+    return 0 in left
 
 
 class Use(NamedTuple):
@@ -316,6 +124,7 @@ class Growing:
         self.folds: list[tuple[tuple[str, int], Place, tuple]] = []
         self.reduced: tuple[int, ...] | None = None
         self.numbers: list[int] = []  # of the instructions
+        self._known: dict[str, tuple[str, int]] = {}
 
     def add(self, number: int, work: Work) -> bool:
         """Take an instruction in; False if it must not share this loop."""
@@ -324,8 +133,12 @@ class Growing:
         made: list[tuple[str, int]] = []
         for step in work.steps:
             operands = [self._value(one, made) for one in step.operands]
-            self.steps.append((step, operands))
-            made.append(("step", len(self.steps) - 1))
+            # The same step on the same values was perhaps taken already.
+            key = repr((step.name, step.attrs, operands, step.dtype.name))
+            if key not in self._known:
+                self._known[key] = ("step", len(self.steps))
+                self.steps.append((step, operands))
+            made.append(self._known[key])
         value = self._value(work.value, made)
         if work.fold:
             self.reduced = work.fold[1]

@@ -128,13 +128,12 @@ class _Nest:
         self.inner = axes.pop(inner)
         kept = [axis for axis in axes if not axis.reduced]
         reduced = [axis for axis in axes if axis.reduced]
-        # The vectors run along a kept axis: each block of it goes through the reduced axes.
+        # If the vectors run along a kept axis, each block of it goes through the reduced axes.
         self.blocked = bool(group.folds) and not self.inner.reduced
-        self.outer = [*kept] if self.blocked else [*kept, *reduced]
+        self.outer = kept if self.blocked else kept + reduced
         self.folded = reduced if self.blocked else []
         self.first_reduced = len(kept)
-        lanes = self._lanes(target)
-        self.vectors = Vectors(self.code, lanes, exact)
+        self.vectors = Vectors(self.code, self._lanes(target), exact)
         count = len(group.inputs) + len(group.stores) + len(group.folds)
         self._walk(0, [f"%p{k}" for k in range(count)], {})
 

@@ -98,11 +98,32 @@ def matmul(step: Instruction, target: Target) -> Recipe:
     return recipe(product_of(a, b, step.output), (a, b, step.output), target)
 
 
+def _transposed(place: Place) -> Place:
+    assert place.strides is not None
+    return place._replace(shape=place.shape[::-1], strides=place.strides[::-1])
+
+
+def gemm(step: Instruction, target: Target) -> Recipe:
+    """`alpha * a @ b + beta * c`; operands a, b, out, alpha, c."""
+    a, b, c, alpha = step.inputs
+    out = step.output
+    if a is None or b is None or c is None or alpha is None or out is None:
+        raise Unsupported("a product without operands")
+    if (c.strides, c.shape, c.dtype, alpha.dtype) != (out.strides, out.shape, out.dtype, c.dtype):
+        raise Unsupported("a sum of different layouts")
+    left = _transposed(a) if step.attrs["ta"] else a
+    right = _transposed(b) if step.attrs["tb"] else b
+    added = None if c == out else "%p4"
+    scale = Scale("%p3", float(step.attrs["beta"]), added)
+    return recipe(product_of(left, right, out), (a, b, out, alpha, c), target, scale)
+
+
 class Scale(NamedTuple):
-    """What becomes of a product: `alpha * product + beta * out`; alpha may be in memory."""
+    """What becomes of a product: `alpha * product + beta * c`."""
 
     alpha: float | str = 1.0  # a number, or the address of one
     beta: float = 0.0
+    added: str | None = None  # the address of c; None if the result goes where c is
 
 
 PLAIN = Scale()
@@ -115,8 +136,8 @@ def recipe(
     row_wise, _ = _rowwise(product, ["", "", ""])
     elements = row_wise.inner * row_wise.columns
     tiled = elements * product.dtype.itemsize <= TILED
-    if not tiled and not target.sizes:
-        raise Unsupported("no BLAS to call")
+    if not tiled and (not target.sizes or scale.added):
+        raise Unsupported("nothing that the BLAS can do")
     turned = tiled and row_wise.b.turned and row_wise.columns > 1
     compute = _tiled if tiled else blas_call
 
@@ -180,10 +201,13 @@ def _tiled(code: Code, product: Product, pointers: list[str], scale: Scale, targ
     vectors = Vectors(code, tiles.lanes_for(product.columns, dtype, target))
     alpha = _alpha(vectors, dtype, scale)
 
+    apart = 0 if scale.added is None else _distance(code, scale.added, "%p2")
+
     def finish(total: str, place: str, active: int) -> str:
         if alpha is not None:
             total = vectors.arithmetic("mul", dtype, total, alpha)
         if scale.beta:
+            place = code.at(place, apart)
             held = vectors.load(place, dtype, item, active)
             if scale.beta != 1.0:
                 factor = vectors.constant(scale.beta, dtype)
@@ -193,6 +217,12 @@ def _tiled(code: Code, product: Product, pointers: list[str], scale: Scale, targ
 
     sizes = (product.rows, product.columns, product.inner)
     tiles.product(code, dtype, sizes, a, b, out, finish, target)
+
+
+def _distance(code: Code, to: str, start: str) -> str:
+    """Bytes from one address to another."""
+    a, b = (code.let(f"ptrtoint ptr {p} to i64") for p in (to, start))
+    return code.let(f"sub i64 {a}, {b}")
 
 
 def _alpha(vectors: Vectors, dtype: np.dtype, scale: Scale) -> str | None:

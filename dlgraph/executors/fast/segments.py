@@ -14,16 +14,20 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dlgraph.core.graph import describe_record
-from dlgraph.executors.fast import products, rows
-from dlgraph.executors.fast.groups import Growing, Store, Work, read_by, span, usable, works
+from dlgraph.core.node import Record
+from dlgraph.executors.fast import convolutions, products, rows
+from dlgraph.executors.fast.groups import Growing, Store, Work, span
 from dlgraph.executors.fast.ir import BUFFERS, Recipe, Target
 from dlgraph.executors.fast.loops import kernel
+from dlgraph.executors.fast.works import read_by, usable, works
 from dlgraph.executors.plan import Instruction, Place, Plan
 from dlgraph.ops.scalar import Unsupported
 
 KERNELS: dict[str, Callable[[Instruction, Target], Recipe]] = {
     "matmul": products.matmul,
+    "gemm": products.gemm,
     **rows.KERNELS,
+    **convolutions.KERNELS,
 }
 WRITABLE = {"arena", "parameter"}
 
@@ -177,7 +181,7 @@ def _prune(plan: Plan, pending: list[Any]) -> None:
             continue
         numbers = (item,) if isinstance(item, int) else item.numbers
         for step in (plan.instructions[n] for n in numbers):
-            if step.output is not None and step.output.known and step.primitive.name != "gemm":
+            if step.output is not None and step.output.known:
                 _overwritten(wanted, step.output)
             # Shapes count too: nothing says that a forward does not look at the elements.
             for read in (*step.inputs, *step.scratch):
@@ -266,13 +270,28 @@ def pseudo_code(plan: Plan, segment: Segment) -> str:
     lines: list[str] = []
     for piece in segment.pieces:
         numbers = dict.fromkeys(piece.numbers)
-        texts = [
-            f"{records[k].name} = {describe_record(records, k)}"
-            for k in dict.fromkeys(plan.instructions[n].record for n in numbers)
-        ]
+        found = dict.fromkeys(plan.instructions[n].record for n in numbers)
+        texts = [line for k in found for line in _formulas(records, k)]
         if piece.loop is None:
             lines += texts
             continue
         sizes = " x ".join(map(str, piece.loop)) or "one"
         lines += [f"for each of {sizes} elements:", *(f"    {text}" for text in texts)]
     return "\n".join(lines)
+
+
+def _formulas(records: list[Record], index: int) -> list[str]:
+    """A node as a line; a fused group as the lines of its body."""
+    record = records[index]
+    if record.primitive.name != "fused":
+        return [_formula(records, index)]
+    body = record.attrs["body"]
+    inputs = ", ".join(records[i].name for i in record.inputs)
+    inside = [i for i, r in enumerate(body.records) if r.primitive.name != "placeholder"]
+    lines = [f"    {_formula(body.records, i)}" for i in inside]
+    return [f"{record.name} = a group of {inputs}:", *lines]
+
+
+def _formula(records: list[Record], index: int) -> str:
+    text = describe_record(records, index).removeprefix("constant = ")
+    return f"{records[index].name} = {text}"

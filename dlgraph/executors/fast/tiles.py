@@ -9,7 +9,7 @@ one element of each row of `a`.  The last vector of a row may be cut short.  Not
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -42,22 +42,27 @@ def product(
     rows, columns, inner = sizes
     lanes = lanes_for(columns, dtype, target)
     vectors = Vectors(code, lanes)
-    sums_held = 24 if target.registers >= 32 else 12  # the rest is for what is multiplied
     first = 0
-    for width in _shares(-(-columns // lanes), 3 if target.registers >= 32 else 2):
+    for width in shares(-(-columns // lanes), widest(target)):
         active = [min(lanes, columns - (first + v) * lanes) for v in range(width)]
         column = first * lanes
-        height = _even(rows, min(rows, sums_held // width, 16))
+        height = even(rows, tallest(width, target))
         for start, count in ((0, rows - rows % height), (rows - rows % height, rows % height)):
             if not count:
                 continue
             height = min(height, count)
             with code.loop(count, height) as index:
                 row = code.add(index, start)
-                tile = _Tile(vectors, dtype, height, active, inner)
+                tile = Tile(
+                    vectors,
+                    dtype,
+                    [r * a.down for r in range(height)],
+                    [(v * lanes * b.right, n) for v, n in enumerate(active)],
+                    [Turn(inner, a.right, b.down)],
+                )
                 sums = tile.sums(
-                    Strided(code.at(a.pointer, code.times(row, a.down)), a.down, a.right),
-                    Strided(code.at(b.pointer, column * b.right), b.down, b.right),
+                    code.at(a.pointer, code.times(row, a.down)),
+                    code.at(b.pointer, column * b.right),
                 )
                 for r in range(height):
                     at = code.at(out.pointer, code.times(code.add(row, r), out.down))
@@ -143,47 +148,87 @@ def _exchanged(vectors: Vectors, dtype: np.dtype, block: list[str]) -> list[str]
     return block
 
 
-def _even(count: int, most: int) -> int:
+def widest(target: Target) -> int:
+    """Vectors side by side in a tile."""
+    return 3 if target.registers >= 32 else 2
+
+
+def tallest(width: int, target: Target) -> int:
+    """Rows of a tile of so many vectors: the other registers are for what is multiplied."""
+    return min((24 if target.registers >= 32 else 12) // width, 16)
+
+
+def even(count: int, most: int) -> int:
     """A step that leaves no rest, if there is one between half of `most` and `most`."""
+    most = min(count, most)
     return next((n for n in range(most, most // 2, -1) if count % n == 0), most)
 
 
-def _shares(count: int, most: int) -> list[int]:
+def shares(count: int, most: int) -> list[int]:
     """A number in as few parts as possible, all nearly equal."""
     parts = -(-count // most)
     return [count // parts + (k < count % parts) for k in range(parts)]
 
 
-class _Tile:
-    def __init__(
-        self, vectors: Vectors, dtype: np.dtype, height: int, active: list[int], inner: int
-    ):
-        self.vectors, self.dtype, self.height, self.active = vectors, dtype, height, active
-        self.inner = inner
+class Turn(NamedTuple):
+    """One loop of the inner index: how often, and the bytes that both operands move on."""
 
-    def sums(self, a: Strided, b: Strided) -> list[list[str]]:
-        """The sums of products of the tile, row by row."""
+    times: int
+    a: int
+    b: int
+
+
+class Tile:
+    """Sums of products that stay in registers.
+
+    `rows` are the offsets (bytes) of the elements of `a` that belong to the rows of the tile,
+    `line` the offsets of the vectors of `b` with their active lanes; the loops `turns` go along
+    the inner index, which may be a nest (channel, row and column of a filter).
+    """
+
+    def __init__(
+        self,
+        vectors: Vectors,
+        dtype: np.dtype,
+        rows: list[int],
+        line: list[tuple[int, int]],
+        turns: list[Turn],
+    ):
+        self.vectors, self.dtype, self.rows, self.line, self.turns = (
+            vectors,
+            dtype,
+            rows,
+            line,
+            [turn for turn in turns if turn.times > 1],
+        )
+
+    def sums(self, a: str, b: str) -> list[list[str]]:
+        """The sums for operands at these addresses, row by row."""
         code, kind = self.vectors.code, self.vectors.type(self.dtype)
-        slots = [[code.slot(kind) for _ in self.active] for _ in range(self.height)]
+        slots = [[code.slot(kind) for _ in self.line] for _ in self.rows]
         for slot in (slot for row in slots for slot in row):
             code.set(kind, "zeroinitializer", slot)
-        with code.loop(self.inner) as index:
-            self._step(slots, a, b, index)
+
+        def walk(level: int, a: str, b: str) -> None:
+            if level == len(self.turns):
+                self._step(slots, a, b)
+                return
+            turn = self.turns[level]
+            with code.loop(turn.times) as index:
+                moved = [code.at(p, code.times(index, s)) for p, s in ((a, turn.a), (b, turn.b))]
+                walk(level + 1, *moved)
+
+        walk(0, a, b)
         return [[code.get(kind, slot) for slot in row] for row in slots]
 
-    def _step(self, slots: list[list[str]], a: Strided, b: Strided, inner: Any) -> None:
+    def _step(self, slots: list[list[str]], a: str, b: str) -> None:
         """Add the products for one inner index."""
         vectors, code, dtype = self.vectors, self.vectors.code, self.dtype
         kind, item = vectors.type(dtype), dtype.itemsize
-        row = code.at(b.pointer, code.times(inner, b.down))
-        line = [
-            vectors.load(code.at(row, v * vectors.lanes * item), dtype, item, active)
-            for v, active in enumerate(self.active)
-        ]
-        column = code.at(a.pointer, code.times(inner, a.right))
+        line = [vectors.load(code.at(b, at), dtype, item, active) for at, active in self.line]
         multiply = f"llvm.fmuladd.{vectors.suffix(dtype)}"
-        for r, sums in enumerate(slots):
-            factor = vectors.load_one(code.at(column, r * a.down), dtype)
+        for at, sums in zip(self.rows, slots, strict=True):
+            factor = vectors.load_one(code.at(a, at), dtype)
             for slot, value in zip(sums, line, strict=True):
                 held = code.get(kind, slot)
                 found = code.call(multiply, kind, (kind, factor), (kind, value), (kind, held))

@@ -164,7 +164,9 @@ class Vectors:
             return self.load_one(pointer, dtype)
         memory, kind = self._memory(dtype)
         align = dtype.itemsize
-        if stride != align:
+        if stride == 2 * align and self.lanes > 1:
+            found = self._every_other(pointer, memory, kind, align, active)
+        elif stride != align:
             found = self._gather(pointer, memory, kind, stride, align, active)
         elif active == self.lanes:
             found = self.code.get(kind, pointer, align)
@@ -187,7 +189,9 @@ class Vectors:
         align = dtype.itemsize
         if dtype.kind == "b":
             value = self.code.let(f"zext <{self.lanes} x i1> {value} to {kind}")
-        if stride != align and active > 1:
+        if stride == 2 * align and active > 1:
+            self._to_every_other(value, pointer, memory, kind, align, active)
+        elif stride != align and active > 1:
             self._scatter(value, pointer, memory, kind, stride, align, active)
         elif active == self.lanes:
             self.code.set(kind, value, pointer, align)
@@ -214,6 +218,44 @@ class Vectors:
     def _addresses(self, pointer: str, stride: int) -> str:
         steps = ", ".join(f"i64 {k * stride}" for k in range(self.lanes))
         return self.code.let(f"getelementptr i8, ptr {pointer}, <{self.lanes} x i64> <{steps}>")
+
+    def _pairs(self, kind: str, active: int) -> tuple[str, str]:
+        """The type of a vector twice as long, and the mask of its even lanes."""
+        double = kind.replace(f"<{self.lanes} x", f"<{2 * self.lanes} x")
+        even = (k % 2 == 0 and k < 2 * active for k in range(2 * self.lanes))
+        return double, f"<{', '.join(f'i1 {str(one).lower()}' for one in even)}>"
+
+    def _every_other(self, pointer: str, memory: str, kind: str, align: int, active: int) -> str:
+        # Two vectors side by side and a shuffle: a third of the time of a gather.
+        double, mask = self._pairs(kind, active)
+        found = self.code.call(
+            f"llvm.masked.load.v{2 * self.lanes}{memory}.p0",
+            double,
+            ("ptr", pointer),
+            ("i32", str(align)),
+            (f"<{2 * self.lanes} x i1>", mask),
+            (double, "zeroinitializer"),
+        )
+        picks = ", ".join(f"i32 {2 * k}" for k in range(self.lanes))
+        return self.code.let(
+            f"shufflevector {double} {found}, {double} poison, <{self.lanes} x i32> <{picks}>"
+        )
+
+    def _to_every_other(
+        self, value: str, pointer: str, memory: str, kind: str, align: int, active: int
+    ) -> None:
+        double, mask = self._pairs(kind, active)
+        picks = ", ".join(f"i32 {k // 2}" for k in range(2 * self.lanes))
+        spread = self.code.let(
+            f"shufflevector {kind} {value}, {kind} poison, <{2 * self.lanes} x i32> <{picks}>"
+        )
+        self.code.do(
+            f"llvm.masked.store.v{2 * self.lanes}{memory}.p0",
+            (double, spread),
+            ("ptr", pointer),
+            ("i32", str(align)),
+            (f"<{2 * self.lanes} x i1>", mask),
+        )
 
     def _gather(
         self, pointer: str, memory: str, kind: str, stride: int, align: int, active: int
