@@ -48,6 +48,7 @@ from dlgraph.core.transforms import (
 )
 from dlgraph.core.why import explain_gradient
 from dlgraph.draw import draw
+from dlgraph.executors import EXECUTORS as _EXECUTORS
 from dlgraph.ops.activations import (
     celu,
     elu,
@@ -319,9 +320,11 @@ _LAZY_FUNCTIONS = {
     "explore": "dlgraph.widgets",
     "blas_threads": "dlgraph.executors.threads",
     "build": "dlgraph.draw.builder",
+    "diff": "dlgraph.draw.diff",
     "load": "dlgraph.io",
     "load_checkpoint": "dlgraph.io",
     "load_inference_model": "dlgraph.io",
+    "memory": "dlgraph.draw.memory",
     "save": "dlgraph.io",
     "save_checkpoint": "dlgraph.io",
     "save_inference_model": "dlgraph.io",

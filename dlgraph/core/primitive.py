@@ -68,6 +68,7 @@ class Primitive:
         self.attributes: dict[str, Any] = {
             p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY
         }
+        self.required = [n for n, v in self.attributes.items() if v is inspect.Parameter.empty]
         self.optional = sum(
             p.default is not p.empty for p in parameters if p.kind is not p.KEYWORD_ONLY
         )
@@ -88,9 +89,11 @@ class Primitive:
         self.effect: bool = facts.pop("effect", False)
         self.shape_only: tuple[str, ...] = facts.pop("shape_only", ())
         self.unused: tuple[str, ...] = facts.pop("unused", ())
+        self.into: Callable[..., Any] | None = facts.pop("into", None)
         self.joint: Joint | None = None
         self.rules: dict[str, Rule] = {}
         self.pulls: tuple[Pull | None, ...] = ()
+        self.steps: tuple[tuple[int, int, Rule], ...] = ()  # position, what is read, rule
         if facts:
             raise OperationError(f"primitive {self.name}: unknown facts {sorted(facts)}")
 
@@ -114,6 +117,8 @@ class Primitive:
         self.pulls = tuple(
             _pull(self, rules[name]) if name in rules else None for name in self.inputs
         )
+        if not self.variadic:
+            self.steps = tuple((i, *_step(self, name)) for i, name in enumerate(self.inputs))
         return self
 
     def pulled(
@@ -180,25 +185,24 @@ class Primitive:
 
     def complete(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """All attributes, defaults filled in, lists as tuples; unknown ones are an error."""
-        if not self.attributes and not attrs:
-            return attrs
-        if not attrs.keys() <= self.attributes.keys():
-            unknown = ", ".join(sorted(attrs.keys() - self.attributes.keys()))
-            raise OperationError(
-                f"{self.name} has no argument {unknown}",
-                hint=f"call it as {self.name}{self.signature}",
-            )
-        full = {**self.attributes, **attrs}
-        for name, value in full.items():
-            if value is inspect.Parameter.empty:
+        full = self.attributes.copy()
+        for name, value in attrs.items():
+            if name not in full:
+                raise OperationError(
+                    f"{self.name} has no argument {name}",
+                    hint=f"call it as {self.name}{self.signature}",
+                )
+            if type(value) is list:
+                value = tuple(value)
+            elif isinstance(value, np.generic):  # a Python number imposes no dtype on the result
+                value = value.item()
+            full[name] = value
+        for name in self.required:
+            if name not in attrs:
                 raise OperationError(
                     f"{self.name} needs the argument {name}",
                     hint=f"call it as {self.name}{self.signature}",
                 )
-            if type(value) is list:
-                full[name] = tuple(value)
-            elif isinstance(value, np.generic):  # a Python number imposes no dtype on the result
-                full[name] = value.item()
         return full
 
     @property
@@ -229,12 +233,41 @@ def _forward_of(function: Callable, ufunc: str | None, operator: Callable | None
     if operator is not None:
         return lambda xp, *inputs: operator(*inputs)
     if ufunc is not None:
-        return lambda xp, *inputs: getattr(xp, ufunc)(*inputs)
+        of_numpy = getattr(np, ufunc)
+        return lambda xp, *inputs: (of_numpy if xp is np else getattr(xp, ufunc))(*inputs)
     return function
 
 
 def _parameters(rule: Rule) -> tuple[str, ...]:
     return tuple(inspect.signature(rule).parameters)
+
+
+# What a rule reads beside the gradient: the input at this position, or one of these.
+GRADIENT, OUTPUT, MORE = -1, -2, -3
+
+
+def _step(primitive: Primitive, name: str) -> tuple[int, Any]:
+    """The rule of an input in the form in which a backward pass calls it fastest.
+
+    It is `(GRADIENT, rule(g))`, `(OUTPUT, rule(g, y))`, `(k, rule(g, inputs[k]))`, or else
+    `(MORE, pull(g, y, inputs, attrs))`.
+    """
+    rule = primitive.rules.get(name)
+    if rule is None:
+        return GRADIENT, _no_gradient
+    first, *others = _parameters(rule)
+    reads = [other.removeprefix("like_") for other in others]
+    if first == "g" and not others:
+        return GRADIENT, rule
+    if first == "g" and reads == ["y"]:
+        return OUTPUT, rule
+    if first == "g" and len(reads) == 1 and reads[0] in primitive.inputs:
+        return primitive.inputs.index(reads[0]), rule
+    return MORE, _pull(primitive, rule)
+
+
+def _no_gradient(g: Any) -> None:
+    return None
 
 
 def _pull(primitive: Primitive, rule: Rule) -> Pull:
@@ -251,14 +284,7 @@ def _pull(primitive: Primitive, rule: Rule) -> Pull:
             f"{', '.join(sorted(set(names) - known))}",
             hint=f"it may use g, y, {', '.join([*primitive.inputs, *primitive.attributes])}",
         )
-    if names == ("g",):
-        return lambda g, y, inputs, attrs: rule(g)
-    if names == ("g", "y"):
-        return lambda g, y, inputs, attrs: rule(g, y)
     position = {name: i for i, name in enumerate(primitive.inputs)}
-    if len(names) == 2 and names[0] == "g" and names[1] in position and not primitive.variadic:
-        only = position[names[1]]
-        return lambda g, y, inputs, attrs: rule(g, inputs[only])
 
     def pull(g: Any, y: Any, inputs: Any, attrs: dict[str, Any]) -> Any:
         values = []
@@ -286,7 +312,8 @@ def primitive(**facts: Any) -> Callable[[Callable[..., Any]], Primitive]:
     `broadcasts` (inputs are stretched, so gradients are summed back), `floating`
     (integers become float32), `promotes` (positions of inputs that must share a dtype),
     `shape_only` (inputs of which only the shape is read), `unused` (inputs that a run does not
-    need), `effect` (changes state).
+    need), `effect` (changes state), `into` (a second forward that writes into planned memory; see
+    `executors/writers.py`).
 
     >>> import dlgraph as dg
     >>> @dg.primitive(text="cube({x})", kind="elementwise", floating=True)
@@ -343,7 +370,8 @@ def _rank(cls: type) -> int:
 
 def apply(primitive: Primitive, inputs: tuple, attrs: dict[str, Any]) -> Any:
     """Interpret a primitive: record a node, compute a Tensor, or compute an array."""
-    attrs = primitive.complete(attrs)
+    if attrs or primitive.attributes:
+        attrs = primitive.complete(attrs)
     best = len(_CARRIERS)
     for value in inputs:
         cls = type(value)
@@ -359,7 +387,8 @@ def apply(primitive: Primitive, inputs: tuple, attrs: dict[str, Any]) -> Any:
 
 def run(primitive: Primitive, inputs: tuple, attrs: dict[str, Any]) -> Any:
     """Compute on plain arrays and numbers; used by gradient rules, where dtypes agree already."""
-    return primitive.forward(arrays.module_of(*inputs), *inputs, **attrs)
+    xp = arrays.module_of(*inputs) if arrays.MODULES else np
+    return primitive.forward(xp, *inputs, **attrs)
 
 
 def weak_kind(value: Any) -> type | None:

@@ -6,16 +6,34 @@ reader.  Other executors take the same graph and the same fetches.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import cached_property
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from dlgraph.core import arrays
 from dlgraph.core.explain import explain
 from dlgraph.core.graph import Graph, describe_record
 from dlgraph.core.mode import MODE
-from dlgraph.core.node import Record
+from dlgraph.core.node import NO_VALUE, Record
 from dlgraph.core.state import show_placeholder
 from dlgraph.errors import DlgraphError, FeedError
+
+# Operations whose result may be memory that the graph or the caller still holds.
+SHARED_KINDS = ("state", "view", "effect", "control", "index")
+
+
+class Settings(NamedTuple):
+    """How a session runs: the executor, how much is optimised, and whether every bit must stay.
+
+    `check` runs the graph before and after each pass and compares.
+    """
+
+    executor: str = "planned"
+    level: int = 2
+    exact: bool = True
+    check: bool = False
 
 
 class Step(NamedTuple):
@@ -42,14 +60,20 @@ class Program:
       multiply = a * b
     """
 
-    def __init__(self, graph: Graph, fetches: Iterable[int], feeds: Iterable[int]):
+    def __init__(
+        self,
+        graph: Graph,
+        fetches: Iterable[int],
+        feeds: Iterable[int],
+        settings: Settings | None = None,
+    ):
+        self.settings = settings or Settings("interpreter")
         # The records, not the graph: a body keeps its program, and must not be kept by it.
         self.records = graph.records
         self.fetches = tuple(fetches)
         self.feeds = tuple(feeds)
         self.indices = needed(self.records, self.fetches, set(self.feeds))
         self._require_feeds()
-        self.steps = self._plan()
 
     def _require_feeds(self) -> None:
         for index in self.indices:
@@ -66,7 +90,9 @@ class Program:
                     hint=f'session.run(..., {{"{record.name}": value}})',
                 )
 
-    def _plan(self) -> list[Step]:
+    @cached_property
+    def steps(self) -> list[Step]:
+        """The calls that the interpreter makes, in order."""
         records = self.records
         reads = {i: _live_inputs(records[i]) for i in self.indices}
         last = {i: index for index in self.indices for i in reads[index]}
@@ -98,6 +124,25 @@ class Program:
             raise self._explained(step, inputs, error) from None
         return [values[i] for i in self.fetches]
 
+    def prepare(self, feeds: list[Any]) -> None:
+        """Do beforehand what a run with feeds of these shapes would do first."""
+
+    def answer(self, feeds: list[Any]) -> list[Any]:
+        """What the user gets for these feeds: values that nobody else will write to."""
+        found = self.run(feeds)
+        return [self._hand_out(i, value) for i, value in zip(self.fetches, found, strict=True)]
+
+    def _hand_out(self, index: int, value: Any) -> Any:
+        record = self.records[index]
+        if record.spec == NO_VALUE or value is None:
+            return None
+        if np.ndim(value) == 0:
+            return value[()]  # a scalar is handed out as a number, whichever op made it
+        # What the graph or the caller still holds (a variable, a view, a feed) is copied.
+        if isinstance(value, np.ndarray) and record.primitive.kind in SHARED_KINDS:
+            return value.copy()
+        return value
+
     def _watch(self, watch: Any, step: Step, value: Any, inputs: list[Any]) -> None:
         record = self.records[step.record]
         watch.see(record.primitive, value, tuple(inputs), record.name, record.where)
@@ -106,18 +151,11 @@ class Program:
         if step is None:
             return error
         record = self.records[step.record]
-        if isinstance(error, DlgraphError) and error.where is not None:
-            error.node = error.node or record.name
-            if record.where is not None and record.where != error.where:
-                error.extra.setdefault("made at", str(record.where))
-            return error.with_traceback(None)
         named = tuple(
-            _Named(self.records[i].name, value)
+            Named(self.records[i].name, value)
             for i, value in zip(record.inputs, inputs, strict=True)
         )
-        return explain(
-            record.primitive, named, record.attrs, error, node=record.name, where=record.where
-        )
+        return explained(record, named, error)
 
     def __str__(self) -> str:
         names = ", ".join(self.records[i].name for i in self.fetches)
@@ -134,12 +172,30 @@ class Program:
         return f"<Program of {len(self.steps)} steps>"
 
 
-class _Named:
-    # A value of a run under the name of its node, for the wording of errors.
+class Named:
+    """A value of a run under the name of its node, for the wording of errors."""
+
     def __init__(self, name: str, value: Any):
         self.name, self.value = name, value
         self.shape = getattr(value, "shape", ())
         self.dtype = getattr(value, "dtype", None)
+
+
+def explained(record: Record, inputs: tuple[Named, ...], error: Exception) -> Exception:
+    """The error of a step, with the node and the user's line that made it."""
+    if isinstance(error, DlgraphError) and error.where is not None:
+        error.node = error.node or record.name
+        if record.where is not None and record.where != error.where:
+            error.extra.setdefault("made at", str(record.where))
+        return error.with_traceback(None)
+    return explain(
+        record.primitive, inputs, record.attrs, error, node=record.name, where=record.where
+    )
+
+
+# The programs of the executors, by name.  They enter themselves, since they are built on top of
+# this file, and are loaded when they are first used.
+EXECUTORS: dict[str, Callable[[], Callable[..., Program]]] = {"interpreter": lambda: Program}
 
 
 def _live_inputs(record: Any) -> tuple[int, ...]:

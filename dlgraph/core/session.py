@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from dlgraph.core import arrays
 from dlgraph.core.graph import Graph
-from dlgraph.core.node import NO_VALUE, Node
+from dlgraph.core.node import Node
 from dlgraph.core.primitive import weak_kind
-from dlgraph.core.program import Program
+from dlgraph.core.program import EXECUTORS, Program, Settings
 from dlgraph.core.spec import Dim, Spec, fits, show_shape
 from dlgraph.core.state import show_placeholder
 from dlgraph.core.tensor import Tensor, value_of
 from dlgraph.core.tree import flatten, rebuild
-from dlgraph.errors import FeedError, FetchError, GrowingGraphWarning
+from dlgraph.errors import FeedError, FetchError, GrowingGraphWarning, OperationError
 
 # Warn when the graph grew before this many runs in a row: building between two runs is normal.
 GROWTH_RUNS = 3
+KEPT_SHAPES = 64  # of feeds that need not be checked again
+
+
+class Entry(NamedTuple):
+    """What the short way of `run` knows about nodes that were fetched and fed before."""
+
+    program: Program
+    dtypes: tuple[np.dtype, ...]
+    shapes: set[tuple]  # of feeds that were checked
 
 
 class Session:
@@ -28,6 +37,12 @@ class Session:
 
     `run` computes just what the fetches need.  The plan for a set of fetches and feeds is made
     once and kept.
+
+    `executor` is "planned" (the default: NumPy calls into memory that is laid out beforehand),
+    "interpreter" (node after node, as the graph was written) or "fast" (compiled code, needs
+    `pip install "dlgraph[fast]"`).  `level` 0 to 3 says how much is optimised before.  With
+    `exact=True` every executor gives the bits that eager code gives; it is the default but for
+    "fast".  `check=True` runs the graph before and after each optimisation and compares.
 
     >>> import dlgraph as dg
     >>> with dg.Graph().as_default() as g:
@@ -40,14 +55,29 @@ class Session:
     {'value': np.float32(3.0), 'pair': [np.float32(1.0), np.float32(2.0)]}
     """
 
-    def __init__(self, graph: Graph):
+    def __init__(
+        self,
+        graph: Graph,
+        executor: str = "planned",
+        *,
+        level: int = 2,
+        exact: bool | None = None,
+        check: bool = False,
+    ):
         if not isinstance(graph, Graph):
             raise FetchError(
                 f"Session(graph) needs a Graph, not {type(graph).__name__}",
                 hint="pass the graph that the nodes were built in: dg.Session(node.graph)",
             )
+        if executor not in EXECUTORS:
+            known = ", ".join(map(repr, sorted(EXECUTORS)))
+            raise OperationError(f"there is no executor {executor!r}", hint=f"there are {known}")
+        if exact is None:
+            exact = executor != "fast"
         self.graph = graph
+        self.settings = Settings(executor, level, exact, check)
         self._programs: dict[tuple, Program] = {}
+        self._entries: dict[tuple, Entry] = {}
         self._startup: Session | None = None
         self._seen = len(graph)
         self._growths = 0
@@ -65,23 +95,89 @@ class Session:
         """
         if isinstance(fetches, Graph):
             return self._run_startup(fetches)
+        if len(self.graph.records) != self._seen or self._growths:
+            self._check_growth()
+        form = type(fetches)
+        alone = form is Node
+        nodes = (fetches,) if alone else fetches if form is list or form is tuple else ()
+        key, values = self._short_key(nodes, feed)
+        if key is None:
+            return self._run_any(fetches, feed, None)
+        entry = self._entries.get(key)
+        if entry is None or not self._known(entry, values):
+            return self._run_any(fetches, feed, key)
+        found = entry.program.answer(values)
+        return found[0] if alone else found if form is list else tuple(found)
+
+    def _short_key(self, nodes: Any, feed: Any) -> tuple[tuple | None, list[Any]]:
+        """The nodes by number, if nothing but nodes of this graph was given; and what is fed."""
+        graph, key = self.graph, []
+        values: list[Any] = []
+        for node in nodes:
+            if type(node) is not Node or node.graph is not graph:
+                return None, values
+            key.append(node.index)
+        if feed:
+            if type(feed) is not dict:
+                return None, values
+            for node, value in feed.items():
+                if type(node) is not Node or node.graph is not graph:
+                    return None, values
+                key.append(~node.index)
+                values.append(value)
+        return (tuple(key) if nodes else None), values
+
+    def _known(self, entry: Entry, values: list[Any]) -> bool:
+        """Were arrays of these shapes and dtypes checked before?"""
+        for value, dtype in zip(values, entry.dtypes, strict=True):
+            if type(value) is not np.ndarray or value.dtype != dtype:
+                return False
+            if not value.flags.c_contiguous:
+                return False
+        return tuple([value.shape for value in values]) in entry.shapes
+
+    def _run_any(self, fetches: Any, feed: Any, key: tuple | None) -> Any:
         flat, form = self._resolved(fetches)
         feeds = self._check_feed(feed or {})
-        self._check_growth()
         program = self._program(flat, tuple(feeds))
-        found = program.run(list(feeds.values()))
-        results = [self._hand_out(i, value) for i, value in zip(flat, found, strict=True)]
-        return rebuild(form, results)
+        found = program.answer(list(feeds.values()))
+        if key is not None and list(feeds) == [~i for i in key if i < 0]:
+            entry = self._entries.get(key)
+            if entry is None:
+                dtypes = tuple(self.graph.records[i].spec.dtype for i in feeds)
+                entry = self._entries[key] = Entry(program, dtypes, set())
+            if len(entry.shapes) > KEPT_SHAPES:
+                entry.shapes.clear()
+            entry.shapes.add(tuple(np.shape(value) for value in feeds.values()))
+        return rebuild(form, found)
 
     def program(self, fetches: Any, feed: Any = ()) -> Program:
-        """The plan for these fetches and these feeds (a mapping, or just the fed nodes)."""
+        """The program for these fetches and these feeds.
+
+        `feed` is the nodes that will be fed, or a mapping to sample values: then its plan is made
+        for their shapes.
+
+        >>> import dlgraph as dg
+        >>> with dg.Graph().as_default() as g:
+        ...     x = dg.placeholder((None,), name="x")
+        ...     y = dg.exp(x + 1.0)
+        >>> dg.Session(g).program(y, {x: [1.0, 2.0]}).plan
+        <Plan of 2 instructions, peak 64 B>
+        """
         flat, _ = self._resolved(fetches)
-        return self._program(flat, tuple(sorted(map(self.graph.index_of, feed))))
+        if not isinstance(feed, Mapping):
+            return self._program(flat, tuple(sorted(map(self.graph.index_of, feed))))
+        feeds = self._check_feed(feed)
+        program = self._program(flat, tuple(feeds))
+        program.prepare(list(feeds.values()))
+        return program
 
     def _program(self, fetches: tuple[int, ...], feeds: tuple[int, ...]) -> Program:
         program = self._programs.get((fetches, feeds))
         if program is None:
-            program = self._programs[fetches, feeds] = Program(self.graph, fetches, feeds)
+            make = EXECUTORS[self.settings.executor]()
+            program = make(self.graph, fetches, feeds, self.settings)
+            self._programs[fetches, feeds] = program
         return program
 
     def _run_startup(self, graph: Graph) -> None:
@@ -91,7 +187,7 @@ class Session:
                 hint="session.run(graph.startup) initialises the parameters of this graph",
             )
         if self._startup is None:
-            self._startup = Session(graph)
+            self._startup = Session(graph, "interpreter")  # it runs once
         effects = [i for i, r in enumerate(graph.records) if r.primitive.effect]
         self._startup._seen = len(graph)
         self._startup.run([graph.handle(i) for i in effects])
@@ -164,21 +260,8 @@ class Session:
             else "the graph says that they are equal: they share a name, or met in an operation",
         )
 
-    def _hand_out(self, index: int, value: Any) -> Any:
-        record = self.graph.records[index]
-        if record.spec == NO_VALUE or value is None:
-            return None
-        if np.ndim(value) == 0:
-            return value[()]  # a scalar is handed out as a number, whichever op made it
-        # What the graph or the caller still holds (a variable, a view, a feed) is copied.
-        if isinstance(value, np.ndarray) and (
-            record.primitive.kind in ("state", "view", "effect", "control", "index")
-        ):
-            return value.copy()
-        return value
-
     def _check_growth(self) -> None:
-        size = len(self.graph)
+        size = len(self.graph.records)
         self._growths = self._growths + 1 if size > self._seen else 0
         added, self._seen = size - self._seen, size
         if self._growths != GROWTH_RUNS:

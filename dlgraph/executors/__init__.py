@@ -1,5 +1,30 @@
 """Executors: what runs a graph after it was optimised.
 
-Read `plan.py` (what a plan says), `memory.py` (where values live), `lowering.py` (from a graph to a
-plan), `planned.py` (run a plan with NumPy).
+Read `plan.py` (what a plan says), `lowering.py` (from a graph to a plan), `memory.py` (where values
+live), `planned.py` (run a plan with NumPy), `program.py` (what a session keeps), `fast/` (compile).
+
+Executors enter themselves into a table of the core, which knows nothing of them.  The files are
+imported when a session runs for the first time.
 """
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from dlgraph.core.program import EXECUTORS, Program
+
+
+def _planned() -> Callable[..., Program]:
+    from dlgraph.executors.program import PlannedProgram
+
+    return PlannedProgram
+
+
+def _fast() -> Callable[..., Program]:
+    from dlgraph.executors.fast.executor import FastProgram
+
+    return FastProgram
+
+
+EXECUTORS["planned"] = _planned
+EXECUTORS["fast"] = _fast

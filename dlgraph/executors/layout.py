@@ -1,0 +1,107 @@
+"""How NumPy would lay out a result, found without computing it.
+
+The last bits of a sum depend on the order of the memory it goes through.  So that a plan gives the
+same bits as the interpreter, each planned array is laid out as NumPy itself would have done.
+Next: `memory.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from dlgraph.core.spec import normalise_axes
+from dlgraph.executors.plan import Place, strides_of
+
+_FLAGS: Any = ["zerosize_ok", "refs_ok", "external_loop"]
+_READ = ["readonly"]
+_MADE = ["writeonly", "allocate", "no_subtype"]
+
+
+class Dummies:
+    """Arrays with the layout of planned values but without their memory: nothing reads them."""
+
+    def __init__(self) -> None:
+        self._memory = np.zeros(64, np.uint8)
+
+    def array(self, place: Place, size: int) -> np.ndarray:
+        """An array laid out like this place of a buffer of `size` bytes."""
+        assert place.strides is not None
+        if size > self._memory.size:
+            self._memory = np.zeros(2 * size, np.uint8)
+        return np.ndarray(place.shape, place.dtype, self._memory, place.offset, place.strides)
+
+    def place_of(self, array: np.ndarray, buffer: int) -> Place | None:
+        """Where in the buffer an array lies that was made from a dummy; None if it is new."""
+        start = self._memory.__array_interface__["data"][0]
+        offset = array.__array_interface__["data"][0] - start
+        if not array.size or not 0 <= offset < self._memory.size:
+            return None
+        return Place(buffer, offset, array.shape, array.strides, array.dtype)
+
+
+def contiguous(shape: Sequence[int], strides: Sequence[int], itemsize: int) -> bool:
+    """Do the elements lie in the order of their indices?  Axes of size 1 do not matter."""
+    if 0 in shape:
+        return True
+    pairs = zip(shape, strides, strides_of(shape, itemsize), strict=True)
+    return all(size == 1 or stride == usual for size, stride, usual in pairs)
+
+
+def alike(strides: Sequence[int], place: Place) -> bool:
+    """Does an array with these strides lie in memory as the place does?"""
+    if 0 in place.shape:
+        return True
+    pairs = zip(place.shape, strides, _strides(place), strict=True)
+    return all(size == 1 or a == b for size, a, b in pairs)
+
+
+def elementwise(places: Sequence[Place], shape: tuple[int, ...], dtype: np.dtype) -> tuple:
+    """The strides of the result of an element-wise operation on these."""
+    if all(
+        not p.shape or (p.shape == shape and contiguous(p.shape, _strides(p), p.dtype.itemsize))
+        for p in places
+    ):
+        return strides_of(shape, dtype.itemsize)
+    flags = [_READ] * len(places) + [_MADE]
+    dtypes = [None] * len(places) + [dtype]
+    operands = [*(_empty(p) for p in places), None]
+    walk = np.nditer(operands, _FLAGS, flags, op_dtypes=dtypes, casting="unsafe")  # type: ignore
+    return walk.operands[-1].strides
+
+
+def reduced(place: Place, axis: Any, keepdims: bool, dtype: np.dtype) -> tuple:
+    """The strides of what `reduce` over these axes gives."""
+    axes = set(normalise_axes(axis, len(place.shape)))
+    shape = tuple(1 if i in axes else size for i, size in enumerate(place.shape))
+    strides = strides_of(shape, dtype.itemsize)
+    if not contiguous(place.shape, _strides(place), place.dtype.itemsize) and 0 not in place.shape:
+        kept = [-1 if i in axes else n for i, n in enumerate(_numbered(shape, axes))]
+        flags = ["reduce_ok", "external_loop", "refs_ok"]
+        made = [_READ, ["readwrite", "allocate", "no_subtype"]]
+        order = list(range(len(shape)))
+        walk = np.nditer(  # type: ignore[call-overload]
+            [_empty(place), None], flags, made, [None, dtype], "K", "unsafe", [order, kept]
+        )
+        found = iter(walk.operands[1].strides)
+        strides = tuple(0 if i in axes else next(found) for i in range(len(shape)))
+    return strides if keepdims else tuple(s for i, s in enumerate(strides) if i not in axes)
+
+
+def _numbered(shape: Sequence[int], axes: set[int]) -> list[int]:
+    """The position of every kept axis among the kept ones."""
+    return [sum(k not in axes for k in range(i)) for i in range(len(shape))]
+
+
+def _strides(place: Place) -> tuple[int, ...]:
+    assert place.strides is not None
+    return place.strides
+
+
+def _empty(place: Place) -> np.ndarray:
+    # The iterator looks at shapes and strides only; one element of memory serves them all.
+    return np.lib.stride_tricks.as_strided(
+        np.empty((), place.dtype), place.shape, place.strides, writeable=False
+    )

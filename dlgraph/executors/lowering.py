@@ -1,0 +1,564 @@
+"""Lowering: from a graph to a plan, once the shapes of what is fed are known.
+
+Goes through the records that are needed, in order, and decides for each what runs (a NumPy
+function that writes into planned memory, a view that costs nothing, or the forward function
+as it is) and how its value is laid out.  Where it lies is decided by `memory.py`.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from dlgraph.core.graph import Graph
+from dlgraph.core.node import NO_VALUE, Record
+from dlgraph.core.primitive import Primitive
+from dlgraph.core.program import needed
+from dlgraph.core.spec import BundleSpec, Spec
+from dlgraph.errors import DlgraphError
+from dlgraph.executors import layout
+from dlgraph.executors.draft import Draft, NoPlan, Retry, Root
+from dlgraph.executors.memory import ALIGNMENT, arrange
+from dlgraph.executors.plan import Buffer, Instruction, Place, Plan, Slot, strides_of
+from dlgraph.executors.products import writer_of
+
+SMALL = 256  # bytes of a result that are copied into the arena rather than bound anew
+_ALIASES = {"identity", "stop_gradient", "train_or_test"}
+_VIEW_KINDS = ("view",)
+_FRESH = ("contract", "random", "loss")  # what calls of these kinds return is new memory
+
+
+# (primitive, attrs, inputs, spec) -> the strides of the result, None to leave it to others
+Placed = Callable[[Primitive, dict[str, Any], list[Any], Spec], "tuple[int, ...] | None"]
+
+
+class Fed(NamedTuple):
+    """Shape and strides of a fed array."""
+
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+
+
+def lower(
+    graph: Graph,
+    fetches: Iterable[int],
+    feeds: dict[int, Fed],
+    *,
+    flatten: bool = True,
+    placed: Placed | None = None,
+) -> Plan:
+    """The plan for these fetches and feeds.  Raises `NoPlan` where only the interpreter will do.
+
+    With `flatten` fused groups are taken apart into single functions, as NumPy needs them.
+    `placed` says for which further operations an executor has code that writes into planned
+    memory, and in which strides.
+    """
+    copied: set[int] = set()
+    loose: set[int] = set()
+    while True:
+        lowering = Lowering(graph, tuple(fetches), feeds, flatten, copied, loose)
+        lowering.placed = placed
+        try:
+            lowering.go_through()
+            blocks, size = arrange(lowering.draft)
+        except Retry as retry:
+            if retry.copied <= copied and retry.loose <= loose:
+                raise NoPlan("a variable is read in an order that cannot be planned") from None
+            copied |= retry.copied
+            loose |= retry.loose
+            continue
+        return _finished(lowering.draft, tuple(feeds), blocks, size)
+
+
+class Lowering:
+    """One attempt to lower a graph; `copied` and `loose` are what earlier attempts taught."""
+
+    def __init__(
+        self,
+        graph: Graph,
+        fetches: tuple[int, ...],
+        feeds: dict[int, Fed],
+        flatten: bool,
+        copied: set[int],
+        loose: set[int],
+    ):
+        self.placed: Placed | None = None
+        self.draft = Draft(graph, fetches)
+        self.feeds, self.flatten, self.copied, self.loose = feeds, flatten, copied, loose
+        self.dummies = layout.Dummies()
+        self.specs: dict[int, Any] = {}
+        self.variables: dict[int, Place] = {}  # of tensors that are only read, by id
+
+    def go_through(self) -> None:
+        """Lower every record that is needed, in order."""
+        records = self.draft.graph.records
+        order = needed(records, self.draft.fetches, set(self.feeds))
+        self._lay_out_stores(order)
+        for index, fed in self.feeds.items():
+            self.specs[index] = Spec(fed.shape, records[index].spec.dtype)
+            self._place_feed(index, fed)
+        for index in order:
+            record = records[index]
+            spec = self.specs[index] = self._spec(record)
+            place = self._leaf(index, record, spec)
+            if place is None:
+                inputs = [self.draft.places.get(i) for i in record.inputs]
+                if record.primitive.name == "assign":
+                    place = self._assign(index, record, inputs[1])
+                else:
+                    place = self.emit(index, record.primitive, record.attrs, inputs, spec)
+            if place is not None:
+                self.draft.places[index] = place
+
+    def _spec(self, record: Record) -> Any:
+        spec = record.spec
+        if isinstance(spec, BundleSpec) or all(type(size) is int for size in spec.shape):
+            return spec
+        try:
+            known = [self.specs.get(i, self.draft.graph.records[i].spec) for i in record.inputs]
+            return record.primitive.infer(*known, **record.attrs)
+        except DlgraphError as error:
+            raise NoPlan(str(error)) from None
+
+    # ---- values that no operation computes
+    def _place_feed(self, index: int, fed: Fed) -> None:
+        dtype = self.draft.graph.records[index].spec.dtype
+        size = int(np.prod(fed.shape, dtype=np.int64)) * dtype.itemsize
+        root = self.draft.root("feed", size, index, index)
+        self.draft.places[index] = Place(root.number, 0, fed.shape, fed.strides, dtype)
+
+    def _leaf(self, index: int, record: Record, spec: Any) -> Place | None:
+        name = record.primitive.name
+        if name == "constant":
+            return self._constant(index, record.attrs["value"])
+        if name == "placeholder" and record.attrs["default"] is not None:
+            return self._variable(index, record, record.attrs["default"])
+        if name == "variable":
+            return self._variable(index, record, record.attrs["tensor"])
+        return None
+
+    def _constant(self, index: int, value: Any) -> Place:
+        if not isinstance(value, np.ndarray):
+            raise NoPlan("a constant that is no NumPy array")
+        root = self.draft.root("constant", value.nbytes, value, index)
+        return Place(root.number, 0, value.shape, value.strides, value.dtype)
+
+    def _variable(self, index: int, record: Record, tensor: Any) -> Place:
+        slot = self.draft.slots.get(id(tensor))
+        if slot is not None:
+            return self._version(index, record, tensor, slot)
+        if id(tensor) in self.loose:
+            made: Any = self._made(index, record.primitive, record.attrs, [], record.spec)
+            return made
+        place = self.variables.get(id(tensor))
+        if place is None:
+            data = tensor._data
+            if not isinstance(data, (np.ndarray, np.generic)):
+                raise NoPlan("a variable that is no NumPy array", passing=True)
+            root = self.draft.root("variable", data.nbytes, tensor, index)
+            place = Place(root.number, 0, data.shape, data.strides, data.dtype)
+            self.variables[id(tensor)] = place
+        else:
+            self.draft.roots[place.buffer].records.append(index)
+        return place
+
+    def _version(self, index: int, record: Record, tensor: Any, slot: Place) -> Place:
+        """The value that a tensor of a store has at this point of the run."""
+        place = self._slots_root(index, [tensor], slot)
+        self._step(index, record.primitive, record.attrs, (), place, "view")
+        return self._kept(index, record, place)
+
+    def _slots_root(self, index: int, tensors: list[Any], slot: Place) -> Place:
+        root = self.draft.root("slots", slot.bytes, [id(t) for t in tensors], index)
+        root.parent, root.shift = self.draft.roots[slot.buffer], slot.offset
+        return slot._replace(buffer=root.number, offset=0)
+
+    # ---- stores: the memory of what is assigned to
+    def _lay_out_stores(self, order: list[int]) -> None:
+        records = self.draft.graph.records
+        assigned = {
+            id(records[i].attrs["tensor"]): records[i].attrs["tensor"]
+            for i in order
+            if records[i].primitive.name == "assign"
+        }
+        wanted = [t for rows in _rows_of_variables(records, order) for t in rows]
+        tensors = {id(t): t for t in wanted if id(t) in assigned} | assigned
+        for key, tensor in tensors.items():
+            if key in self.loose:
+                continue
+            data = tensor._data
+            if not isinstance(data, (np.ndarray, np.generic)):
+                raise NoPlan("a variable that is no NumPy array", passing=True)
+            if not layout.contiguous(data.shape, data.strides, data.dtype.itemsize):
+                self.loose.add(key)
+                continue
+            store = self.draft.stores.get(data.dtype)
+            if store is None:
+                store = self.draft.stores[data.dtype] = self.draft.root("parameter", 0, [])
+            slot = Slot(tensor, store.size, data.shape, data.dtype)
+            store.source.append(slot)
+            strides = strides_of(data.shape, data.dtype.itemsize)
+            self.draft.slots[key] = Place(
+                store.number, slot.offset, data.shape, strides, data.dtype
+            )
+            store.size += data.nbytes
+
+    def _assign(self, index: int, record: Record, value: Place | None) -> Place:
+        tensor = record.attrs["tensor"]
+        slot = self.draft.slots.get(id(tensor))
+        if value is None or (value.known and value.shape != tensor._spec_shape()):
+            raise NoPlan("an assignment that does not fit")
+        if slot is None:
+            root = self.draft.root("made", value.bytes, index, index)
+            out = Place(root.number, 0, value.shape, None, value.dtype)
+        elif value.known and not _dense(value):
+            raise Retry(set(), {id(tensor)})
+        else:
+            out = self._slots_root(index, [tensor], slot)
+        self._step(index, record.primitive, record.attrs, (None, value), out, "effect")
+        return self._kept(index, record, out)
+
+    def _kept(self, index: int, record: Record, place: Place) -> Place:
+        """The place, or a copy if it will be read after the next assignment."""
+        if index not in self.copied:
+            return place
+        out = self._arena(index, place.shape, place.strides, place.dtype)
+        return self._step(index, record.primitive, record.attrs, (place,), out, "copy")
+
+    # ---- operations
+    def emit(
+        self,
+        index: int,
+        primitive: Primitive,
+        attrs: dict[str, Any],
+        inputs: list[Place | None],
+        spec: Any,
+    ) -> Place | None:
+        """Append what computes one operation; where its value will be."""
+        if primitive.name in _ALIASES:
+            return inputs[0]
+        if self.flatten and primitive.name == "fused":
+            return self._inlined(index, attrs["body"], inputs)
+        if primitive.effect or spec == NO_VALUE or isinstance(spec, BundleSpec):
+            return self._made(index, primitive, attrs, inputs, spec)
+        if not all(type(size) is int for size in spec.shape) or not _numeric(inputs, spec):
+            return self._made(index, primitive, attrs, inputs, spec)
+        for attempt in (self._folded, self._viewed, self._function, self._placed, self._written):
+            place = attempt(index, primitive, attrs, inputs, spec)
+            if place is not None:
+                return place
+        return self._made(index, primitive, attrs, inputs, spec)
+
+    def _inlined(self, index: int, body: Any, inputs: list[Place | None]) -> Place | None:
+        values: dict[int, Place | None] = dict(zip(body.all_inputs, inputs, strict=True))
+        specs: dict[int, Any] = {}
+        for i, place in values.items():
+            if place is None or -1 in place.shape:
+                raise NoPlan("a fused group of unknown sizes")
+            specs[i] = Spec(place.shape, place.dtype)
+        for i in needed(body.records, body.outputs, set(values)):
+            record = body.records[i]
+            if record.primitive.name == "constant":
+                values[i], specs[i] = self._constant(index, record.attrs["value"]), record.spec
+                continue
+            specs[i] = record.primitive.infer(*(specs[k] for k in record.inputs), **record.attrs)
+            found = [values[k] for k in record.inputs]
+            values[i] = self.emit(index, record.primitive, record.attrs, found, specs[i])
+        return values[body.outputs[0]]
+
+    def _folded(self, index: int, primitive: Any, attrs: dict, inputs: list, spec: Any) -> Any:
+        """What depends on shapes only is computed now."""
+        if not inputs or self._data(primitive, inputs):
+            return None
+        if any(p is None or not p.known for p in inputs):
+            return None
+        value = primitive.forward(np, *(self._dummy(p) for p in inputs), **attrs)
+        return self._constant(index, np.asarray(value))
+
+    def _viewed(self, index: int, primitive: Any, attrs: dict, inputs: list, spec: Any) -> Any:
+        same = primitive.name == "sum_like" and inputs[0].shape == spec.shape
+        if same:
+            return inputs[0]
+        if primitive.kind not in _VIEW_KINDS or len(self._data(primitive, inputs)) != 1:
+            return None
+        source = inputs[0]
+        if not source.known or any(p is None or -1 in p.shape for p in inputs):
+            return None
+        if not spec.shape and "index" in attrs and Ellipsis not in attrs["index"]:
+            attrs = {**attrs, "index": (*attrs["index"], Ellipsis)}  # else a number, not a view
+        dummies = [self._dummy(source), *(_shaped(p) for p in inputs[1:])]
+        try:
+            found = primitive.forward(np, *dummies, **attrs)
+        except DlgraphError as error:
+            raise NoPlan(str(error)) from None
+        if not isinstance(found, np.ndarray) or found.dtype != source.dtype:
+            return None
+        if not found.size:
+            return self._constant(index, np.zeros(found.shape, found.dtype))
+        place = self.dummies.place_of(found, source.buffer)
+        if place is not None:
+            self.draft.roots[source.buffer].records.append(index)
+            return self._step(index, primitive, attrs, tuple(inputs), place, "view")
+        if found.size != source.size:
+            return None
+        out = self._arena(index, found.shape, found.strides, found.dtype)
+        return self._step(index, primitive, attrs, (source,), out, "copy")
+
+    def _function(self, index: int, primitive: Any, attrs: dict, inputs: list, spec: Any) -> Any:
+        """A NumPy function that is the whole operation."""
+        if primitive.ufunc is None or attrs:
+            return None
+        if _loop(primitive.ufunc, tuple(p.dtype for p in inputs)) != spec.dtype:
+            return None
+        if primitive.name == "matmul":
+            out = self._arena(index, spec.shape, None, spec.dtype)
+            return self._step(index, primitive, attrs, tuple(inputs), out, "product")
+        if primitive.kind != "elementwise" or not all(p.known for p in inputs):
+            return None
+        strides = layout.elementwise(inputs, spec.shape, spec.dtype)
+        out = self._arena(index, spec.shape, strides, spec.dtype)
+        return self._step(index, primitive, attrs, tuple(inputs), out, "ufunc")
+
+    def _placed(self, index: int, primitive: Any, attrs: dict, inputs: list, spec: Any) -> Any:
+        """An operation for which the executor has code that writes to given memory."""
+        if self.placed is None or any(p is None or not p.known for p in inputs):
+            return None
+        strides = self.placed(primitive, attrs, inputs, spec)
+        if strides is None:
+            return None
+        out = self._arena(index, spec.shape, strides, spec.dtype)
+        return self._step(index, primitive, attrs, tuple(inputs), out, "call")
+
+    def _written(self, index: int, primitive: Any, attrs: dict, inputs: list, spec: Any) -> Any:
+        """An operation that has a second forward function, which writes to given memory."""
+        writer = writer_of(primitive)
+        if writer is None or any(p is None or not p.known for p in inputs):
+            return None
+        joined = self._parameter_row(index, primitive, attrs, inputs, spec)
+        if joined is not None:
+            return joined
+        strides = writer.layout(inputs, spec, attrs)
+        if strides is None:
+            return None
+        scratch: list[Place] = []
+
+        def room(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+            place = self._arena(-1, shape, None, np.dtype(dtype))
+            scratch.append(place)
+            return self._dummy(place)
+
+        probe = self._arena(index, spec.shape, strides, spec.dtype)
+        values = [self._dummy(p) for p in inputs]
+        if writer.write(self._dummy(probe), *values, room=room, **attrs) is None:
+            return None
+        return self._step(index, primitive, attrs, tuple(inputs), probe, "call_out", tuple(scratch))
+
+    def _parameter_row(
+        self, index: int, primitive: Any, attrs: dict, inputs: list, spec: Any
+    ) -> Place | None:
+        """Parameters that lie side by side need not be joined."""
+        if primitive.name != "concatenate" or len(spec.shape) != 1 or index in self.copied:
+            return None
+        roots = [self.draft.roots[p.buffer] for p in inputs]
+        if any(root.kind != "slots" for root in roots):
+            return None
+        ends = [(*root.whole(), p) for root, p in zip(roots, inputs, strict=True)]
+        store, start, first = ends[0]
+        at = start
+        for found, shift, place in ends:
+            if found is not store or shift + place.offset != at or not _dense(place):
+                return None
+            at += place.bytes
+        if first.offset:
+            return None
+        row = self.draft.root("slots", at - start, [k for r in roots for k in r.source], index)
+        row.parent, row.shift = store, start
+        place = Place(row.number, 0, spec.shape, (spec.dtype.itemsize,), spec.dtype)
+        return self._step(index, primitive, attrs, tuple(inputs), place, "view")
+
+    def _made(
+        self, index: int, primitive: Any, attrs: dict, inputs: list, spec: Any
+    ) -> Place | None:
+        """The forward function as it is."""
+        inputs = list(inputs)
+        if any(p is None and n not in primitive.unused for p, n in _named(primitive, inputs)):
+            raise NoPlan(f"{primitive.name} reads a node that has no value")
+        kind = "effect" if primitive.effect else "call"
+        if spec == NO_VALUE:
+            if primitive.name == "group":
+                return None
+            return self._step(index, primitive, attrs, tuple(inputs), None, kind)
+        shape, strides = _open_shape(spec)
+        size = 0 if -1 in shape else int(np.prod(shape, dtype=np.int64)) * spec.dtype.itemsize
+        fixed = spec.dtype.kind in "biufc" and -1 not in shape
+        if fixed and size <= SMALL and (not shape or primitive.kind == "random"):
+            out = self._arena(index, shape, None, spec.dtype)
+            return self._step(index, primitive, attrs, tuple(inputs), out, kind)
+        if not fixed or primitive.kind != "random":
+            strides = None
+        root = self.draft.root("made", size if fixed else 0, index, index)
+        fresh = primitive.kind in _FRESH and primitive.__module__.startswith("dlgraph.")
+        if not fresh:
+            data = self._data(primitive, inputs)
+            root.keeps = tuple(dict.fromkeys(p.buffer for p in data))
+        out = Place(root.number, 0, shape, strides, spec.dtype)
+        return self._step(index, primitive, attrs, tuple(inputs), out, kind)
+
+    # ---- helpers
+    def _arena(self, index: int, shape: tuple, strides: Any, dtype: np.dtype) -> Place:
+        size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+        root = self.draft.root("arena", size, None, index)
+        found = strides_of(shape, dtype.itemsize) if strides is None else tuple(strides)
+        return Place(root.number, 0, tuple(shape), found, dtype)
+
+    def _step(
+        self,
+        index: int,
+        primitive: Primitive,
+        attrs: dict[str, Any],
+        inputs: tuple,
+        output: Place | None,
+        kind: str,
+        scratch: tuple = (),
+    ) -> Any:
+        self.draft.steps.append(
+            Instruction(index, primitive, attrs, inputs, output, kind, None, scratch)
+        )
+        return output
+
+    def _data(self, primitive: Primitive, inputs: list) -> list[Place]:
+        skipped = primitive.shape_only + primitive.unused
+        return [p for p, name in _named(primitive, inputs) if p is not None and name not in skipped]
+
+    def _dummy(self, place: Place) -> np.ndarray:
+        return self.dummies.array(place, self.draft.roots[place.buffer].size)
+
+
+def _named(primitive: Primitive, inputs: list) -> list[tuple[Any, str]]:
+    if primitive.variadic:
+        return [(p, primitive.inputs[0]) for p in inputs]
+    return list(zip(inputs, primitive.inputs, strict=False))
+
+
+def _dense(place: Place) -> bool:
+    return layout.contiguous(place.shape, place.strides or (), place.dtype.itemsize)
+
+
+def _numeric(inputs: list[Place | None], spec: Any) -> bool:
+    return spec.dtype.kind in "biufc" and all(
+        p is None or (p.dtype.kind in "biufc" and -1 not in p.shape) for p in inputs
+    )
+
+
+def _shaped(place: Place) -> np.ndarray:
+    return np.broadcast_to(np.zeros((), place.dtype), place.shape)
+
+
+def _open_shape(spec: Any) -> tuple[tuple[int, ...], Any]:
+    if isinstance(spec, BundleSpec):
+        return (), None
+    shape = tuple(size if isinstance(size, int) else -1 for size in spec.shape)
+    return shape, strides_of(shape, spec.dtype.itemsize)
+
+
+@functools.cache
+def _loop(ufunc: str, dtypes: tuple[np.dtype, ...]) -> np.dtype | None:
+    """The dtype in which a NumPy function answers."""
+    function: Any = getattr(np, ufunc)
+    try:
+        return function.resolve_dtypes((*dtypes, None))[-1]
+    except (TypeError, ValueError):
+        return None
+
+
+def _rows_of_variables(records: list[Record], order: list[int]) -> list[list[Any]]:
+    """The tensors that some concatenation joins, whole and in this order."""
+    source: dict[int, Any] = {}
+    rows = []
+    for index in order:
+        record = records[index]
+        name = record.primitive.name
+        if name == "variable":
+            source[index] = record.attrs["tensor"]
+        elif name in ("reshape", "reshape_like") and record.inputs[0] in source:
+            source[index] = source[record.inputs[0]]
+        elif name == "concatenate" and all(i in source for i in record.inputs):
+            rows.append([source[i] for i in record.inputs])
+    return rows
+
+
+# ---- the finished plan ---------------------------------------------------------------------------
+
+
+def _finished(draft: Draft, feeds: tuple[int, ...], blocks: list, size: int) -> Plan:
+    """Places with real buffers in place of roots."""
+    buffers = [Buffer("arena", size)]
+    number: dict[int, int] = {}
+
+    def settle(place: Place | None) -> Place | None:
+        if place is None:
+            return None
+        root, shift = draft.roots[place.buffer].whole()
+        if root.kind == "arena" and root.offset < 0:  # nobody reads it: only its shape is used
+            return place._replace(buffer=0, offset=0, strides=(0,) * len(place.shape))
+        if root.kind == "arena":
+            return place._replace(buffer=0, offset=root.offset + shift + place.offset)
+        if root.number not in number:
+            number[root.number] = len(buffers)
+            source = tuple(root.source) if root.kind == "parameter" else root.source
+            buffers.append(Buffer(root.kind, root.size, source))
+        return place._replace(buffer=number[root.number], offset=shift + place.offset)
+
+    steps = tuple(
+        step._replace(
+            inputs=tuple(map(settle, step.inputs)),
+            output=settle(step.output),
+            scratch=tuple(filter(None, map(settle, step.scratch))),
+        )
+        for step in draft.steps
+    )
+    alive = _alive(draft)
+    places = {i: settle(p) for i, p in draft.places.items() if p.buffer in alive}
+    naive = sum(_rounded(r) for r in draft.roots if r.kind == "arena" and r.first >= 0)
+    made = _peak_of_made(draft)
+    return Plan(
+        draft.graph,
+        steps,
+        tuple(buffers),
+        feeds,
+        draft.fetches,
+        places,  # type: ignore[arg-type]
+        tuple(blocks),
+        size + made,
+        naive + sum(r.size for r in draft.roots if r.kind == "made"),
+    )
+
+
+def _alive(draft: Draft) -> set[int]:
+    """The roots that are filled by something, or were there before."""
+    return {
+        r.number
+        for r in draft.roots
+        if r.kind != "arena" or r.whole()[0].kind != "arena" or r.whole()[0].offset >= 0
+    }
+
+
+def _rounded(root: Root) -> int:
+    return -(-max(root.size, 1) // ALIGNMENT) * ALIGNMENT
+
+
+def _peak_of_made(draft: Draft) -> int:
+    """What results of calls need at once, beside the arena."""
+    change: dict[int, int] = {}
+    for root in draft.roots:
+        if root.kind == "made" and root.first >= 0:
+            change[root.first] = change.get(root.first, 0) + root.size
+            change[root.last + 1] = change.get(root.last + 1, 0) - root.size
+    now = most = 0
+    for _, by in sorted(change.items()):
+        now += by
+        most = max(most, now)
+    return most

@@ -1,0 +1,176 @@
+"""Planned programs: what a session keeps for a set of fetches and feeds.
+
+A plan is made for the shapes that are fed, and kept; the latest few are.  Whatever cannot be
+planned is interpreted: runs under a watch (which sees every node), arrays of another library,
+variables without a value (the interpreter says so).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from dlgraph.core.graph import Graph
+from dlgraph.core.mode import MODE
+from dlgraph.core.program import Program, Settings
+from dlgraph.core.spec import Spec
+from dlgraph.errors import DlgraphError, OperationError
+from dlgraph.executors.draft import NoPlan
+from dlgraph.executors.lowering import Fed, Placed, lower
+from dlgraph.executors.plan import Plan
+from dlgraph.executors.planned import Moved, Runner
+from dlgraph.passes import Optimised, PassManager
+
+KEPT = 16  # plans, one per set of shapes
+
+
+class PlannedProgram(Program):
+    """A program that runs by plans, one for each set of shapes that it is fed.
+
+    >>> import dlgraph as dg
+    >>> with dg.Graph().as_default() as g:
+    ...     x = dg.placeholder((2, 3), name="x")
+    ...     y = dg.exp(x * 2.0 + 1.0)
+    >>> program = dg.Session(g).program(y, [x])
+    >>> print(program.plan)
+    plan of 3 instructions: peak 64 B, without reuse 192 B
+      buffer   bytes  when  nodes
+      feed      24 B  fed   x
+      arena+0   64 B  0-2   multiply, add, exp
+    """
+
+    def __init__(
+        self, graph: Graph, fetches: Iterable[int], feeds: Iterable[int], settings: Settings
+    ):
+        super().__init__(graph, fetches, feeds, settings)
+        self.graph = graph
+        self._runners: OrderedDict[Any, Runner | None] = OrderedDict()
+        self._lock = threading.Lock()
+        self._optimised: Optimised | None = None
+        self._inside: int | None = None  # the thread that is running
+
+    # ---- running
+    def answer(self, feeds: list[Any]) -> list[Any]:
+        """What the user gets for these feeds, one value per fetch."""
+        mode = MODE.get()
+        thread = threading.get_ident()
+        if (mode is not None and mode.watch is not None) or self._inside == thread:
+            return super().answer(feeds)
+        with self._lock:
+            self._inside = thread
+            try:
+                found = self._planned(feeds)
+            finally:
+                self._inside = None
+        return super().answer(feeds) if found is None else found
+
+    def _planned(self, feeds: list[Any]) -> list[Any] | None:
+        runner = self._runner(feeds)
+        if runner is None:
+            return None
+        locks = runner.locks
+        for lock in locks:
+            lock.acquire()
+        try:
+            return runner.run(feeds)
+        except Moved:
+            self._runners.clear()
+            return None
+        finally:
+            for lock in locks:
+                lock.release()
+
+    def _runner(self, feeds: list[Any]) -> Runner | None:
+        try:
+            key = tuple([(value.shape, value.strides) for value in feeds])
+        except AttributeError:  # numbers, which have no strides, or arrays of another library
+            feeds = [np.asarray(v) if isinstance(v, np.generic) else v for v in feeds]
+            if not all(isinstance(value, np.ndarray) for value in feeds):
+                return None
+            key = tuple([(value.shape, value.strides) for value in feeds])
+        runner = self._runners.get(key, self)
+        if runner is self:
+            if not all(isinstance(value, np.ndarray) for value in feeds):
+                return None
+            try:
+                runner = self.bind(self.make_plan([Fed(*one) for one in key]))
+            except NoPlan as no:
+                if no.passing:
+                    return None
+                runner = None
+            except Moved:
+                return None
+            self._runners[key] = runner
+            if len(self._runners) > KEPT:
+                self._runners.popitem(last=False)
+        return runner  # type: ignore[return-value]
+
+    def prepare(self, feeds: list[Any]) -> None:
+        """Make the plan for feeds of these shapes."""
+        with self._lock:
+            self._runner(feeds)
+
+    # ---- plans
+    placed: Placed | None = None  # see `lower`
+
+    def bind(self, plan: Plan) -> Runner:
+        """What runs a plan; other executors bind it in another way."""
+        return Runner(plan)
+
+    def make_plan(self, feeds: Sequence[Fed]) -> Plan:
+        """The plan for feeds of these shapes."""
+        optimised = self._optimise(feeds)
+        fed = dict(zip(optimised.feeds, feeds, strict=True))
+        plan = lower(optimised.graph, optimised.fetches, fed, placed=self.placed)
+        self._optimised = optimised
+        return plan
+
+    def _optimise(self, feeds: Sequence[Fed]) -> Optimised:
+        executor, level, exact, check = self.settings
+        passes = PassManager(level, exact, check)
+        pairs = zip(self.feeds, feeds, strict=True)
+        specs = [Spec(fed.shape, self.records[i].spec.dtype) for i, fed in pairs]
+        try:
+            return passes.run(self.graph, self.fetches, self.feeds, specs, target=executor)
+        except DlgraphError as error:
+            if check:
+                raise
+            raise NoPlan(str(error)) from None
+
+    @property
+    def report(self) -> str:
+        """What the passes did for the shapes that were fed last, and what it saves."""
+        if self._optimised is None:
+            _ = self.plan
+        assert self._optimised is not None
+        return self._optimised.report
+
+    @property
+    def plan(self) -> Plan:
+        """Where every value lives, for the shapes that were fed last.
+
+        Before the first run it is made from the graph, whose sizes must then be known.
+
+        Raises `OperationError` if they are not, or if the program cannot be planned.
+        """
+        for runner in reversed(self._runners.values()):
+            if runner is not None:
+                return runner.plan
+        records = self.records
+        shapes = [records[i].spec.shape for i in self.feeds]
+        if not all(isinstance(size, int) for shape in shapes for size in shape):
+            raise OperationError(
+                "the plan depends on sizes that are not known before something is fed",
+                hint="session.program(y, {x: value}).plan, or run it first",
+            )
+        try:
+            laid_out = [
+                np.empty(s, records[i].spec.dtype) for s, i in zip(shapes, self.feeds, strict=True)
+            ]
+            return self.make_plan([Fed(a.shape, a.strides) for a in laid_out])
+        except NoPlan as no:
+            raise OperationError(f"this program cannot be planned: {no}") from None

@@ -1,0 +1,345 @@
+"""Second forward functions: the same operations, writing into memory that the plan gives them.
+
+A writer is called once, when a plan is bound to its memory, with the arrays themselves.  It returns
+the NumPy calls that a run makes, as `(function, arguments)` pairs; whatever can be worked out
+beforehand (views, constants, offsets) is.  It must give the very bits of the primitive's forward
+function.  `room(shape, dtype)` is scratch memory.  It returns None for operands that it
+does not serve; then the forward function is called as it is.
+
+A primitive of your own declares its writer with `@primitive(into=...)`.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from dlgraph.core.primitive import Primitive
+from dlgraph.core.spec import Spec
+from dlgraph.executors import layout
+from dlgraph.executors.plan import Place, strides_of
+from dlgraph.ops.index import check_labels
+
+Calls = list[tuple[Callable[..., Any], tuple]]
+Room = Callable[[tuple[int, ...], Any], np.ndarray]
+Layout = Callable[[Sequence[Place], Spec, dict[str, Any]], "tuple[int, ...] | None"]
+
+
+class Writer(NamedTuple):
+    """How an operation writes its result, and how the result is laid out.
+
+    `in_place` are the positions of inputs in whose memory the result may lie.
+    """
+
+    write: Callable[..., Calls | None]
+    layout: Layout
+    in_place: tuple[int, ...] = ()
+
+
+def writer_of(primitive: Primitive) -> Writer | None:
+    """The writer of an operation, None if it has none."""
+    found = WRITERS.get(primitive.name)
+    if found is None and primitive.into is not None:
+        usual = like_inputs if primitive.kind == "elementwise" else in_order
+        return Writer(primitive.into, usual)
+    return found
+
+
+WRITERS: dict[str, Writer] = {}
+
+
+def writer(name: str, laid_out: Layout, in_place: tuple[int, ...] = ()) -> Callable:
+    """Enter a writer into the table."""
+
+    def declare(write: Callable[..., Calls | None]) -> Callable[..., Calls | None]:
+        WRITERS[name] = Writer(write, laid_out, in_place)
+        return write
+
+    return declare
+
+
+def written(function: Any, inputs: Sequence[Any], out: Any) -> tuple[Callable[..., Any], tuple]:
+    """The call of a NumPy function that writes to `out`."""
+    if function in (np.maximum, np.minimum):  # which want it by name
+        return functools.partial(function, out=out), tuple(inputs)
+    return function, (*inputs, out)
+
+
+# ---- layouts of results --------------------------------------------------------------------------
+
+
+def in_order(places: Sequence[Place], spec: Spec, attrs: dict[str, Any]) -> tuple[int, ...] | None:
+    """Elements in the order of their indices."""
+    return strides_of(spec.shape, spec.dtype.itemsize)
+
+
+def like_inputs(
+    places: Sequence[Place], spec: Spec, attrs: dict[str, Any]
+) -> tuple[int, ...] | None:
+    """As NumPy lays out the results of element-wise functions."""
+    return layout.elementwise(places, spec.shape, spec.dtype)
+
+
+def when_in_order(
+    places: Sequence[Place], spec: Spec, attrs: dict[str, Any]
+) -> tuple[int, ...] | None:
+    """In order if all inputs are; else it is not known."""
+    dense = all(layout.contiguous(p.shape, p.strides or (), p.dtype.itemsize) for p in places)
+    return strides_of(spec.shape, spec.dtype.itemsize) if dense else None
+
+
+def reduction(places: Sequence[Place], spec: Spec, attrs: dict[str, Any]) -> tuple | None:
+    """As NumPy lays out the results of `reduce`."""
+    return layout.reduced(places[0], attrs["axis"], attrs["keepdims"], spec.dtype)
+
+
+# ---- element by element --------------------------------------------------------------------------
+
+
+@writer("relu", like_inputs, in_place=(0,))
+def _relu(out: Any, x: Any, *, room: Room) -> Calls:
+    return [written(np.maximum, (x, np.zeros((), x.dtype)), out)]
+
+
+@writer("square", like_inputs, in_place=(0,))
+def _square(out: Any, x: Any, *, room: Room) -> Calls:
+    return [(np.multiply, (x, x, out))]
+
+
+@writer("raise_to", like_inputs, in_place=(0,))
+def _raise_to(out: Any, x: Any, *, exponent: Any, room: Room) -> Calls | None:
+    return [(np.power, (x, exponent, out))] if x.dtype.kind == "f" else None
+
+
+@writer("power", like_inputs, in_place=(0, 1))
+def _power(out: Any, a: Any, b: Any, *, room: Room) -> Calls | None:
+    return [(np.power, (a, b, out))] if out.dtype.kind == "f" else None
+
+
+@writer("sigmoid", like_inputs)
+def _sigmoid(out: Any, x: Any, *, room: Room) -> Calls:
+    e, above = room(x.shape, x.dtype), room(x.shape, bool)
+    zero, one = np.zeros((), x.dtype), np.ones((), x.dtype)
+    return [
+        (np.absolute, (x, e)),
+        (np.negative, (e, e)),
+        (np.exp, (e, e)),
+        (np.greater_equal, (x, zero, above)),
+        (np.copyto, (out, e)),
+        (np.copyto, (out, one, "same_kind", above)),
+        (np.add, (e, one, e)),
+        (np.divide, (out, e, out)),
+    ]
+
+
+@writer("where", like_inputs)
+def _where(out: Any, condition: Any, a: Any, b: Any, *, room: Room) -> Calls | None:
+    if condition.dtype.kind != "b":
+        return None
+    return [(np.copyto, (out, b)), (np.copyto, (out, a, "same_kind", condition))]
+
+
+@writer("cast", like_inputs)
+@writer("to_integer", like_inputs)
+def _cast(out: Any, x: Any, *, dtype: Any, room: Room) -> Calls:
+    return [(np.copyto, (out, x, "unsafe"))]
+
+
+# ---- reductions ----------------------------------------------------------------------------------
+
+
+@writer("sum", reduction)
+def _sum(out: Any, x: Any, *, axis: Any, keepdims: bool, room: Room) -> Calls:
+    return [(np.add.reduce, (x, axis, out.dtype, out, keepdims))]
+
+
+@writer("mean", reduction)
+def _mean(out: Any, x: Any, *, axis: Any, keepdims: bool, room: Room) -> Calls | None:
+    if not out.size:
+        return None
+    count = np.array(x.size // out.size, out.dtype)
+    return [(np.add.reduce, (x, axis, None, out, keepdims)), (np.divide, (out, count, out))]
+
+
+@writer("max", reduction)
+def _max(out: Any, x: Any, *, axis: Any, keepdims: bool, room: Room) -> Calls | None:
+    return [(np.maximum.reduce, (x, axis, None, out, keepdims))] if x.size else None
+
+
+@writer("min", reduction)
+def _min(out: Any, x: Any, *, axis: Any, keepdims: bool, room: Room) -> Calls | None:
+    return [(np.minimum.reduce, (x, axis, None, out, keepdims))] if x.size else None
+
+
+def _sum_like_order(places: Sequence[Place], spec: Spec, attrs: dict) -> tuple | None:
+    source, like = places
+    extra = len(source.shape) - len(like.shape)
+    inner = source.shape[extra:]
+    stretched = tuple(i for i, (a, b) in enumerate(zip(inner, like.shape, strict=True)) if a != b)
+    if extra and stretched:
+        return when_in_order(places[:1], spec, attrs)
+    if extra:
+        return layout.reduced(source, tuple(range(extra)), False, spec.dtype)
+    return layout.reduced(source, stretched, True, spec.dtype)
+
+
+@writer("sum_like", _sum_like_order)
+def _sum_like(out: Any, x: Any, like: Any, *, room: Room) -> Calls:
+    extra = x.ndim - like.ndim
+    inner = x.shape[extra:]
+    stretched = tuple(i for i, (a, b) in enumerate(zip(inner, like.shape, strict=True)) if a != b)
+    calls: Calls = []
+    if extra:
+        half = room(inner, x.dtype) if stretched else out
+        calls.append((np.add.reduce, (x, tuple(range(extra)), x.dtype, half)))
+        x = half
+    if stretched:
+        calls.append((np.add.reduce, (x, stretched, x.dtype, out, True)))
+    return calls
+
+
+@writer("log_softmax", when_in_order)
+def _log_softmax(out: Any, x: Any, *, axis: int, room: Room) -> Calls | None:
+    if not x.size or x.dtype.kind != "f":
+        return None
+    low = [1 if i == axis % x.ndim else size for i, size in enumerate(x.shape)]
+    row, e = room(tuple(low), x.dtype), room(x.shape, x.dtype)
+    return [
+        (np.maximum.reduce, (x, axis, None, row, True)),
+        (np.subtract, (x, row, out)),
+        (np.exp, (out, e)),
+        (np.add.reduce, (e, axis, None, row, True)),
+        (np.log, (row, row)),
+        (np.subtract, (out, row, out)),
+    ]
+
+
+# ---- joining and picking -------------------------------------------------------------------------
+
+
+@writer("concatenate", when_in_order)
+def _concatenate(out: Any, *xs: Any, axis: int, room: Room) -> Calls:
+    calls: Calls = []
+    start = 0
+    for x in xs:
+        index: list[Any] = [slice(None)] * out.ndim
+        index[axis] = slice(start, start + x.shape[axis])
+        start += x.shape[axis]
+        part = out[tuple(index)]
+        if part.__array_interface__["data"] != x.__array_interface__["data"]:
+            calls.append((np.copyto, (part, x)))
+    return calls
+
+
+@writer("scatter", in_order)
+def _scatter(out: Any, x: Any, like: Any, *, index: tuple, room: Room) -> Calls:
+    inner = out[index if Ellipsis in index else (*index, Ellipsis)]
+    return [(out.fill, (0,)), (np.copyto, (inner, x))]
+
+
+def _row_starts(shape: tuple[int, ...]) -> np.ndarray:
+    """The number of the first element of every row."""
+    return np.arange(int(np.prod(shape[:-1], dtype=np.int64)), dtype=np.int64) * shape[-1]
+
+
+def _unsigned(labels: Any) -> Any:
+    return labels.view(f"u{labels.dtype.itemsize}")
+
+
+def _usable(labels: Any) -> bool:
+    return labels.dtype.kind == "i" and labels.size > 0 and labels.flags.c_contiguous
+
+
+@writer("softmax_cross_entropy", when_in_order)
+def _cross_entropy(out: Any, logits: Any, labels: Any, *, room: Room) -> Calls | None:
+    if not _usable(labels) or logits.dtype.kind != "f" or labels.shape != logits.shape[:-1]:
+        return None
+    shifted = room(logits.shape, logits.dtype)
+    row = room((*logits.shape[:-1], 1), logits.dtype)
+    chosen, at = room((labels.size,), logits.dtype), room((labels.size,), np.int64)
+    flat, starts = shifted.reshape(-1), _row_starts(logits.shape)
+    return [
+        (_check_labels, (_unsigned(labels), labels, logits.shape[-1])),
+        (np.maximum.reduce, (logits, -1, None, row, True)),
+        (np.subtract, (logits, row, shifted)),
+        (np.add, (starts, labels.reshape(-1), at)),
+        (flat.take, (at, None, chosen, "clip")),
+        (np.exp, (shifted, shifted)),
+        (np.add.reduce, (shifted, -1, None, out)),
+        (np.log, (out, out)),
+        (np.subtract, (out, chosen.reshape(out.shape), out)),
+    ]
+
+
+def _check_labels(unsigned: Any, labels: Any, classes: int) -> None:
+    if np.maximum.reduce(unsigned, None) >= classes:
+        check_labels(labels, classes)  # which says what is wrong
+
+
+@writer("take_along_axis", when_in_order)
+def _take_along(out: Any, x: Any, indices: Any, *, axis: int, room: Room) -> Calls | None:
+    if (
+        not _usable(indices)
+        or axis % x.ndim != x.ndim - 1
+        or indices.shape[:-1] != x.shape[:-1]
+        or not x.shape[-1]
+    ):
+        return None
+    starts = _row_starts(x.shape)[:, None]
+    many = indices.reshape(len(starts), -1)
+    at = room(many.shape, np.int64)
+    fill = (x.reshape(-1), _unsigned(many), many, starts, at, out.reshape(many.shape))
+    return [(_take_elements, (*fill, x, indices, out, x.shape[-1]))]
+
+
+def _take_elements(
+    flat: Any,
+    unsigned: Any,
+    many: Any,
+    starts: Any,
+    at: Any,
+    chosen: Any,
+    x: Any,
+    indices: Any,
+    out: Any,
+    size: int,
+) -> None:
+    if np.maximum.reduce(unsigned, None) < size:
+        np.add(starts, many, at)
+        flat.take(at, None, chosen, "clip")
+    else:  # negative indices, or an error
+        np.copyto(out, np.take_along_axis(x, indices, -1))
+
+
+@writer("minus_one_hot", in_order)
+def _minus_one_hot(out: Any, probabilities: Any, labels: Any, *, room: Room) -> Calls | None:
+    if not _usable(labels) or not out.shape[-1]:
+        return None
+    at, picked = room((labels.size,), np.int64), room((labels.size,), out.dtype)
+    one, flat, row = np.ones((), out.dtype), out.reshape(-1), labels.reshape(-1)
+    starts = _row_starts(out.shape)
+    fill = (flat, _unsigned(row), row, starts, at, picked, one, out.shape[-1])
+    return [(np.copyto, (out, probabilities)), (_subtract_ones, fill)]
+
+
+def _subtract_ones(
+    flat: Any,
+    unsigned: Any,
+    labels: Any,
+    starts: Any,
+    at: Any,
+    picked: Any,
+    one: Any,
+    size: int,
+) -> None:
+    if np.maximum.reduce(unsigned, None) < size:
+        np.add(starts, labels, at)
+        flat.take(at, None, picked, "clip")
+        np.subtract(picked, one, picked)
+        flat[at] = picked
+    else:  # negative labels, or an error
+        rows = flat.reshape(-1, size)
+        rows[np.arange(len(rows)), labels] -= one
