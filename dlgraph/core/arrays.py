@@ -5,6 +5,7 @@ The only file that knows that there is more than one.  Forward functions get the
 
 from __future__ import annotations
 
+from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
@@ -12,27 +13,45 @@ import numpy as np
 
 OBJECT = np.dtype(object)
 
-_MODULES: dict[type, ModuleType] = {}
+MODULES: dict[type, ModuleType] = {}  # the libraries beside NumPy, by the type of their arrays
 
 
 def register(array_type: type, module: ModuleType) -> None:
     """Make another array library known, for example CuPy when its extra is imported."""
-    _MODULES[array_type] = module
+    MODULES[array_type] = module
 
 
 def module_of(*values: Any) -> Any:
     """NumPy, unless one of the values is an array of a registered library."""
-    if _MODULES:
-        for value in values:
-            module = _MODULES.get(type(value))
-            if module is not None:
-                return module
+    for value in values if MODULES else ():
+        module = MODULES.get(type(value))
+        if module is not None:
+            return module
     return np
+
+
+def scalar(number: float, dtype: np.dtype) -> Any:
+    """A Python number as a scalar of this dtype."""
+    # Making one takes NumPy longer than computing with it, so those in use are kept.  (Not 0: it
+    # is equal to -0, which is another number.)
+    return _kept_scalar(number, dtype) if number else dtype.type(number)
+
+
+@lru_cache(maxsize=256)
+def _kept_scalar(number: float, dtype: np.dtype) -> Any:
+    return dtype.type(number)
+
+
+def stretched(xp: Any, value: Any, shape: tuple) -> Any:
+    """A view of one value in this shape, not to be written to."""
+    if xp is np and shape:  # what `broadcast_to` gives, in a fifth of the time
+        return np.ndarray(shape, value.dtype, value, 0, (0,) * len(shape))
+    return xp.broadcast_to(value, shape)
 
 
 def is_array(value: Any) -> bool:
     """Is this an array or array scalar of a known library?"""
-    return isinstance(value, (np.ndarray, np.generic, Bundle)) or type(value) in _MODULES
+    return isinstance(value, (np.ndarray, np.generic, Bundle)) or type(value) in MODULES
 
 
 def elements(dtype: np.dtype) -> str:
@@ -68,6 +87,33 @@ def read_only(array: Any) -> Any:
     if isinstance(view, np.ndarray):
         view.flags.writeable = False
     return view
+
+
+class Constant:
+    """An array beside the Tensors among the inputs of a recorded operation.
+
+    It has what a walk over the record asks of every input: it never changes and wants no gradient.
+    """
+
+    __slots__ = ("_data",)
+    requires_grad = False
+    _changed = _order = 0
+
+    def __init__(self, data: Any):
+        self._data = data
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Element type."""
+        return self._data.dtype
+
+    @property
+    def shape(self) -> tuple:
+        """Sizes of the dimensions."""
+        return self._data.shape
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.asarray(self._data, dtype)
 
 
 class Zeros:

@@ -1,6 +1,6 @@
 """The chain rule over a recorded eager computation, iteratively.
 
-`sweep` walks the record from results to leaves in descending order of creation.  Every tensor
+`sweep` walks the record from results to leaves, the latest first.  Every tensor
 carries a number that grows with time, so sorting by it is a topological order: no recursion, and
 each operation is visited once however many paths lead to it.  The rules run on plain arrays; with
 `create_graph` they run on Tensors, and are recorded themselves.
@@ -10,16 +10,20 @@ each operation is visited once however many paths lead to it.  The rules run on 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from contextlib import nullcontext
+from functools import partial
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
 
+from dlgraph.core.arrays import Constant
 from dlgraph.core.hooks import HOOKS
 from dlgraph.core.hooks import run as run_hooks
 from dlgraph.core.mode import enable_grad
-from dlgraph.core.primitive import FUNCTIONS
-from dlgraph.core.where import user_line
+from dlgraph.core.primitive import FUNCTIONS, GRADIENT, OUTPUT
+from dlgraph.core.where import Where, user_line
 from dlgraph.errors import (
     BackwardError,
     DtypeError,
@@ -48,35 +52,20 @@ def backward(root: Any, gradient: Any, retain: bool, create_graph: bool) -> None
             hint="call backward() on a result that was computed from it, usually the loss",
         )
     seed = _seed(root, gradient, create_graph)
-    order = reachable([root])
-    keep = retain or all(x._op is None or x._data.nbytes <= KEEP_BYTES for x in order)
-    leaves = [x for x in order if x._op is None]
+    order, leaves = reachable([root])
+    keep = retain or all(tensor._data.nbytes <= KEEP_BYTES for tensor in order)
     place = None if retain else user_line(2)
+    walked = order.copy() if keep else []
     grads = {root._order: seed}
-    if keep:
-        sweep(order, grads, create_graph=create_graph)
-        for tensor in order:
-            if tensor._op is not None:
-                tensor._grad, tensor._used = grads.get(tensor._order), place
-    else:
-        sweep(_letting_go(order, grads, place), grads, create_graph=create_graph)
+    try:
+        sweep(order, grads, leaves, create_graph=create_graph, place=place, mark=True, keep=keep)
+    except Exception:
+        for tensor in walked:  # the record is as good as it was
+            tensor._used = None
+        raise
     for leaf in leaves:
         if leaf._order in grads:
             _accumulate(leaf, grads[leaf._order])
-
-
-def _letting_go(order: list[Any], grads: dict[int, Any], place: Any) -> Iterator[Any]:
-    """The tensors in order; once the sweep is past one, its links and its gradient are let go.
-
-    Memory that is free again at once is used again at once, while it is still in the cache.
-    """
-    order.reverse()
-    while order:
-        tensor = order.pop()
-        yield tensor
-        if tensor._op is not None:
-            tensor._grad, tensor._used = grads.pop(tensor._order, None), place
-            tensor._inputs = ()
 
 
 def _accumulate(leaf: Any, g: Any) -> None:
@@ -118,98 +107,138 @@ def _seed(root: Any, gradient: Any, as_tensor: bool) -> Any:
     return made
 
 
-def reachable(roots: Iterable[Any], stop: Any = frozenset()) -> list[Any]:
-    """All tensors that the roots were computed from, latest first; `stop` is not gone behind."""
-    seen: dict[int, Any] = {}
-    stack = [root for root in roots if root.requires_grad]
-    while stack:
-        tensor = stack.pop()
-        order = tensor._order
-        if order in seen:
+_BY_ORDER = attrgetter("_order")
+
+
+def reachable(roots: Iterable[Any]) -> tuple[list[Any], list[Any]]:
+    """The tensors that the roots were computed from, in the order of their making: those that were
+    computed, roots included, and the leaves."""
+    found = {root._order: root for root in roots if root.requires_grad}
+    stack, computed, leaves = list(found.values()), [], []
+    seen = set(found)
+    for tensor in stack:  # which grows meanwhile
+        if tensor._op is None:
+            leaves.append(tensor)
             continue
-        seen[order] = tensor
-        if tensor._op is not None and order not in stop:
-            if tensor._used is not None:
-                raise _used_up(tensor)
-            for x in tensor._inputs:
-                if getattr(x, "requires_grad", False) and x._order not in seen:
+        if tensor._used is not None:
+            raise _used_up(tensor)
+        computed.append(tensor)
+        for x in tensor._inputs:
+            if x.requires_grad:
+                order = x._order
+                if order not in seen:
+                    seen.add(order)
                     stack.append(x)
-    return [seen[order] for order in sorted(seen, reverse=True)]
+    computed.sort(key=_BY_ORDER)
+    leaves.sort(key=_BY_ORDER)
+    return computed, leaves
 
 
 def sweep(
-    order: Iterable[Any],
+    order: list[Any],
     grads: dict[int, Any],
+    leaves: list[Any],
     *,
     create_graph: bool,
     needed: set[int] | None = None,
-) -> dict[int, Any]:
-    """Run the gradient rules over tensors sorted latest first.
+    mark: bool = False,
+    place: Where | None = None,
+    keep: bool = True,
+) -> None:
+    """Run the gradient rules over computed tensors sorted latest last; empties `order`.
 
-    `grads` maps order numbers to the gradients known at the start; the result has all of them.
-    With `needed`, gradients of other tensors are not computed.
+    `grads` maps order numbers to the gradients known at the start, afterwards to all of them.  With
+    `needed`, gradients of other tensors are not computed.  With `mark`, the tensors remember their
+    gradient and the place that used them up.  Without `keep`, links and gradients are let go once
+    the sweep is past: memory that is free again at once is used again at once, while it is still
+    in the cache.
     """
-    if create_graph:
-        with enable_grad():
-            return _sweep(order, grads, True, needed)
-    return _sweep(order, grads, False, needed)
+    with enable_grad() if create_graph else nullcontext():
+        _sweep(order, grads, create_graph, needed, mark, place, keep)
+        for leaf in reversed(leaves) if HOOKS else ():
+            if leaf._order in HOOKS and leaf._order in grads:
+                grads[leaf._order] = run_hooks(leaf, grads[leaf._order])
 
 
 def _sweep(
-    order: Iterable[Any], grads: dict[int, Any], as_tensors: bool, needed: set[int] | None
-) -> dict[int, Any]:
+    order: list[Any],
+    grads: dict[int, Any],
+    as_tensors: bool,
+    needed: set[int] | None,
+    mark: bool,
+    place: Where | None,
+    keep: bool,
+) -> None:
     hooked = bool(HOOKS)
-    for tensor in order:
+    while order:
         # Whatever adds to its gradient came before it in this order, so it is complete here.
-        if hooked and tensor._order in HOOKS and tensor._order in grads:
-            grads[tensor._order] = run_hooks(tensor, grads[tensor._order])
-        op = tensor._op
-        if op is None:
-            continue
-        g = grads.get(tensor._order)
-        if g is None:
-            continue
-        inputs = tensor._inputs
-        values = []
-        for x in inputs:
-            if hasattr(x, "_changed"):
-                if x._changed > tensor._order:
+        tensor = order.pop()
+        op, made = tensor._op, tensor._order
+        if hooked and made in HOOKS and made in grads:
+            grads[made] = run_hooks(tensor, grads[made])
+        g = grads.get(made)
+        if g is not None:
+            inputs, steps = tensor._inputs, op.steps
+            if op.optional:
+                steps = steps[: len(inputs)]
+            if not steps:
+                steps = _found_together(tensor, g, as_tensors, needed)
+            for i, reads, rule in steps:
+                x = inputs[i]
+                if x._changed > made:
                     _check_unchanged(tensor, x)
-                values.append(x if as_tensors else x._data)
-            else:
-                values.append(x)
-        y = tensor if as_tensors else tensor._data
-        attrs = tensor._attrs
-        together = _together(op, g, y, inputs, values, attrs, needed) if op.joint else None
-        for i, x in enumerate(inputs):
-            if not getattr(x, "requires_grad", False):
-                continue
-            number = x._order
-            if needed is not None and number not in needed:
-                continue
-            if together is None:
-                pull = op.pull(i)
-                gx = None if pull is None else pull(g, y, values, attrs)
-            else:
-                gx = together[i]
-            if gx is None:
-                continue
-            if gx.shape != values[i].shape:
-                gx = unbroadcast(op, gx, values[i])
-            held = grads.get(number)
-            grads[number] = gx if held is None else accumulate(held, gx)
-    return grads
+                number = x._order
+                if not x.requires_grad or (needed is not None and number not in needed):
+                    continue
+                if reads >= 0:
+                    other = inputs[reads]
+                    gx = rule(g, _value(other) if as_tensors else other._data)
+                elif reads == GRADIENT:
+                    gx = rule(g)
+                elif reads == OUTPUT:
+                    gx = rule(g, tensor if as_tensors else tensor._data)
+                else:
+                    y = tensor if as_tensors else tensor._data
+                    gx = rule(g, y, _values(inputs, as_tensors), tensor._attrs)
+                if gx is None:
+                    continue
+                if gx.shape != x._data.shape:
+                    gx = unbroadcast(op, gx, x if as_tensors else x._data)
+                if number in grads:
+                    gx = accumulate(grads[number], gx)
+                grads[number] = gx
+        if mark:
+            tensor._grad, tensor._used = g, place
+            if not keep:
+                tensor._inputs = ()
+                grads.pop(made, None)
 
 
-def _together(
-    op: Any, g: Any, y: Any, inputs: tuple, values: list, attrs: dict, needed: set[int] | None
-) -> dict[int, Any]:
-    wanted = tuple(
+def _value(x: Any) -> Any:
+    return x._data if type(x) is Constant else x
+
+
+def _values(inputs: tuple, as_tensors: bool) -> list[Any]:
+    return [_value(x) if as_tensors else x._data for x in inputs]
+
+
+def _found_together(
+    tensor: Any, g: Any, as_tensors: bool, needed: set[int] | None
+) -> list[tuple[int, int, Any]]:
+    """Rules that return what was found already, for operations that compute gradients together."""
+    wanted = [
         i
-        for i, x in enumerate(inputs)
-        if getattr(x, "requires_grad", False) and (needed is None or x._order in needed)
-    )
-    return dict(zip(wanted, op.joint(g, y, values, attrs, wanted), strict=True))
+        for i, x in enumerate(tensor._inputs)
+        if x.requires_grad and (needed is None or x._order in needed)
+    ]
+    y = tensor if as_tensors else tensor._data
+    values = _values(tensor._inputs, as_tensors)
+    found = dict(tensor._op.pulled(g, y, values, tensor._attrs, wanted))
+    return [(i, GRADIENT, partial(_known, found.get(i))) for i in range(len(tensor._inputs))]
+
+
+def _known(gx: Any, g: Any) -> Any:
+    return gx
 
 
 def accumulate(held: Any, g: Any) -> Any:
@@ -233,7 +262,7 @@ def unbroadcast(op: Any, g: Any, x: Any) -> Any:
 def restrict(order: list[Any], targets: Iterable[Any]) -> set[int]:
     """Order numbers of the tensors that lie on a path to one of the targets."""
     needed = {target._order for target in targets}
-    for tensor in reversed(order):
+    for tensor in order:
         if any(getattr(x, "_order", None) in needed for x in tensor._inputs):
             needed.add(tensor._order)
     return needed
@@ -243,19 +272,18 @@ def gradients_of(
     outputs: list[Any], seeds: list[Any], targets: list[Any], *, create_graph: bool, retain: bool
 ) -> list[Any]:
     """Gradients of the targets, None where no path leads there; `.grad` is left alone."""
-    order = reachable(outputs)
+    order, leaves = reachable(outputs)
     needed = restrict(order, targets)
     grads: dict[int, Any] = {}
     for output, seed in zip(outputs, seeds, strict=True):
         if output.requires_grad:
             held = grads.get(output._order)
             grads[output._order] = seed if held is None else held + seed
-    grads = sweep(order, grads, create_graph=create_graph, needed=needed)
-    if not retain:
-        place = user_line(3)
-        for tensor in order:
-            if tensor._op is not None:
-                tensor._used = place
+    walked = [] if retain else order.copy()
+    sweep(order, grads, leaves, create_graph=create_graph, needed=needed)
+    place = user_line(3) if walked else None
+    for tensor in walked:
+        tensor._used = place
     return [grads.get(target._order) for target in targets]
 
 

@@ -10,7 +10,7 @@ from dlgraph.core import arrays
 from dlgraph.core.explain import explain
 from dlgraph.core.mode import is_tracing
 from dlgraph.core.primitive import Primitive, target_dtype, weak_kind
-from dlgraph.core.tensor import Tensor, _result, as_array, value_of
+from dlgraph.core.tensor import Tensor, as_array, result, value_of
 
 
 def apply_eager(primitive: Primitive, inputs: tuple, attrs: dict[str, Any]) -> Tensor:
@@ -18,22 +18,44 @@ def apply_eager(primitive: Primitive, inputs: tuple, attrs: dict[str, Any]) -> T
     if is_tracing():
         return primitive.staged(inputs, attrs)
     try:
-        operands = eager_operands(primitive, inputs)
+        kept = inputs
+        operands = _as_they_are(primitive, inputs)
+        if operands is None:
+            operands = eager_operands(primitive, inputs)
+            # The record keeps the Tensors themselves (the links of the graph); what was not a
+            # Tensor, or was an integer tensor that had to become float, is kept as the array that
+            # was used.
+            kept = tuple(
+                x if isinstance(x, Tensor) and x._data is used else arrays.Constant(used)
+                for x, used in zip(inputs, operands, strict=True)
+            )
         data = primitive.forward(arrays.module_of(*operands), *operands, **attrs)
     except Exception as error:
         raise explain(primitive, inputs, attrs, error) from None
     wants_grad = False
-    if primitive.differentiable:
-        for x in inputs:
-            if isinstance(x, Tensor) and x.requires_grad:
-                wants_grad = True
-    # The record keeps the Tensors themselves (the links of the graph); what was not a Tensor, or
-    # was an integer tensor that had to become float, is kept as the array that was used.
-    kept = tuple(
-        x if isinstance(x, Tensor) and x._data is used else used
-        for x, used in zip(inputs, operands, strict=True)
-    )
-    return _result(data, primitive, kept, wants_grad, attrs)
+    for x in inputs:
+        if isinstance(x, Tensor) and x.requires_grad:
+            wants_grad = primitive.differentiable
+    return result(data, primitive, kept, wants_grad, attrs)
+
+
+def _as_they_are(primitive: Primitive, inputs: tuple) -> list[Any] | None:
+    """The arrays of the inputs if they need no conversion: the usual case, found out cheaply."""
+    operands = []
+    for x in inputs:
+        if not isinstance(x, Tensor) or x._data is None:
+            return None
+        operands.append(x._data)
+    if primitive.promotes:
+        if primitive.variadic:
+            return None
+        dtype = operands[primitive.promotes[0]].dtype
+        if dtype.kind != "f":
+            return None
+        for i in primitive.promotes:
+            if operands[i].dtype is not dtype:
+                return None
+    return operands
 
 
 def eager_operands(primitive: Primitive, inputs: tuple) -> list[Any]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ContextDecorator, contextmanager
 from contextvars import ContextVar, Token
-from typing import Any, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +18,8 @@ from dlgraph.core.where import Where, user_line
 from dlgraph.errors import NonFiniteError
 
 
-class Mode(NamedTuple):
+@dataclass(frozen=True, slots=True)  # every operation reads it: slots are faster than a tuple
+class Mode:
     """What deviates from the usual."""
 
     recording: bool = True
@@ -48,7 +50,7 @@ class _Switch(ContextDecorator):
 @contextmanager
 def tracing(on: bool) -> Iterator[None]:
     """Write operations on tensors into the graph being built, or compute them after all."""
-    token = MODE.set((MODE.get() or Mode())._replace(tracing=on))
+    token = MODE.set(replace(MODE.get() or Mode(), tracing=on))
     try:
         yield
     finally:
@@ -73,7 +75,7 @@ class no_grad(_Switch):
     """
 
     def _change(self, mode: Mode) -> Mode:
-        return mode._replace(recording=False)
+        return replace(mode, recording=False)
 
 
 class enable_grad(_Switch):
@@ -88,7 +90,7 @@ class enable_grad(_Switch):
     """
 
     def _change(self, mode: Mode) -> Mode:
-        return mode._replace(recording=True)
+        return replace(mode, recording=True)
 
 
 def is_recording() -> bool:
@@ -112,7 +114,7 @@ class Watch(_Switch):
         self.nan, self.lines, self.call = nan, lines, call
 
     def _change(self, mode: Mode) -> Mode:
-        return mode._replace(watch=self)
+        return replace(mode, watch=self)
 
     def see(
         self, primitive: Any, data: Any, inputs: tuple, node: str | None, where: Where | None

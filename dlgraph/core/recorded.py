@@ -44,7 +44,7 @@ def _leaf(graph: Graph, tensor: Tensor, name: str | None) -> int:
 
 def _operation(graph: Graph, tensor: Tensor, index: dict[int, int]) -> int:
     inputs = [
-        index[id(x)] if isinstance(x, Tensor) else graph.convert(np.asarray(x), x.dtype).index
+        index[id(x)] if isinstance(x, Tensor) else graph.convert(np.asarray(x._data), x.dtype).index
         for x in tensor._inputs
     ]
     spec = spec_of(value_of(tensor))

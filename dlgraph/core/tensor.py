@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlgraph.core import arrays, autodiff, hooks
+from dlgraph.core.arrays import Constant, scalar
 from dlgraph.core.mode import MODE
 from dlgraph.core.operators import Operators
 from dlgraph.core.primitive import FUNCTIONS, Primitive, weak_kind
@@ -35,6 +36,70 @@ if TYPE_CHECKING:
 _order = itertools.count(1).__next__  # every tensor and every change gets the next number
 _NO_ATTRS: dict[str, Any] = {}
 DETACHED: dict[str, Any] = {"made by": "detach"}  # the attributes of what was cut off
+
+
+def _binary(name: str) -> Callable[[Any, Any], Any]:
+    """The operator of a primitive, for `float tensor op tensor of the same dtype` or `op number`.
+
+    Most of eager time is spent here, so it goes round the general dispatcher, and `result` is
+    written out.  Anything else, errors included, goes the general way.
+    """
+
+    def operate(x: Any, other: Any) -> Any:
+        primitive: Any = FUNCTIONS[name]
+        compute, mode = primitive.operator, MODE.get()
+        try:
+            a = x._data
+            dtype = a.dtype
+            if type(other) is Tensor or isinstance(other, Tensor):
+                b = other._data
+                usual = mode is None or (mode.watch is None and not mode.tracing)
+                if usual and b.dtype is dtype and (dtype is DEFAULT_FLOAT or dtype.kind == "f"):
+                    made = _new(Tensor)
+                    made._data = compute(a, b)
+                    made._grad = made._used = made._where = made.name = None
+                    made._changed = 0
+                    made._order = _order()
+                    wants_grad = x.requires_grad or other.requires_grad
+                    if wants_grad and (mode is None or mode.recording):
+                        made._op = primitive
+                        made._inputs = (x, other)
+                        made._attrs = _NO_ATTRS
+                        made.requires_grad = True
+                    else:
+                        made._op = None
+                        made._inputs = ()
+                        made._attrs = _NO_ATTRS
+                        made.requires_grad = False
+                    return made
+            elif (type(other) is float or type(other) is int) and dtype.kind == "f":
+                b = scalar(other, dtype)
+                return result(compute(a, b), primitive, (x, Constant(b)), x.requires_grad)
+        except (ValueError, AttributeError):
+            pass
+        return primitive(x, other)
+
+    return operate
+
+
+def _reflected(name: str) -> Callable[[Any, Any], Any]:
+    """The same with a number on the left: `2 * x`."""
+
+    def operate(x: Any, number: Any) -> Any:
+        primitive: Any = FUNCTIONS[name]
+        data = x._data
+        if (type(number) is float or type(number) is int) and data is not None:
+            dtype = data.dtype
+            if dtype.kind == "f":
+                a = scalar(number, dtype)
+                data = primitive.operator(a, data)
+                return result(data, primitive, (Constant(a), x), x.requires_grad)
+        return primitive(number, x)
+
+    return operate
+
+
+_new = object.__new__
 
 
 class Tensor(Operators):
@@ -175,13 +240,14 @@ class Tensor(Operators):
 
     def item(self) -> Any:
         """The one element as a Python number."""
-        if self.size != 1:
+        data = value_of(self)
+        if data.size != 1:
             raise OperationError(
                 f"item() needs exactly one element, this tensor has {self.size} (shape "
                 f"{self.shape})",
                 hint="reduce it first: x.sum().item(), or index it: x[0].item()",
             )
-        return value_of(self).item()
+        return data.item()
 
     def tolist(self) -> Any:
         """The values as nested Python lists."""
@@ -380,84 +446,30 @@ class Tensor(Operators):
     def __format__(self, spec: str) -> str:
         return format(self.item() if spec else str(self), spec)
 
-    # ---- arithmetic without the general dispatcher: most of eager time is spent here
-    def __add__(self, other: Any) -> Any:
-        return _arithmetic(FUNCTIONS["add"], self, other)
-
-    def __sub__(self, other: Any) -> Any:
-        return _arithmetic(FUNCTIONS["subtract"], self, other)
-
-    def __mul__(self, other: Any) -> Any:
-        return _arithmetic(FUNCTIONS["multiply"], self, other)
-
-    def __truediv__(self, other: Any) -> Any:
-        return _arithmetic(FUNCTIONS["divide"], self, other)
-
-    def __matmul__(self, other: Any) -> Any:
-        return _arithmetic(FUNCTIONS["matmul"], self, other)
-
-    def __radd__(self, other: Any) -> Any:
-        return _with_number(FUNCTIONS["add"], other, self)
-
-    def __rsub__(self, other: Any) -> Any:
-        return _with_number(FUNCTIONS["subtract"], other, self)
-
-    def __rmul__(self, other: Any) -> Any:
-        return _with_number(FUNCTIONS["multiply"], other, self)
-
-    def __rtruediv__(self, other: Any) -> Any:
-        return _with_number(FUNCTIONS["divide"], other, self)
+    # ---- arithmetic round the general dispatcher
+    __add__, __radd__ = _binary("add"), _reflected("add")
+    __sub__, __rsub__ = _binary("subtract"), _reflected("subtract")
+    __mul__, __rmul__ = _binary("multiply"), _reflected("multiply")
+    __truediv__, __rtruediv__ = _binary("divide"), _reflected("divide")
+    __matmul__ = _binary("matmul")
 
 
-def _arithmetic(primitive: Any, x: Tensor, other: Any) -> Any:
-    # The common case, `float tensor op tensor of the same dtype` or `op number`, done directly;
-    # anything else, errors included, goes the general way.
-    try:
-        a = x._data
-        dtype = a.dtype
-        if dtype.kind == "f":
-            if isinstance(other, Tensor):
-                b = other._data
-                if b.dtype is dtype:
-                    data = primitive.operator(a, b)
-                    return _result(
-                        data, primitive, (x, other), x.requires_grad or other.requires_grad
-                    )
-            elif type(other) is float or type(other) is int:
-                b = dtype.type(other)
-                return _result(primitive.operator(a, b), primitive, (x, b), x.requires_grad)
-    except (ValueError, AttributeError):
-        pass
-    return primitive(x, other)
-
-
-def _with_number(primitive: Any, number: Any, x: Tensor) -> Any:
-    # `2 * x`: the same shortcut with the number on the left.
-    data = x._data
-    if (type(number) is float or type(number) is int) and data is not None:
-        dtype = data.dtype
-        if dtype.kind == "f":
-            a = dtype.type(number)
-            return _result(primitive.operator(a, data), primitive, (a, x), x.requires_grad)
-    return primitive(number, x)
-
-
-def _result(
+def result(
     data: Any,
     primitive: Primitive,
     inputs: tuple,
     wants_grad: bool,
     attrs: dict[str, Any] = _NO_ATTRS,
-) -> Tensor:
+) -> Any:
     """Wrap the outcome of an operation, and record it if a gradient may be asked for."""
+    mode = MODE.get()
+    if mode is not None and mode.tracing:
+        return primitive.staged(inputs, attrs)
     made = _new(Tensor)
     made._data = data
     made._grad = made._used = made._where = made.name = None
     made._changed = 0
     made._order = _order()
-    mode = MODE.get()
-    if mode is not None and mode.tracing:
-        return primitive.staged(inputs, attrs)
     if wants_grad and (mode is None or mode.recording):
         made._op = primitive
         made._inputs = inputs
@@ -469,14 +481,20 @@ def _result(
         made._attrs = _NO_ATTRS
         made.requires_grad = False
     if mode is not None and mode.watch is not None:
-        if mode.watch.lines:
-            made._where = user_line()
-            if made._op is None:
-                _inherit_cut(made, inputs)
-        values = tuple(x._data if isinstance(x, Tensor) else x for x in inputs)
-        mode.watch.see(primitive, data, values, None, made._where)
-        mode.watch.made(made, primitive, inputs, attrs)
+        _watched(mode.watch, made, primitive, inputs, attrs)
     return made
+
+
+def _watched(
+    watch: Any, made: Tensor, primitive: Primitive, inputs: tuple, attrs: dict[str, Any]
+) -> None:
+    if watch.lines:
+        made._where = user_line(2)
+        if made._op is None:
+            _inherit_cut(made, inputs)
+    values = tuple(x._data for x in inputs)
+    watch.see(primitive, made._data, values, None, made._where)
+    watch.made(made, primitive, inputs, attrs)
 
 
 def _inherit_cut(made: Tensor, inputs: tuple) -> None:
@@ -484,9 +502,6 @@ def _inherit_cut(made: Tensor, inputs: tuple) -> None:
     for x in inputs:
         if isinstance(x, Tensor) and x._attrs is DETACHED:
             made._attrs, made._where = DETACHED, x._where
-
-
-_new = Tensor.__new__
 
 
 def _plain(data: Any) -> Tensor:
@@ -536,7 +551,10 @@ def as_array(data: Any, dtype: Any = None, *, copy: bool = True) -> Any:
             f"cannot compute with {arrays.elements(found.dtype)}",
             hint="tensors hold numbers or booleans",
         )
-    return found
+    # NumPy computes ten times faster with its scalars than with arrays without axes.  (A scalar has
+    # the byte order of the machine.)
+    scalar = found.ndim == 0 and found.dtype.kind == "f" and found.dtype.isnative
+    return found[()] if scalar else found
 
 
 def _from_python(data: Any, dtype: Any) -> np.ndarray:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import linecache
 import os
 import sys
+from functools import lru_cache
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
@@ -62,6 +63,7 @@ def _cell_number(file: str) -> int | None:
     return numbers.get(file)
 
 
+@lru_cache(maxsize=1024)
 def is_user_code(file: str) -> bool:
     """Is this neither dlgraph itself nor Python's own machinery around it?"""
     if file.startswith((PACKAGE, "<frozen", "<__array_function__")):

@@ -68,8 +68,7 @@ def cross_entropy(
     >>> print(dg.cross_entropy(dg.Tensor([[9.0, 0.0], [0.0, 0.0]]), dg.Tensor([-1, 0]), ignore=-1))
     0.69315
     """
-    labels_spec = spec_of(labels)
-    if labels_spec.dtype.kind == "f" and labels_spec.ndim == spec_of(logits).ndim:
+    if _kind(labels) == "f" and spec_of(labels).ndim == spec_of(logits).ndim:
         return _soft_cross_entropy(logits, labels, weights, smoothing, reduction)
     counts = None if ignore is None else not_equal(labels, ignore)
     # An ignored label may be no class at all: it is looked up as class 0, and its loss dropped.
@@ -83,6 +82,10 @@ def cross_entropy(
             uniform = uniform * weights
         losses = losses * (1 - smoothing) + mean(uniform, axis=-1) * smoothing
     return _weighted("cross_entropy", losses, safe, counts, weights, reduction)
+
+
+def _kind(value: Any) -> str:
+    return (value if hasattr(value, "dtype") else spec_of(value)).dtype.kind
 
 
 def _soft_cross_entropy(

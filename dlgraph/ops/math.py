@@ -327,7 +327,7 @@ def relu(xp: Any, x: Any) -> Any:
     >>> print(dg.relu(dg.Tensor([-1.0, 0.0, 2.0])))
     [0. 0. 2.]
     """
-    return xp.maximum(x, x.dtype.type(0))  # not just 0: booleans would become integers
+    return xp.maximum(x, xp.zeros((), x.dtype))  # not just 0: booleans would become integers
 
 
 relu.vjp(x=lambda g, y: g * (y > 0))

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from dlgraph.core.explain import describe_operand
 from dlgraph.core.primitive import composite, primitive
 from dlgraph.core.spec import Spec, normalise_axis, same_shape, show_shape, spec_of
@@ -75,6 +77,11 @@ def _cross_entropy_spec(logits: Spec, labels: Spec) -> Spec:
     return Spec(logits.shape[:-1], logits.dtype)
 
 
+def _places(xp: Any, labels: Any, rows: Any) -> Any:
+    """Where the element of each label stands when the rows are laid end to end."""
+    return xp.arange(0, rows.size, rows.shape[-1]) + labels.reshape(-1).astype(np.int64, copy=False)
+
+
 @primitive(
     kind="loss",
     infer=_cross_entropy_spec,
@@ -96,7 +103,7 @@ def softmax_cross_entropy(xp: Any, logits: Any, labels: Any) -> Any:
         _cross_entropy_spec(spec_of(logits), spec_of(labels))  # which says what is wrong
     check_labels(labels, logits.shape[-1])
     shifted = logits - logits.max(axis=-1, keepdims=True)
-    chosen = xp.take_along_axis(shifted, labels[..., None], -1)[..., 0]
+    chosen = shifted.reshape(-1)[_places(xp, labels, shifted)].reshape(labels.shape)
     return xp.log(xp.exp(shifted).sum(axis=-1)) - chosen
 
 
@@ -112,10 +119,9 @@ def minus_one_hot(xp: Any, probabilities: Any, labels: Any) -> Any:
     >>> print(dg.minus_one_hot(dg.Tensor([[0.25, 0.75]]), dg.Tensor([1])))
     [[ 0.25 -0.25]]
     """
-    result = probabilities.copy()
-    flat = result.reshape(-1, result.shape[-1])
-    flat[xp.arange(len(flat)), labels.reshape(-1)] -= 1
-    return flat.reshape(result.shape)
+    flat = probabilities.reshape(-1).copy()
+    flat[_places(xp, labels, probabilities)] -= 1
+    return flat.reshape(probabilities.shape)
 
 
 minus_one_hot.vjp(probabilities=lambda g: g)

@@ -6,10 +6,12 @@ a sum again.  No rule reads a size, so the batch may be unknown.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
+from dlgraph.core import arrays
 from dlgraph.core.primitive import composite, primitive
 from dlgraph.core.spec import (
     Dim,
@@ -76,7 +78,9 @@ mean.vjp(
 
 
 def _count(shape: tuple[int, ...], axis: Any) -> int:
-    return int(np.prod([shape[i] for i in normalise_axes(axis, len(shape))], dtype=np.int64))
+    if axis is None:
+        return math.prod(shape)
+    return math.prod(shape[i] for i in normalise_axes(axis, len(shape)))
 
 
 def not_empty(x: Spec, axis: Any, keepdims: bool) -> Spec:
@@ -219,7 +223,9 @@ def expand_like(xp: Any, y: Any, like: Any, *, axis: Any = None, keepdims: bool 
     [[3. 3.]
      [7. 7.]]
     """
-    if not keepdims and like.ndim and y.ndim:
+    if not y.ndim:
+        return arrays.stretched(xp, y, like.shape)
+    if not keepdims and like.ndim:
         y = xp.expand_dims(y, normalise_axes(axis, like.ndim))
     return xp.broadcast_to(y, like.shape)
 
@@ -244,9 +250,11 @@ def sum_like(xp: Any, x: Any, like: Any) -> Any:
         return x
     extra = x.ndim - like.ndim
     if extra:
-        x = x.sum(axis=tuple(range(extra)), dtype=x.dtype)
+        x = xp.add.reduce(x, axis=tuple(range(extra)), dtype=x.dtype)
+        if x.shape == like.shape:
+            return x
     stretched = tuple(i for i, (a, b) in enumerate(zip(x.shape, like.shape, strict=True)) if a != b)
-    return x.sum(axis=stretched, keepdims=True, dtype=x.dtype) if stretched else x
+    return xp.add.reduce(x, axis=stretched, keepdims=True, dtype=x.dtype)
 
 
 sum_like.vjp(x=lambda g, like_x: broadcast_like(g, like_x))

@@ -103,13 +103,13 @@ class Optimizer:
         Raises `BackwardError` if none has one.
         """
         who = type(self).__name__
-        if self.parameters is None:
-            raise OperationError(
-                f"{who}.step() needs to know the parameters",
-                hint=f"{who}(model.parameters(), lr=...)",
-            )
         ready = [[p for p in one.parameters if p._grad is not None] for one in self.groups]
         if not any(ready):
+            if self.parameters is None:
+                raise OperationError(
+                    f"{who}.step() needs to know the parameters",
+                    hint=f"{who}(model.parameters(), lr=...)",
+                )
             raise BackwardError(
                 f"{who}.step(): none of the {len(self.parameters)} parameters has a gradient",
                 hint="call loss.backward() first; zero_grad() belongs before it, not after",
@@ -118,23 +118,31 @@ class Optimizer:
             self._count._replace(value_of(self._count) + 1.0)
         for one, parameters in zip(self.groups, ready, strict=True):
             factors = self.factors(value_of(one.rate), value_of(self._count), **one.options)
-            cast: dict[Any, dict[str, Any]] = {}
+            given: dict[Any, dict[str, Any]] = {}  # what all parameters of a dtype share
             for p in parameters:
-                dtype = p.dtype
-                if dtype not in cast:
-                    cast[dtype] = {name: astype(value, dtype) for name, value in factors.items()}
-                g = p._grad._data if isinstance(p._grad, Tensor) else p._grad
+                old, g = value_of(p), p._grad
+                if isinstance(g, Tensor):
+                    g = g._data
+                dtype = old.dtype
+                if dtype not in given:
+                    cast = {name: astype(value, dtype) for name, value in factors.items()}
+                    given[dtype] = {**cast, **one.options}
                 slots = self.state_of(p, one)
-                held = {name: value_of(slot) for name, slot in slots.items()}
-                new, *rest = self.rule(value_of(p), g, **cast[dtype], **one.options, **held)
+                if not slots:
+                    (new,) = self.rule(old, g, **given[dtype])
+                    p._replace(new)
+                    continue
+                held = {name: slot._data for name, slot in slots.items()}
+                new, *rest = self.rule(old, g, **given[dtype], **held)
                 p._replace(new)
                 for slot, value in zip(slots.values(), rest, strict=True):
                     slot._replace(value)
 
     def zero_grad(self) -> None:
         """Forget the gradients; `backward()` adds to what is there."""
-        for p in self.parameters or ():
-            p.grad = None
+        for one in self.groups:
+            for p in one.parameters:
+                p._grad = None
 
     # ---- graph
     def minimize(
