@@ -6,6 +6,7 @@ Read `base.py` first.
 from dlgraph.passes import rules
 from dlgraph.passes.algebra import RULES, Algebra, Match, Rule, rule
 from dlgraph.passes.base import Change, Job, Pass, Report, Rewritten
+from dlgraph.passes.bodies import Bodies
 from dlgraph.passes.cost import Cost
 from dlgraph.passes.cse import Merge
 from dlgraph.passes.factors import Factors
@@ -16,6 +17,8 @@ from dlgraph.passes.join import Join
 from dlgraph.passes.manager import Optimised, PassManager
 from dlgraph.passes.ones import Ones
 from dlgraph.passes.prune import Prune
+from dlgraph.passes.recompute import Recompute
+from dlgraph.passes.schedule import Schedule
 from dlgraph.passes.specialise import Specialise
 from dlgraph.passes.stack import Stack
 from dlgraph.passes.update import Update
@@ -27,6 +30,7 @@ PASSES: tuple[Pass, ...] = (  # in the order in which they run
     Algebra(),
     Fold(),  # what the rules made of constants
     Merge(),
+    Bodies(),
     Join(),
     Stack(),
     Factors(),
@@ -34,12 +38,15 @@ PASSES: tuple[Pass, ...] = (  # in the order in which they run
     Update(),
     Flatten(),
     Fuse(),
+    Schedule(),
+    Recompute(),
 )
 
 __all__ = [
     "PASSES",
     "RULES",
     "Algebra",
+    "Bodies",
     "Change",
     "Cost",
     "Factors",
@@ -55,9 +62,11 @@ __all__ = [
     "Pass",
     "PassManager",
     "Prune",
+    "Recompute",
     "Report",
     "Rewritten",
     "Rule",
+    "Schedule",
     "Specialise",
     "Stack",
     "Update",

@@ -125,8 +125,10 @@ class Change:
     @property
     def saved(self) -> Cost:
         """Floating point operations and bytes moved that a run is spared."""
-        less = total(self._old, self.before_indices, self._sizes)
-        return less - total(self._new, self.after_indices, self._sizes)
+        gone = () if self.kind == "added" else self.before_indices
+        return total(self._old, gone, self._sizes) - total(
+            self._new, self.after_indices, self._sizes
+        )
 
     @property
     def flops(self) -> int:

@@ -125,16 +125,19 @@ class Edit:
         """What the fetches, watched nodes and feeds need, as things stand."""
         return set(self._live(self._resolved()))
 
-    def done(self, fresh: bool = False) -> Rewritten:
+    def done(self, fresh: bool = False, order: list[int] | None = None) -> Rewritten:
         """The graph with all changes made; the old one if there are none.
 
-        `fresh` makes the given graph the one that origins refer to.
+        `fresh` makes the given graph the one that origins refer to; `order` puts the old
+        records into another order.
         """
-        if not (fresh or self._instead or self._rewritten or len(self.records) > self.size):
+        if not (
+            fresh or order or self._instead or self._rewritten or len(self.records) > self.size
+        ):
             return Rewritten(self.graph)
         resolved = self._resolved()
         live = self._live(resolved)
-        order = self._ordered(live, resolved)
+        order = order or self._ordered(live, resolved)
         position = {index: k for k, index in enumerate(order)}
         moved = {i: position[resolved(i)] for i in range(self.size) if resolved(i) in position}
         made = derived(self.graph)
@@ -192,7 +195,7 @@ class Edit:
 
     def _sorted(self, live: list[int], key: dict[int, Any], resolved: Any) -> list[int]:
         """Kahn's algorithm; of all that is ready, what stood first comes first."""
-        before = self._constraints(live)
+        before = constraints(self.records, live)
         for index in live:
             record = self.records[index]
             before[index].update(resolved(i) for i in (*record.inputs, *record.control))
@@ -215,24 +218,6 @@ class Edit:
         if len(order) < len(live):
             raise Cycle("the rewritten nodes would need each other")
         return order
-
-    def _constraints(self, live: list[int]) -> dict[int, set[int]]:
-        before: dict[int, set[int]] = {i: set() for i in live}
-        last_write: dict[int, int] = {}
-        reads: dict[int, list[int]] = {}
-        for index in live:
-            for touched, writes in touches(self.records[index]):
-                if writes:
-                    before[index].update(reads.pop(touched, ()))
-                    if touched in last_write:
-                        before[index].add(last_write[touched])
-                    last_write[touched] = index
-                else:
-                    reads.setdefault(touched, []).append(index)
-                    if touched in last_write:
-                        before[index].add(last_write[touched])
-            before[index].discard(index)
-        return before
 
     def _written(self, index: int, resolved: Any, position: dict[int, int], fresh: bool) -> Record:
         record = self.records[index]
@@ -303,6 +288,26 @@ def origin_of(records: Sequence[Record], of: Iterable[int]) -> tuple[int, ...]:
     for i in of:
         found.update(dict.fromkeys(records[i].origin or (i,)))
     return tuple(found)
+
+
+def constraints(records: Sequence[Record], live: Iterable[int]) -> dict[int, set[int]]:
+    """What must run before what, because both touch one variable or draw from one stream."""
+    before: dict[int, set[int]] = {i: set() for i in live}
+    last_write: dict[int, int] = {}
+    reads: dict[int, list[int]] = {}
+    for index in before:
+        for touched, writes in touches(records[index]):
+            if writes:
+                before[index].update(reads.pop(touched, ()))
+                if touched in last_write:
+                    before[index].add(last_write[touched])
+                last_write[touched] = index
+            else:
+                reads.setdefault(touched, []).append(index)
+                if touched in last_write:
+                    before[index].add(last_write[touched])
+        before[index].discard(index)
+    return before
 
 
 def touches(record: Record) -> list[tuple[int, bool]]:
