@@ -42,6 +42,7 @@ BUNDLES = {
     "step": "step/index.js",
     "build": "build/index.js",
     "explore": "explore/index.js",
+    "view": "view/index.js",
 }
 
 _IMPORT = re.compile(r'^import \{([^}]*)\} from "([^"]+)";\n', re.MULTILINE)

@@ -95,7 +95,8 @@ def _histogram(picture: ArrayPicture, left: float, top: float) -> str:
         words = f"{_span(picture, edges, k)}: {counts[k]:,}"
         parts.append(
             f'<rect x="{number(x)}" y="{number(y)}" width="{number(max(step - 1, 1))}" '
-            f'height="{number(height)}" fill="{theme.MUTED}"><title>{escape(words)}</title></rect>'
+            f'height="{number(height)}" fill="{theme.MUTED}" data-c="bar">'
+            f"<title>{escape(words)}</title></rect>"
         )
         if k == cut:
             parts.append(_break(x, y + 8, step, left, counts[k] / sum(counts)))
@@ -119,7 +120,7 @@ def _break(x: float, y: float, step: float, left: float, share: float) -> str:
     beside = x + step + 5 if x + step + 5 + room < left + SIDE_WIDTH else x - room - 5
     gap = (
         f'<path d="M{number(x - 2)} {number(y + 4)}l{number(step + 4)} -5" '
-        f'stroke="{theme.BACKGROUND}" stroke-width="3"/>'
+        f'stroke="{theme.BACKGROUND}" stroke-width="3" data-c="cut"/>'
     )
     return gap + words_at(beside, y + 3, words, theme.SMALL_SIZE, theme.MUTED)
 
@@ -159,5 +160,6 @@ def words_at(
 ) -> str:
     """Text that starts at x, escaped."""
     weight = ' font-weight="bold"' if bold else ""
-    paint = f' fill="{colour}"' if colour != theme.INK else ""
+    muted = ' data-c="muted"' if colour == theme.MUTED else ""
+    paint = f' fill="{colour}"{muted}' if colour != theme.INK else ""
     return text(x, y, escape(words), f' font-size="{size}"{weight}{paint}')

@@ -70,7 +70,7 @@ def render(picture: ArrayPicture, sentence: str, description: str) -> str:
     head = words_at(theme.MARGIN, theme.MARGIN + 10, title, theme.LABEL_SIZE, bold=True)
     body = (
         f'<rect x="0.5" y="0.5" width="{width - 1}" height="{height - 1}" rx="8" '
-        f'fill="{theme.BACKGROUND}" stroke="{theme.FRAME}" data-part="ground"/>'
+        f'fill="{theme.BACKGROUND}" stroke="{theme.FRAME}" data-c="ground"/>'
         f"{head if title else ''}{''.join(parts)}"
     )
     name = "dg-" + hashlib.sha256((sentence + body).encode()).hexdigest()[:10]
@@ -106,8 +106,11 @@ def plan_of(picture: ArrayPicture) -> Plan:
         Place(aside + k % across * step_x, k // across * step_y + above, cell)
         for k in range(len(picture.tiles))
     )
-    ticks = LABEL + 4 if picture.kind == "matrix" else 0
-    return Plan(aside + across * step_x - TILE_GAP, down * step_y - TILE_GAP + ticks, places)
+    matrix = picture.kind == "matrix"
+    ticks = LABEL + 4 if matrix else 0
+    words = text_width(_ticks_of(picture), theme.SMALL_SIZE) if matrix else 0.0
+    wide = max(aside + across * step_x - TILE_GAP, words)
+    return Plan(wide, down * step_y - TILE_GAP + ticks, places)
 
 
 def _labelled(picture: ArrayPicture) -> bool:
@@ -162,7 +165,9 @@ def _tile(picture: ArrayPicture, tile: Tile, place: Place, left: float, top: flo
     if _labelled(picture):
         parts.append(words_at(x, y - 4, tile.label, theme.SMALL_SIZE, colour=theme.MUTED))
     elif picture.kind == "matrix":
-        parts.append(_ticks(picture, x, y, width, height))
+        parts.append(
+            words_at(x, y + height + 14, _ticks_of(picture), theme.SMALL_SIZE, theme.MUTED)
+        )
     if min(place.cell) >= NUMBER_ROOM - 6 and place.cell[0] >= NUMBER_ROOM:
         parts.append(_numbers(picture, tile, x, y, place.cell))
     elif (levels >= NAN).any() and min(place.cell) >= 5:
@@ -170,14 +175,10 @@ def _tile(picture: ArrayPicture, tile: Tile, place: Place, left: float, top: flo
     return "".join(parts)
 
 
-def _ticks(picture: ArrayPicture, x: float, y: float, width: float, height: float) -> str:
-    """The first and the last index of both axes."""
-    rows, columns = picture.summary.shape
-    spans = [f"0 to {size - 1}" if size > 1 else "0" for size in (rows, columns)]
-    words = f"rows {spans[0]}, columns {spans[1]}"
-    if text_width(words, theme.SMALL_SIZE) > max(width, 180):
-        words = f"rows {spans[0]}"
-    return words_at(x, y + height + 14, words, theme.SMALL_SIZE, theme.MUTED)
+def _ticks_of(picture: ArrayPicture) -> str:
+    """The first and the last index of both axes of a matrix."""
+    spans = [f"0 to {size - 1}" if size > 1 else "0" for size in picture.summary.shape]
+    return f"rows {spans[0]}, columns {spans[1]}"
 
 
 def _row_labels(picture: ArrayPicture, plan: Plan, top: float) -> str:
@@ -207,7 +208,7 @@ def _numbers(
 
 def cell_text(value: float, room: float) -> str:
     """A number with as many digits as fit into the room; empty if not even one does."""
-    whole = number_text(value)
+    whole = number_text(value).replace("nan", "NaN").replace("inf", "Inf")
     shorter = [f"{value:.{digits}g}" for digits in (3, 2, 1)] if math.isfinite(value) else []
     for words in (whole, *shorter):
         if text_width(words, theme.SMALL_SIZE) <= room:

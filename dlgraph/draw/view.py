@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import base64
+import zlib
 from functools import cached_property
-from html import escape
 from typing import Any
 
+import numpy as np
+
 from dlgraph.core.explain import display_name
-from dlgraph.draw import array_svg
+from dlgraph.draw import array_svg, page
 from dlgraph.draw.array_picture import ArrayPicture, picture_of_array
 from dlgraph.draw.figure import Figure
 from dlgraph.draw.formula import number_text
 from dlgraph.draw.text import clean
 
+NUMBERS = 4_096  # values that travel with a picture as they are
 SPOKEN = 64  # values that describe() reads out
 
 
@@ -49,17 +52,52 @@ class ArrayFigure(Figure):
         return "\n".join(lines)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        data = base64.b64encode(self.svg.encode()).decode()
-        words = escape(str(self))
-        return {
-            "text/html": f'<img alt="{words}" src="data:image/svg+xml;base64,{data}">',
-            "image/svg+xml": self.svg,
-            "text/plain": str(self),
-        }
+        words = str(self)
+        found = {"image/svg+xml": self.svg, "text/plain": words}
+        if self.picture.tiles:
+            payload = values_of(self.picture)
+            found["text/html"] = page.html(payload, bundle="view", svg=self.svg, text=words)
+        else:
+            found["text/html"] = page.image(self.svg, words)
+        return found
 
     def __str__(self) -> str:
         facts = "; ".join(self.picture.words)
         return f"{self.picture.title}: {facts}" if self.picture.title else facts
+
+
+def values_of(picture: ArrayPicture) -> dict[str, Any]:
+    """What a page needs to say the value of every cell, as short as it can be.
+
+    Up to 4,096 numbers with four digits; many cells with few different values (pixels) as a table
+    and one byte each; beyond that only the places.
+    """
+    values = np.concatenate([tile.values.ravel() for tile in picture.tiles])
+    found: dict[str, Any] = {
+        "rows": picture.tiles[0].values.shape[0],
+        "columns": picture.tiles[0].values.shape[1],
+        "prefixes": [list(tile.prefix) for tile in picture.tiles],
+        "block": list(picture.block),
+        "axes": len(picture.summary.shape),
+    }
+    if values.size <= NUMBERS:
+        return found | {"values": [_json_number(value) for value in values]}
+    different, cells = np.unique(values, return_inverse=True)
+    if different.size > 256:
+        return found
+    packed = base64.b64encode(zlib.compress(cells.astype(np.uint8).tobytes(), 9)).decode()
+    return found | {"table": [_json_number(value) for value in different], "cells": packed}
+
+
+def _json_number(value: float) -> float | int | str:
+    """Four digits, whole numbers in full; what JSON has no word for, in the words of JavaScript."""
+    if np.isnan(value):
+        return "NaN"
+    if np.isinf(value):
+        return "Infinity" if value > 0 else "-Infinity"
+    if value == int(value) and abs(value) < 1e7:
+        return int(value)
+    return float(f"{value:.4g}")
 
 
 def view(x: Any, *, title: str = "") -> ArrayFigure:

@@ -18,6 +18,7 @@ from dlgraph.draw.array_svg import cell_text, plan_of
 from dlgraph.draw.heat import MARKS, MINUS, NAN, PLUS, Scale, cells_of, png, readable_on, scale_of
 from dlgraph.draw.summary import histogram, in_words, summarise
 from dlgraph.draw.text import text_width
+from dlgraph.draw.view import values_of
 from dlgraph.errors import DtypeError, OperationError, ShapeError, SymbolicValueError
 
 RNG = np.random.default_rng(0)
@@ -78,11 +79,30 @@ def test_every_array_gives_a_whole_page(name):
             assert start >= 0 and start + room <= width + 1, element.text
 
 
+def test_words_under_a_small_matrix_do_not_reach_into_the_histogram():
+    root = ET.fromstring(dg.view([[1.0, -1.0], [2.0, 0.0]]).svg)
+    texts = {e.text: e for e in root.iter() if e.tag.endswith("text")}
+    below = texts["rows 0 to 1, columns 0 to 1"]
+    end = float(below.attrib["x"]) + text_width(below.text, 11)
+    assert end < float(texts["shape 2 × 2, float64"].attrib["x"])
+
+
+def test_values_travel_with_the_picture():
+    small = values_of(picture_of_array(np.array([[1 / 3, np.nan], [np.inf, 1e9]])))
+    assert small["values"] == [0.3333, "NaN", "Infinity", 1e9]
+    pixels = RNG.integers(0, 256, (30, 28, 28), dtype=np.uint8)
+    found = values_of(picture_of_array(pixels))
+    cells = np.frombuffer(zlib.decompress(base64.b64decode(found["cells"])), np.uint8)
+    assert np.array_equal(np.array(found["table"])[cells], pixels.ravel())
+    assert found["prefixes"][7] == [7] and found["axes"] == 3
+    assert {"values", "table"}.isdisjoint(values_of(picture_of_array(EXAMPLES["large"])))
+
+
 def test_the_same_bytes_in_another_process():
     code = (
         "import numpy as np, dlgraph as dg;"
         "x = np.random.default_rng(3).normal(size=(70, 30, 20)); x[0, 0, 0] = np.nan;"
-        "print(dg.view(x, title='x').svg)"
+        "print(dg.view(x, title='x')._repr_mimebundle_())"
     )
     runs = {
         subprocess.run(

@@ -1,0 +1,63 @@
+(()=>{"use strict";const c="http://www.w3.org/2000/svg";function e(e,t,...n){return o(document.createElement(e),t,n)}function n(e,t,...n){return o(document.createElementNS(c,e),t,n)}function o(e,n,s){return t(e,n),e.append(...s.filter(e=>e!=null&&e!==!1)),e}function t(e,t){for(const[s,n]of Object.entries(t??{}))typeof n=="function"?e[s]=n:n==null||n===!1?e.removeAttribute(s):e.setAttribute(s,n===!0?"":n);return e}const l="--f:#0072b2;--g:#b34700;--p:#3d3d3d;--u:#7211d3;--e:#b00020;--ink:#1a1a1a;--muted:#5a5a5a;--frame:#d5d5d5;--page:#fafafa;--weak:.11",a="--f:#56b4e9;--g:#ff9c39;--p:#deff39;--u:#f4d4ef;--e:#ff8f9a;--ink:#f2f2f2;--muted:#bdbdbd;--frame:#555;--page:#212121;--weak:.2",r=`
+:host{all:initial;display:block}
+.figure{${l};--bg:var(--jp-layout-color1,var(--vscode-editor-background,var(--page)));
+position:relative;max-width:max-content;min-width:min(100%,320px);margin:2px 0;
+border:1px solid var(--frame);border-radius:8px;background:var(--bg);color:var(--ink);
+font:13px/1.45 Helvetica,Arial,'Liberation Sans',sans-serif}
+.figure.dark{${a};color-scheme:dark}
+*{box-sizing:border-box}
+.bar,p{display:flex;flex-wrap:wrap;gap:4px}
+.bar{padding:4px 6px 0}
+.title{font-weight:bold;flex:1;padding:3px 6px;overflow-wrap:anywhere}
+button,select,input{font:inherit;color:inherit;background:var(--bg);border:1px solid var(--frame);
+border-radius:5px;height:26px;padding:0 7px}
+.bar button{border-color:transparent}
+button[aria-pressed=true]{border-color:var(--f)}
+button:hover,[aria-selected=true]{background:#8883}
+:disabled{opacity:.45}
+:focus-visible{outline:2px solid var(--f);outline-offset:1px}
+.stage{overflow:auto;max-height:680px;position:relative}
+.stage>*{display:block;margin:auto}
+svg{font-size:12px;text-anchor:middle;fill:var(--ink);--c:var(--f)}
+.small,.shapes{font-size:11px}
+.label,.heading tspan{font-weight:bold}
+.label,.heading{font-size:13px}
+.muted,.shapes,dt{fill:var(--muted);color:var(--muted)}
+.parameter,.constant,.badge{--c:var(--p)}
+.backward,.gradient,.turn{--c:var(--g)}
+.o,.tip,tspan.c{fill:var(--c)}
+.o,.way,.extra{stroke:var(--c);stroke-width:1.5}
+.o{fill-opacity:var(--weak)}
+.input>.o,.parameter>.o,.badge{fill:none}
+.way,.extra,.ring{fill:none}
+.parameter>*,.badge{stroke-width:1}
+.backward>.o,.gradient>.way,.turn>.way{stroke-dasharray:5 3}
+.box{cursor:pointer;outline:0}
+.box:hover>.o,.active>.o,.selected>.o,.active>.way,.selected>.way{stroke-width:3}
+.box:focus>.ring{stroke:var(--ink);stroke-width:2}
+.faint{opacity:.25}
+.shapes text{text-anchor:start;stroke:var(--bg);stroke-width:3px;paint-order:stroke}
+.panel{border-top:1px solid var(--frame);padding:8px 14px;width:0;min-width:100%}
+h4,dl,dd,p{margin:0 0 4px;overflow-wrap:anywhere}
+dl{display:grid;grid-template-columns:max-content 1fr;column-gap:14px}
+dd{margin:0}
+code{font-size:12px}
+.over{position:absolute;z-index:2;right:6px;top:34px;max-width:96%;background:var(--bg);
+border:1px solid var(--frame);border-radius:6px;padding:6px 8px;font-size:12px;max-height:300px;overflow:auto}
+.said{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
+[hidden]{display:none!important}
+@media(prefers-reduced-motion:no-preference){.box,.line{transition:opacity .15s}}
+@media print{.bar>*{display:none}}`;function i(){const{dataset:t,className:n}=document.body,e=`${t.jpThemeLight} ${n}`;return!/^true|vscode-(high-contrast-)?light/.test(e)&&(/^false|vscode-(dark|high-contrast)/.test(e)||matchMedia(s).matches)}const s="(prefers-color-scheme:dark)";function d(e){const t=()=>e(i()),n=matchMedia(s),o=new MutationObserver(t);return o.observe(document.body,{attributeFilter:["data-jp-theme-light","class"]}),n.addEventListener("change",t),t(),()=>{o.disconnect(),n.removeEventListener("change",t)}}async function u({values:e,table:t,cells:n}){if(e)return e.map(Number);if(!t)return null;const s=Uint8Array.from(atob(n),e=>e.charCodeAt()),o=new Blob([s]).stream().pipeThrough(new DecompressionStream("deflate")),i=new Uint8Array(await new Response(o).arrayBuffer());return Array.from(i,e=>Number(t[e]))}const h=336,m=`
+.stage{max-height:none;outline-offset:-2px}
+.stage svg{text-anchor:start;max-width:100%;height:auto}
+.stage>svg>text{fill:var(--ink)!important}
+.stage>svg>[data-c=muted]{fill:var(--muted)!important}
+.stage>svg>[data-c=bar]{fill:var(--muted)!important}
+.stage>svg>[data-c=ground]{fill:none!important;stroke:none!important}
+.stage image[data-tile],.stage [data-bar]{cursor:crosshair}
+.stage>svg>[data-c=cut]{stroke:var(--bg)!important}
+.stage text,.stage path{pointer-events:none}
+.mark{fill:none;stroke:#fff;stroke-width:2;pointer-events:none;filter:drop-shadow(0 0 1.5px #000)}
+.at{padding:0 20px 10px;min-height:2.2em;font-variant-numeric:tabular-nums}
+.large{padding:0 20px 6px;display:flex;gap:8px;align-items:center;flex-wrap:wrap}
+`;async function f(s,o){const{rows:a,columns:i,prefixes:S,block:k,axes:L}=o,C=await u(o),_=p(s),c=[..._.querySelectorAll("[data-tile]")],M=[..._.querySelectorAll("[data-bar]")],x=n("rect",{class:"mark"}),O=e("div",{class:"at",role:"status"}),y=e("div",{class:"large",hidden:!0}),F=s.querySelector("img")?.alt??"",N="Arrow keys move from element to element.",j=e("div",{class:"stage",tabindex:0,role:"group","aria-label":`${F}. ${N}`},_),A=e("div",{class:"figure"},j,y,O);let f=-1,b=!1;_.append(x),t(s,{"data-lm-suppress-shortcuts":"true"});const D=s.attachShadow({mode:"open"});D.append(e("style",{},r+m),A),d(e=>A.classList.toggle("dark",e)),l(-1);function T(e){if(M.length)return["x","y","width","height"].map(t=>Number(M[e].getAttribute(t)));const[s,o,t,n]=["x","y","width","height"].map(t=>Number(c[Math.floor(e/(a*i))].getAttribute(t))),[r,l]=[Math.floor(e%(a*i)/i),e%i];return[s+l*t/i,o+r*n/a,t/i,n/a]}function z(e){const[t,n]=[Math.floor(e%(a*i)/i),e%i],s=[t,n].map((e,t)=>g(e,k[t]));return[...S[Math.floor(e/(a*i))],...s].slice(-L||1/0).join(", ")}function l(e){if(f=e,t(x,{visibility:e<0?"hidden":"visible"}),e<0){O.textContent=c.length>1?"Point at a pixel; click a slice to enlarge it.":"Point at an element.";return}const[n,s,o,i]=T(e);t(x,{x:n,y:s,width:o,height:i});const a=Math.max(...k)>1?"mean ":"";O.textContent=`[${z(e)}]  ${C?a+v(C[e]):""}`}function E(e){const t=e.composedPath()[0];if(t.dataset.bar)return Number(t.dataset.bar);const r=c.indexOf(t.closest("[data-tile]"));if(r<0)return-1;const n=t.getBoundingClientRect(),s=Math.floor((e.clientY-n.top)/n.height*a),o=Math.floor((e.clientX-n.left)/n.width*i),l=s>=0&&o>=0&&s<a&&o<i;return l?(r*a+s)*i+o:-1}function w(s){const f=c[s].getAttribute("href"),o=h/Math.max(a,i),[r,d]=[i*o,Math.max(a*o,12)],u=n("image",{href:f,width:r,height:d,preserveAspectRatio:"none",style:"image-rendering:pixelated"}),p=({clientX:e,clientY:t})=>{const n=u.getBoundingClientRect(),o=Math.min(a-1,Math.floor((t-n.top)/n.height*a)),r=Math.min(i-1,Math.floor((e-n.left)/n.width*i));l((s*a+o)*i+r)},m=(t,n)=>{const o=()=>w((s+t+c.length)%c.length);return e("button",{type:"button","aria-label":n,onclick:o},t<0?"‹":"›")},g=e("button",{type:"button",onclick:()=>t(y,{hidden:!0})},"close");y.hidden=!1,y.replaceChildren(n("svg",{width:r,height:d,onpointermove:p},u),...[m(-1,"slice before"),e("b",{},`[${S[s].join(", ")}]`),m(1,"next slice"),g])}j.onpointermove=e=>{const t=E(e);(!b||t>=0)&&l(t),t>=0&&(b=!1)},j.onpointerleave=()=>{b||l(-1)},j.onclick=e=>{const t=E(e);b=t>=0,l(t),t>=0&&c.length>1&&w(Math.floor(t/(a*i)))},j.onkeydown=e=>{const t={ArrowLeft:-1,ArrowRight:1,ArrowUp:-i,ArrowDown:i}[e.key],n=Math.max(c.length,1)*a*i;if(t)l(f<0?0:Math.max(0,Math.min(n-1,f+t)));else if(e.key==="Enter"&&c.length>1&&f>=0)w(Math.floor(f/(a*i)));else if(e.key==="Escape")l(-1);else return;b=f>=0,e.preventDefault(),e.stopPropagation()}}function p(e){const{src:t}=e.querySelector("img"),n=decodeURIComponent(t.slice(t.indexOf(",")+1));return document.importNode((new DOMParser).parseFromString(n,"image/svg+xml").documentElement,!0)}const g=(e,t)=>t>1?`${e*t}:${(e+1)*t}`:e,v=e=>String(Number.isFinite(e)?Number(e.toPrecision(4)):e);return{main:f}})()
