@@ -92,18 +92,20 @@ class StepFigure(Figure):
         picture = self.whole = walked_picture(walk, frame, title)
         if is_long(picture):
             groups = groups_of(walk, picture)
-            self.walk, short = grouped(walk, picture, groups)
-            self.steps: list[Step] = GroupTeller(self.walk, short, groups, picture).steps()
+            walk, short = grouped(walk, picture, groups)
+            self.steps: list[Step] = GroupTeller(walk, short, groups, picture).steps()
             super().__init__(short)
         else:
-            self.walk, self.steps = walk, tell(walk, picture)
+            self.steps = tell(walk, picture)
             super().__init__(picture)
         self.waiting = waiting_texts(self.picture)
+        # Words and numbers in words are kept, the walk with its arrays is not.
+        self._roomy = with_room(self.picture, walk)
 
     @cached_property
     def layout(self) -> Layout:
         """Places of all boxes and lines, with room for the sums on the way."""
-        return lay_out(with_room(self.picture, self.walk))
+        return lay_out(self._roomy)
 
     @cached_property
     def svg(self) -> str:
