@@ -352,7 +352,7 @@ def test_the_figure_holds_no_arrays():
         return dg.step(y), weakref.ref(y)
 
     figure, seen = made()
-    assert seen() is None and len(figure.steps) == 6
+    assert seen() is None and len(figure.steps) == 7
 
 
 def test_groups_cover_the_operations_in_order_and_are_drawn():
