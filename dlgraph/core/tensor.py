@@ -16,6 +16,7 @@ import numpy as np
 
 from dlgraph.core import arrays, autodiff, hooks
 from dlgraph.core.arrays import Constant, scalar
+from dlgraph.core.memory import keep_freed_blocks
 from dlgraph.core.mode import MODE
 from dlgraph.core.operators import Operators
 from dlgraph.core.primitive import FUNCTIONS, Primitive, weak_kind
@@ -32,6 +33,8 @@ from dlgraph.errors import (
 
 if TYPE_CHECKING:
     from dlgraph.core.graph import Graph
+
+keep_freed_blocks()
 
 _order = itertools.count(1).__next__  # every tensor and every change gets the next number
 _NO_ATTRS: dict[str, Any] = {}
