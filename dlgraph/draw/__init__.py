@@ -55,7 +55,7 @@ def draw(x: Any, *inputs: Any, title: str = "", profile: Any = None) -> Figure:
     >>> draw(y)
     y = add(multiply(2, a), multiply(3, b)) -> 23; gradients: a 2, b 3
     >>> draw(dg.nn.Linear(3, 2), dg.zeros((5, 3)))
-    add = add(matmul(x, weight), bias)
+    add(matmul(x, weight), bias)
     """
     # Imported here, so that `import dlgraph` does not pay for drawing.
     from dlgraph.core.where import user_frame

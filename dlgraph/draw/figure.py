@@ -11,6 +11,7 @@ from typing import Any
 from dlgraph.draw import describe, page, svg
 from dlgraph.draw.collapse import visible
 from dlgraph.draw.layout import Layout, place
+from dlgraph.draw.measures import Measure
 from dlgraph.draw.model import Picture
 from dlgraph.draw.payload import payload_of
 from dlgraph.draw.scene import build_scene
@@ -41,8 +42,9 @@ class Figure:
     ['image/svg+xml', 'text/html', 'text/plain']
     """
 
-    def __init__(self, picture: Picture):
+    def __init__(self, picture: Picture, measures: dict[str, Measure] | None = None):
         self.picture = picture
+        self.measures = measures or {}
 
     @cached_property
     def layout(self) -> Layout:
@@ -105,6 +107,8 @@ class Figure:
             payload = payload_of(self.picture, scene=self.scene)
         else:
             payload = payload_of(self.picture, self.layout)
+        if self.measures and bundle != "figure":
+            payload["measures"] = self.measures
         return page.html(payload, bundle=bundle, svg=picture, text=words)
 
     def _bundle(self) -> str:

@@ -16,6 +16,8 @@ from dlgraph.core.function import Function
 from dlgraph.core.graph import Graph
 from dlgraph.core.node import Node
 from dlgraph.core.parameter import Parameter
+from dlgraph.core.program import Program
+from dlgraph.core.session import Session
 from dlgraph.core.spec import BundleSpec
 from dlgraph.core.tensor import Tensor
 from dlgraph.core.where import name_in_frame
@@ -36,11 +38,32 @@ from dlgraph.draw.saved import saved_values
 from dlgraph.draw.updates import find_owners
 from dlgraph.errors import OperationError
 
+NUMBERS_LIMIT = 80  # characters of a formula with numbers
 _KINDS = {"constant": "constant", "variable": "parameter", "placeholder": "input", "item": "part"}
+
+
+def graph_of(x: Any) -> Graph | None:
+    """The graph that `picture_of` reads; None where that shows only once it is tried."""
+    if isinstance(x, Session):
+        return x.graph
+    if isinstance(x, Program):
+        return as_graph(x)
+    if isinstance(x, Graph):
+        return x
+    return x.graph if isinstance(x, (Tensor, Node, Function)) else None
+
+
+def as_graph(program: Program) -> Graph:
+    """The records of a program as a graph again: a program does not hold its graph."""
+    graph = Graph()
+    graph.records = program.records
+    return graph
 
 
 def picture_of(x: Any, *, title: str = "", frame: FrameType | None = None) -> Picture:
     """The picture of a Tensor, a Graph or a Node, or of a traced function's latest graph.
+
+    Of a Session that of its graph, of a program (`session.program(y)`) just what it runs.
 
     `frame` is where the user's variables are: what has no name of its own is called like the
     variable that holds it.  Raises OperationError for anything else.
@@ -58,6 +81,14 @@ def picture_of(x: Any, *, title: str = "", frame: FrameType | None = None) -> Pi
     if isinstance(x, Graph):
         reader = _Reader(x, frame, range(len(x)))
         return reader.picture(reader.results(), title or x.name or "")
+    if isinstance(x, Session):
+        return picture_of(x.graph, title=title, frame=frame)
+    if isinstance(x, Program):
+        graph = as_graph(x)
+        # What is fed does not run, but is read; drawn with what it stands in for.
+        fed = (one for index in x.feeds for one in _needed(graph, index))
+        reader = _Reader(graph, frame, sorted({*x.indices, *fed}))
+        return reader.picture([i for i in x.fetches if i in reader.wanted], title)
     if isinstance(x, Function):
         return picture_of(x.graph, title=title, frame=frame)
     raise OperationError(
@@ -67,9 +98,9 @@ def picture_of(x: Any, *, title: str = "", frame: FrameType | None = None) -> Pi
 
 def _what_to_draw(x: Any) -> str:
     if hasattr(x, "modules") and hasattr(x, "training"):
-        return "a module has no graph before it is called: draw its output, dg.draw(model(x))"
+        return "a module has no graph before it is called: give it inputs, dg.draw(model, x)"
     if callable(x):
-        return "draw what it returns, or trace it: f = dg.function(f), call it, dg.draw(f)"
+        return "give its inputs, dg.draw(f, x), or draw what it returns, dg.draw(f(x))"
     return "pass a Tensor, a Graph or a Node, for example dg.draw(loss)"
 
 
@@ -98,6 +129,7 @@ class _Reader:
         self.owners = find_owners(graph.records, self.wanted)
         self.names: dict[int, str] = {}
         self.formulas: dict[int, tuple[str, int]] = {}
+        self.values: dict[int, tuple[str, int]] = {}
 
     def picture(self, outputs: list[int], title: str) -> Picture:
         """All wanted nodes with their edges."""
@@ -139,8 +171,10 @@ class _Reader:
         leaf, several = kind in LEAVES, isinstance(record.spec, BundleSpec)
         name = self.names[index] = self._name(index, record, tensor)
         value = _value(record, tensor)
+        if value:
+            self.values[index] = (value, SIGN if value.startswith("-") else ATOM)
         self.formulas[index] = (
-            (value or "constant", SIGN if value and value.startswith("-") else ATOM)
+            self.values.get(index, ("constant", ATOM))
             if kind == "constant"
             else self._formula(index)
         )
@@ -163,6 +197,7 @@ class _Reader:
             formula="" if leaf else self._shown_formula(record, index),
             where=str(where) if where is not None else None,
             twin=self.owners.twin.get(index, record.twin),
+            numbers=self._numbers(record, value),
         )
 
     def _name(self, index: int, record: Any, tensor: Tensor | None) -> str:
@@ -196,6 +231,15 @@ class _Reader:
             return self._operation(index), ATOM
         operands = [self._reference(source) for source in record.inputs]
         return write(record.primitive, operands), binding(record.primitive.text)
+
+    def _numbers(self, record: Any, value: str | None) -> str:
+        """The formula with the numbers put in, `8 + 15 = 23`, where all are known and short."""
+        known = [self.values[source] for source in record.inputs if source in self.values]
+        nested = record.primitive.name in NESTED or _is_item(record)
+        if not value or nested or not known or len(known) < len(record.inputs):
+            return ""
+        text = f"{write(record.primitive, known)} = {value}"
+        return text if len(text) <= NUMBERS_LIMIT else ""
 
     def _shown_formula(self, record: Any, index: int) -> str:
         """The formula, unless it only repeats what the lines show: `relu(add)`."""

@@ -268,8 +268,8 @@ class _Placing:
 
 
 def _style(source: Box, target: Box) -> str:
-    if target.style == "update":
-        return "update"
+    if target.style in ("update", "failed"):
+        return target.style
     if target.style == "backward" and source.style == "backward":
         return "gradient"
     return "parameter" if source.style == "parameter" else "forward"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
 from dlgraph.errors import GraphError
@@ -31,6 +31,7 @@ KINDS = (
     "part",
     "effect",
     "loss",
+    "failed",
 )
 ROLES = ("forward", "backward", "update")
 LEAVES = ("input", "parameter", "constant")
@@ -46,6 +47,8 @@ class PictureNode:
     "update") this node computes.  `needs_gradient` asks for a mirrored gradient box on a graph
     that has no backward nodes of its own; `gradient` is its text, None while it is unknown.
     A node of kind "part" takes one value out of its operand; its label says which, "[0]".
+    `numbers` is the formula with the values of the operands put in.  A node of kind "failed" is
+    the operation that could not be carried out.
     """
 
     id: int
@@ -62,6 +65,7 @@ class PictureNode:
     formula: str = ""
     where: str | None = None
     twin: int | None = None
+    numbers: str = ""
 
 
 class Edge(NamedTuple):
@@ -131,13 +135,16 @@ class Picture:
 
     def to_json(self) -> dict[str, Any]:
         """Plain lists and dicts that `json.dumps` writes the same way every time."""
+        names = [one.name for one in fields(PictureNode)]
+        if not any(node.numbers for node in self.nodes):
+            names.remove("numbers")
         return {
             "format": "dlgraph-picture",
             "version": 1,
             "title": self.title,
             "outputs": list(self.outputs),
-            "fields": [field.name for field in fields(PictureNode)],
-            "nodes": [list(astuple(node)) for node in self.nodes],
+            "fields": names,
+            "nodes": [[getattr(node, name) for name in names] for node in self.nodes],
             "edges": [list(edge) for edge in self.edges],
             "saved": [list(pair) for pair in self.saved],
         }

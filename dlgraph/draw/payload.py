@@ -132,7 +132,7 @@ def _facts(node: PictureNode, words: dict[str, int]) -> list[Any]:
         "" if node.kind in LEAVES else node.label,
         node.name,
         node.formula,
-        "",
+        node.numbers,
         node.value or "",
     ]
     known = [clean(one, TEXT_LIMIT) for one in row]

@@ -36,6 +36,7 @@ _WORDS = {
     "scope": ("more inside", ""),
     "backward": ("gradient", "gradient"),
     "update": ("update", "update"),
+    "failed": ("failed", "failed"),
 }
 
 
@@ -104,7 +105,7 @@ def _background(width: float, height: float) -> str:
 def _body(layout: Layout) -> list[str]:
     # Lines first, so that boxes cover their ends; thin and dashed lines below full ones.
     parts = []
-    for style in ("saved", "update", "parameter", "turn", "gradient", "forward"):
+    for style in ("saved", "update", "parameter", "turn", "gradient", "failed", "forward"):
         routes = [line.points for line in layout.lines if line.style == style]
         parts += [shapes.lines(routes, theme.LINES[style])] if routes else []
     return parts + [shapes.box(placed.box, placed.x, placed.y) for placed in layout.boxes]

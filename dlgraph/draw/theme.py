@@ -24,6 +24,7 @@ FORWARD = "#0072b2"
 GRADIENT = "#b34700"
 PARAMETER = "#3d3d3d"
 UPDATE = "#7211d3"
+FAILED = "#b00020"
 
 
 class BoxStyle(NamedTuple):
@@ -59,6 +60,7 @@ BOXES = {
     "backward": BoxStyle(GRADIENT, "#fbeee4", dash="5 3"),
     "scope_gradient": BoxStyle(GRADIENT, "#fdf6f0", width=2, dash="5 3", mark="scope"),
     "update": BoxStyle(UPDATE, "#f3e9fc", shape="cut"),
+    "failed": BoxStyle(FAILED, "#fdeaec", width=2.5, shape="cut"),
     # What passes did to a node.
     "gone": BoxStyle("#9a9a9a", "none", width=1, dash="2 4"),
     "new": BoxStyle(FORWARD, "#e3f0f8", width=3.5),
@@ -72,6 +74,7 @@ LINES = {
     "gradient": LineStyle(GRADIENT, dash="5 3"),
     "turn": LineStyle(GRADIENT, dash="5 3"),
     "update": LineStyle(UPDATE, width=1.25, dash="2 3"),
+    "failed": LineStyle(FAILED, width=3, dash="9 4", arrow=8),
     "gone": LineStyle("#9a9a9a", width=1, dash="1 5"),
     "saved": LineStyle(FORWARD, width=1.25, dash="1 4", arrow=6),
 }

@@ -224,10 +224,10 @@ def test_traced_function_shows_its_latest_trace():
 def test_module_and_plain_function_are_refused_with_a_way_out():
     with pytest.raises(OperationError, match="Linear is not something") as caught:
         draw(dg.nn.Linear(2, 2))
-    assert "dg.draw(model(x))" in caught.value.hint
+    assert "dg.draw(model, x)" in caught.value.hint
     with pytest.raises(OperationError) as caught:
         draw(len)
-    assert "dg.function(f)" in caught.value.hint
+    assert "dg.draw(f, x)" in caught.value.hint
 
 
 class Two(dg.nn.Module):

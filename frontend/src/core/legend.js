@@ -7,7 +7,7 @@ import { outline, wayOf } from "./shapes.js";
  * where it is not of the same name. */
 const WORDS = {
   ...{ input: "input", parameter: "parameter", constant: "constant", operation: "operation" },
-  ...{ loss: "loss", scope: "scope", loop: "loop", branch: "branch", function: "function" },
+  ...{ loss: "loss", scope: "more inside", loop: "loop", branch: "branch", function: "function" },
   ...{ backward: "gradient", update: "update", failed: "failed" },
 };
 const OTHER_LINES = { operation: "forward", backward: "gradient" };

@@ -45,7 +45,7 @@ svg{font-size:12px;text-anchor:middle;fill:var(--ink);--c:var(--f)}
 .way,.extra,.ring{fill:none}
 .parameter>*,.badge{stroke-width:1}
 .backward>.o,.gradient>.way,.turn>.way{stroke-dasharray:5 3}
-.box{cursor:pointer;outline:0}
+.box{cursor:pointer;outline:0;pointer-events:all}
 .box:hover>.o,.active>.o,.selected>.o,.active>.way,.selected>.way{stroke-width:3}
 .box:focus>.ring{stroke:var(--ink);stroke-width:2}
 .faint{opacity:.25}

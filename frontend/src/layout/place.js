@@ -168,7 +168,7 @@ function* linesAcross({ scene, graph, xs, rows, crossingsOver, tracks }, mirrore
 }
 
 function styleOf(source, target) {
-  if (target.style === "update") return "update";
+  if (target.style === "update" || target.style === "failed") return target.style;
   if (target.style === "backward" && source.style === "backward") return "gradient";
   return source.style === "parameter" ? "parameter" : "forward";
 }

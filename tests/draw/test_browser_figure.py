@@ -1,0 +1,321 @@
+"""The live figure in a real browser, from a page that stands alone.
+
+Skipped where Chromium or playwright is absent.
+"""
+
+from __future__ import annotations
+
+import shutil
+from xml.etree import ElementTree
+
+import pytest
+
+from dlgraph.draw.figure import Figure
+from tests.draw.examples import EXAMPLES, chain, two_a_plus_three_b
+from tests.draw.test_svg import HOSTILE, hostile_picture
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+START = "<!doctype html><meta charset='utf-8'><body>"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(browser):
+    contexts = []
+
+    def open_page(*pages: str, body: str = "", **options):
+        options = {"viewport": {"width": 1000, "height": 900}, **options}
+        context = browser.new_context(offline=True, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.problems = []
+        page.on("pageerror", lambda error: page.problems.append(str(error)))
+        page.on("dialog", lambda dialog: page.problems.append(f"dialog {dialog.message}"))
+        page.set_content(START.replace("<body>", f"<body {body}>") + "".join(pages))
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+
+
+def html(picture) -> str:
+    return Figure(picture)._repr_mimebundle_()["text/html"]
+
+
+def live(page, number: int = 1):
+    """Wait until that many figures have started."""
+    page.wait_for_function(
+        "n => [...document.querySelectorAll('[data-dlgraph]')].filter("
+        "h => h.shadowRoot?.querySelector('.stage>*')).length == n",
+        arg=number,
+        timeout=10_000,
+    )
+    assert page.problems == []
+    return page.locator(".figure").first
+
+
+def focused(page) -> str:
+    return page.evaluate(
+        "document.activeElement.shadowRoot?.activeElement?.closest('[data-key]')?.dataset.key"
+    )
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_every_example_becomes_live(open_page, name):
+    figure = Figure(EXAMPLES[name]())
+    page = open_page(figure._repr_mimebundle_()["text/html"])
+    live(page)
+    keys = {placed.box.key for placed in figure.layout.boxes}
+    drawn = page.locator("[data-key]").evaluate_all("all => all.map(one => one.dataset.key)")
+    assert set(drawn) == keys
+    places = {placed.box.key: [placed.x, placed.y] for placed in figure.layout.boxes}
+    found = page.evaluate(
+        "[...document.querySelector('[data-dlgraph]').shadowRoot.querySelectorAll('[data-key]')]"
+        ".map(one => [one.dataset.key, [one.box.x, one.box.y]])"
+    )
+    assert dict(map(tuple, found)) == places
+
+
+def test_the_picture_stays_where_no_script_runs(open_page):
+    page = open_page(html(two_a_plus_three_b()), java_script_enabled=False)
+    box = page.locator("img").bounding_box()
+    assert box["width"] > 500 and box["height"] > 200
+
+
+def test_without_the_means_to_unpack_the_picture_stays(open_page):
+    broken = html(two_a_plus_three_b()).replace("DecompressionStream", "NoSuchStream")
+    page = open_page(broken)
+    page.wait_for_timeout(200)
+    assert page.locator("img").bounding_box()["width"] > 500
+
+
+def test_two_figures_and_the_same_twice(open_page):
+    one, other = html(two_a_plus_three_b()), html(EXAMPLES["branches"]())
+    page = open_page(one, other, one)
+    live(page, 3)
+    names = page.evaluate("Object.keys(window).filter(name => /dg|dlgraph/i.test(name))")
+    assert names == []
+
+
+def test_one_tab_stop_and_arrows_along_the_edges(open_page):
+    page = open_page(
+        "<button>before</button>", html(two_a_plus_three_b()), "<button>after</button>"
+    )
+    live(page)
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    assert focused(page) == "f1"
+    walk = {"ArrowDown": "f2", "ArrowRight": "b2", "ArrowUp": "b1", "ArrowLeft": "f1"}
+    for key, reached in walk.items():
+        page.keyboard.press(key)
+        assert focused(page) == reached
+    page.keyboard.press("End")
+    assert focused(page) == "b6"
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "after"
+
+
+def test_keys_do_not_reach_the_page_and_the_host_says_so(open_page):
+    page = open_page(html(two_a_plus_three_b()))
+    live(page)
+    page.evaluate("heard = []; document.addEventListener('keydown', e => heard.push(e.key))")
+    page.keyboard.press("Tab")
+    page.evaluate("heard.length = 0")
+    for key in ("b", "ArrowDown", "Enter", "x", "d"):
+        page.keyboard.press(key)
+    assert page.evaluate("heard") == []
+    host = page.locator("[data-dlgraph]")
+    assert host.get_attribute("data-lm-suppress-shortcuts") == "true"
+
+
+def test_details_say_what_is_known(open_page):
+    page = open_page(html(two_a_plus_three_b()))
+    figure = live(page)
+    figure.locator("[data-key=f6]").click()
+    rows = dict(
+        zip(
+            figure.locator("dt").all_inner_texts(),
+            figure.locator("dd").all_inner_texts(),
+            strict=True,
+        )
+    )
+    assert rows == {
+        "operation": "add",
+        "name": "y",
+        "formula": "2·a + 3·b",
+        "value": "23",
+        "gradient": "1",
+        "dtype": "float32",
+        "line": "cell [1], line 3: y = 2 * a + 3 * b",
+    }
+    assert "value 23" in figure.locator("[role=status]").inner_text()
+    page.keyboard.press("Escape")
+    assert not figure.locator(".panel").is_visible()
+    page.keyboard.press("Escape")
+    assert focused(page) is None
+
+
+def test_a_gradient_that_is_not_there_is_no_number(open_page):
+    page = open_page(html(two_a_plus_three_b(backward=False)))
+    figure = live(page)
+    label = figure.locator("[data-key=b1]").get_attribute("aria-label")
+    assert "not computed yet" in label and not any(c.isdigit() for c in label)
+
+
+def test_trace_fades_the_rest(open_page):
+    page = open_page(html(two_a_plus_three_b()))
+    figure = live(page)
+    figure.locator("[data-key=f2]").click()
+    page.keyboard.press("u")
+    faint = figure.locator(".box.faint").evaluate_all("all => all.map(one => one.dataset.key)")
+    assert "f1" not in faint and "f2" not in faint and "f4" in faint
+    page.keyboard.press("u")
+    assert figure.locator(".faint").count() == 0
+
+
+def test_three_conventions_show_the_same_graph(open_page):
+    page = open_page(html(two_a_plus_three_b()))
+    figure = live(page)
+    keys = "all => all.map(one => one.dataset.key)"
+    count = {}
+    for convention in ("operations", "values", "both"):
+        figure.locator("select").select_option(convention)
+        drawn = figure.locator("[data-key^=f]").evaluate_all(keys)
+        count[convention] = len(drawn)
+    assert count == {"operations": 5, "values": 5, "both": 8}
+    figure.locator("select").select_option("values")
+    assert figure.locator(".shapes text").all_text_contents() == ["2 multiply", "3 multiply", "add"]
+
+
+def test_scopes_open_and_close_by_key(open_page):
+    figure_ = Figure(EXAMPLES["scopes"]())
+    page = open_page(figure_._repr_mimebundle_()["text/html"])
+    figure = live(page)
+    closed = next(p.box.key for p in figure_.layout.boxes if p.group >= 0 and p.box.key[0] == "f")
+    before = figure.locator(".box").count()
+    figure.locator(f"[data-key={closed}]").click()
+    page.keyboard.press("+")
+    assert figure.locator(".box").count() > before
+    assert figure.locator(f"[data-key={closed}]").count() == 0
+    page.keyboard.press("-")
+    assert figure.locator(f"[data-key={closed}]").count() == 1
+    assert focused(page) == closed
+
+
+def test_search_goes_to_what_it_finds(open_page):
+    page = open_page(html(EXAMPLES["training_mlp"]()))
+    figure = live(page)
+    page.keyboard.press("Tab")
+    page.keyboard.press("/")
+    page.keyboard.type("cross_ent")
+    page.keyboard.press("Enter")
+    assert "cross_entropy" in figure.locator(".selected.box").text_content()
+    assert focused(page) == figure.locator(".selected.box").get_attribute("data-key")
+
+
+def test_help_lists_every_key(open_page):
+    page = open_page(html(two_a_plus_three_b()))
+    figure = live(page)
+    page.keyboard.press("Tab")
+    page.keyboard.press("?")
+    assert figure.get_by_role("dialog").inner_text().count("trace") == 2
+    page.keyboard.press("Escape")
+    assert figure.get_by_role("dialog").count() == 0
+
+
+THEMES = [
+    ("data-jp-theme-light='false'", "light", True),
+    ("data-jp-theme-light='true'", "dark", False),
+    ("class='vscode-dark'", "light", True),
+    ("class='vscode-light'", "dark", False),
+    ("", "dark", True),
+    ("", "light", False),
+]
+
+
+@pytest.mark.parametrize(("body", "system", "dark"), THEMES)
+def test_the_theme_is_that_of_the_page(open_page, body, system, dark):
+    page = open_page(html(two_a_plus_three_b()), body=body, color_scheme=system)
+    figure = live(page)
+    assert ("dark" in figure.get_attribute("class").split()) == dark
+    page.evaluate("document.body.dataset.jpThemeLight = 'true'")
+    page.wait_for_timeout(50)
+    assert "dark" not in figure.get_attribute("class").split()
+
+
+def test_no_movement_for_those_who_ask_for_none(open_page):
+    page = open_page(html(two_a_plus_three_b()), reduced_motion="reduce")
+    figure = live(page)
+    durations = figure.locator(".box").evaluate_all(
+        "all => all.map(one => getComputedStyle(one).transitionDuration)"
+    )
+    assert set(durations) == {"0s"}
+
+
+def test_no_text_is_smaller_than_eleven_pixels(open_page):
+    page = open_page(html(EXAMPLES["rnn_loop"]()))
+    figure = live(page)
+    figure.locator("[data-key^=f]").first.click()
+    sizes = figure.locator("text, dd, dt, button, span").evaluate_all(
+        "all => all.map(one => parseFloat(getComputedStyle(one).fontSize))"
+    )
+    assert min(sizes) >= 11
+
+
+@pytest.mark.parametrize("words", HOSTILE)
+def test_names_stay_text(open_page, words):
+    page = open_page(html(hostile_picture(words)))
+    figure = live(page)
+    figure.locator("[data-key=f2]").click()
+    names = figure.locator("*").evaluate_all("all => [...new Set(all.map(one => one.localName))]")
+    assert not {"script", "img", "iframe", "b"} & set(names)
+    page.wait_for_timeout(50)
+    assert page.problems == []
+
+
+@pytest.mark.parametrize("name", ["two_a_plus_three_b", "scopes"])
+def test_saved_svg_stands_alone(open_page, name):
+    page = open_page(html(EXAMPLES[name]()), accept_downloads=True)
+    figure = live(page)
+    with page.expect_download() as waiting:
+        figure.get_by_role("button", name="Save as SVG").click()
+    path = waiting.value.path()
+    root = ElementTree.fromstring(path.read_text(encoding="utf-8"))
+    texts = {one.text for one in root.iter() if one.text}
+    assert {"a", "multiply"} <= texts or "matmul" in texts
+    assert "var(" not in path.read_text(encoding="utf-8")
+    assert waiting.value.suggested_filename.endswith(".svg")
+
+
+def test_saved_png_has_two_pixels_per_point(open_page):
+    page = open_page(html(two_a_plus_three_b()), accept_downloads=True)
+    figure = live(page)
+    with page.expect_download() as waiting:
+        figure.get_by_role("button", name="Save as PNG").click()
+    data = waiting.value.path().read_bytes()
+    assert data[:8] == b"\x89PNG\r\n\x1a\n"
+    assert int.from_bytes(data[16:20], "big") == 2 * 538
+
+
+def test_many_boxes_are_drawn_on_a_canvas_with_a_table_beside_it(open_page):
+    figure_ = Figure(chain(400))
+    page = open_page(figure_._repr_mimebundle_()["text/html"])
+    figure = live(page)
+    figure.get_by_role("button", name="Open all").click()
+    assert figure.locator("canvas").count() == 1
+    figure.locator("canvas").focus()
+    assert figure.locator("table tr").count() == 800
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    assert figure.locator(".panel").is_visible()
+    assert figure.locator("[role=status]").inner_text() != ""
