@@ -8,6 +8,7 @@ by element; `loops.py`, which turns a group into code; `segments.py`, which form
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -60,8 +61,9 @@ def over(place: Place, shape: tuple[int, ...]) -> tuple[int, ...]:
     return (*(0 for _ in range(missing)), *found)
 
 
+@lru_cache(4096)
 def span(place: Place) -> tuple[int, int]:
-    """The bytes of its buffer between which a place lies."""
+    """The bytes of its buffer between which a place (that is not empty) lies."""
     steps = [(n - 1) * s for n, s in zip(place.shape, place.strides or (), strict=True)]
     low = place.offset + sum(s for s in steps if s < 0)
     return low, place.offset + sum(s for s in steps if s > 0) + place.dtype.itemsize
@@ -69,7 +71,7 @@ def span(place: Place) -> tuple[int, int]:
 
 def overlap(a: Place, b: Place) -> bool:
     """May the two share memory?"""
-    if a.buffer != b.buffer or not a.size or not b.size:
+    if a.buffer != b.buffer:
         return False
     (low, high), (start, end) = span(a), span(b)
     if high <= start or end <= low:

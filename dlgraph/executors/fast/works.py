@@ -13,7 +13,7 @@ import numpy as np
 
 from dlgraph.core.spec import normalise_axes
 from dlgraph.executors.fast.groups import Operation, Work, over
-from dlgraph.executors.fast.ir import Code
+from dlgraph.executors.fast.ir import Code, type_of
 from dlgraph.executors.fast.vectors import Vectors
 from dlgraph.executors.fast.windows import POOLS
 from dlgraph.executors.plan import Instruction, Place, strides_of
@@ -209,17 +209,31 @@ def _try_out(work: Work, exact: bool) -> None:
         raise Unsupported("this order of sums is not NumPy's")
     if work.fold and work.output.dtype.kind not in "fi":
         raise Unsupported("a fold of this type")
-    vectors = Vectors(Code(), 8, exact)
     for kind in (work.output.dtype, *(s.dtype for s in work.steps)):
-        vectors.type(kind)
-    made: list[tuple[Any, np.dtype]] = []
+        type_of(kind)
+    for place in (work.value, *(one for step in work.steps for one in step.operands)):
+        if isinstance(place, Place):
+            type_of(place.dtype)
+            over(place, work.shape)
     for step in work.steps:
-        operands = []
-        for one in step.operands:
-            if isinstance(one, Place):
-                vectors.type(one.dtype)
-                over(one, work.shape)
-            operands.append(made[one] if isinstance(one, int) else ("poison", one.dtype))
-        made.append((element(vectors, step.name, step.attrs, operands, step.dtype), step.dtype))
-    if isinstance(work.value, Place):
-        over(work.value, work.shape)
+        kinds = [
+            (work.steps[one].dtype if isinstance(one, int) else one.dtype).name
+            for one in step.operands
+        ]
+        key = (step.name, repr(step.attrs), *kinds, step.dtype.name, exact)
+        if key not in _TRIED:
+            _TRIED[key] = _can_do(step, kinds, exact)
+        if not _TRIED[key]:
+            raise Unsupported(f"{step.name} of {' and '.join(kinds)}")
+
+
+_TRIED: dict[tuple, bool] = {}  # what was found out about operations on these types
+
+
+def _can_do(step: Operation, kinds: list[str], exact: bool) -> bool:
+    operands = [("poison", np.dtype(kind)) for kind in kinds]
+    try:
+        element(Vectors(Code(), 8, exact), step.name, step.attrs, operands, step.dtype)
+    except Unsupported:
+        return False
+    return True
