@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from dlgraph.executors import blas
+from dlgraph.executors import blas, windows
 from dlgraph.executors.writers import Calls, Room, in_order, writer, writer_of
 
-__all__ = ["writer_of"]  # of all operations, those of this file included
+__all__ = ["windows", "writer_of"]  # the writers of all operations, those of both files included
 
 
 @writer("gemm", in_order, in_place=(2,))
