@@ -39,7 +39,7 @@ def eager(prepare, turn):
     return make
 
 
-def static(build, feeds=None):
+def static(build, feeds=None, **options):
     """A workload as a graph: `build()` returns the fetch (and feeds by number of the batch)."""
 
     def make():
@@ -49,7 +49,7 @@ def static(build, feeds=None):
             graph = dg.Graph()
             with graph.as_default():
                 state["fetch"], state["nodes"] = build()
-            state["session"] = dg.Session(graph)
+            state["session"] = dg.Session(graph, **options)
             state["session"].run(graph.startup)
             state["data"] = feeds() if feeds else [()]
 
@@ -64,6 +64,14 @@ def static(build, feeds=None):
         return setup, step
 
     return make
+
+
+def statics(build, feeds):
+    """The forms in which a graph runs: as it is by default, and compiled."""
+    return {
+        "static": static(build, feeds),
+        "static-fast": static(build, feeds, executor="fast"),
+    }
 
 
 # ---- W1, W2: the cost of an operation ------------------------------------------------------------
@@ -154,7 +162,7 @@ def training(model, optimizer, data):
 
     return {
         "eager": eager(prepare, turn),
-        "static": static(build, lambda: list(zip(*data(), strict=True))),
+        **statics(build, lambda: list(zip(*data(), strict=True))),
     }
 
 
@@ -180,7 +188,7 @@ def w5_forms(grad):
         y = shared.w5_chain(node, *map(dg.constant, rest), dg.tanh, dg.exp)
         return (dg.gradients(y.sum(), node) if grad else y).mean(), (node,)
 
-    return {"eager": eager(prepare, turn), "static": static(build, lambda: [shared.w5_data()[:1]])}
+    return {"eager": eager(prepare, turn), **statics(build, lambda: [shared.w5_data()[:1]])}
 
 
 # ---- W6: LSTM ------------------------------------------------------------------------------------
@@ -222,7 +230,7 @@ def w6_forms():
 
     return {
         "eager": eager(prepare, turn),
-        "static": static(build, lambda: [shared.lstm_data()[:1]]),
+        **statics(build, lambda: [shared.lstm_data()[:1]]),
     }
 
 
