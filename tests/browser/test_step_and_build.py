@@ -99,9 +99,18 @@ def test_a_prediction_is_asked_for_judged_and_then_shown(figure, page):
     page.keyboard.press("ArrowRight")
     host.get_by_role("button", name="Show").click()
     assert place(host).startswith("step 6")
-    assert host.locator(".moment small").first.text_content() == "0 of 2 predicted at the first try"
-    page.keyboard.press("ArrowLeft")
-    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.type("1")
+    page.keyboard.press("Enter")
+    assert said(host).startswith("That is the upstream gradient.")
+    page.keyboard.press("Escape")
+    assert host.locator(".question").count() == 0, "nobody has to answer"
+    page.keyboard.press("ArrowRight")
+    page.keyboard.type("3")
+    page.keyboard.press("Enter")
+    assert host.locator(".moment small").first.text_content() == "0 of 3 predicted at the first try"
+    for _ in range(3):
+        page.keyboard.press("ArrowLeft")
     assert place(host).startswith("step 4"), "going back asks nothing"
 
 

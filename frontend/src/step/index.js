@@ -48,6 +48,7 @@ class Stepper {
   asking = null;
   predicting = false;
   score = [0, 0];
+  missed = new Set(); // steps that were predicted wrong before
 
   constructor(figure, steps) {
     Object.assign(this, { figure, steps });
@@ -96,14 +97,21 @@ class Stepper {
     }
     const done = (right, words) => {
       this.asking.answered = true;
-      this.score = [this.score[0] + Number(right), this.score[1] + 1];
+      const first = right && !this.missed.has(at);
+      this.score = [this.score[0] + Number(first), this.score[1] + 1];
       this.player.go(at);
       this.moment.prepend(h("p", { class: "verdict" }, words), this.tally());
       this.figure.announce(`${words} ${step.text}`);
       this.figure.focus(step.boxes[0]);
       lookAt(this.figure, step.boxes.slice(0, 2));
     };
-    this.asking = { at, ...question(step, done, (text) => this.figure.announce(text)) };
+    const leave = () => {
+      this.show(this.player.at());
+      this.figure.focus(this.figure.focused);
+    };
+    const say = (text) => this.figure.announce(text);
+    const wrong = () => this.missed.add(at);
+    this.asking = { at, ...question(step, { done, wrong, leave, say }) };
     const [target, reader, forward] = step.boxes;
     this.figure.highlight([target, ...step.lines.map(way)], "asked");
     this.figure.highlight([reader], "active");

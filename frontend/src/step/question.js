@@ -6,22 +6,22 @@ import { judge } from "./judge.js";
 
 /**
  * @param {object} step the step that is asked for.
- * @param {(right: boolean) => void} done called when the answer may be shown.
- * @param {(text: string) => void} say for screen readers.
+ * @param {object} calls `done(right, words)` when the answer may be shown, `wrong()` after a wrong
+ *   one, `leave()` for the step before, `say(text)` for screen readers.
  * @returns {{element: HTMLElement, focus: Function}}
  */
-export function question({ facts, quiz }, done, say) {
+export function question({ facts, quiz }, { done, wrong, leave, say }) {
+  const { label, from, to, rule } = facts;
   const verdict = h("p", { class: "verdict" });
-  let tries = 0;
   const tell = (words, right) => {
     verdict.textContent = words;
     verdict.classList.toggle("wrong", !right);
     say(words);
   };
   const check = () => {
-    const found = judge(input.value, { ...quiz, ...facts });
-    tries += 1;
-    if (found.right) return done(tries === 1, found.words);
+    const found = judge(input.value, { ...quiz, label, from, to, rule });
+    if (found.right) return done(true, found.words);
+    wrong();
     tell(found.words, false);
     input.select();
     return undefined;
@@ -31,6 +31,7 @@ export function question({ facts, quiz }, done, say) {
     ...{ size: 8, tabindex: -1 },
     onkeydown: (event) => {
       if (event.key === "Enter") check();
+      if (event.key === "Escape") leave();
     },
   });
   const where = quiz.element.length ? `, element [${quiz.element.join(", ")}]` : "";
