@@ -16,6 +16,7 @@ from dlgraph.passes.fuse import Fuse
 from dlgraph.passes.join import Join
 from dlgraph.passes.manager import Optimised, PassManager
 from dlgraph.passes.ones import Ones
+from dlgraph.passes.precision import MixedPrecision
 from dlgraph.passes.prune import Prune
 from dlgraph.passes.recompute import Recompute
 from dlgraph.passes.schedule import Schedule
@@ -57,6 +58,7 @@ __all__ = [
     "Join",
     "Match",
     "Merge",
+    "MixedPrecision",
     "Ones",
     "Optimised",
     "Pass",

@@ -193,7 +193,8 @@ class Pass:
     """Base of the passes.  A subclass states the facts below and writes `run`.
 
     `level` is the level of the manager from which on it runs, `exact` says whether it keeps
-    every bit, `targets` are the executors that it is meant for.
+    every bit, `targets` are the executors that it is meant for, and `tolerance` is what a check
+    allows a pass that is not exact, relative to the largest element (None: rounding only).
 
     >>> import dlgraph as dg
     >>> class Nothing(dg.passes.Pass):
@@ -210,6 +211,7 @@ class Pass:
     exact: bool = True
     level: int = 1
     targets: tuple[str, ...] = TARGETS
+    tolerance: float | None = None
 
     def wanted(self, job: Job) -> bool:
         """Does it apply to this job at all?"""

@@ -122,9 +122,16 @@ def _copied(graph: Graph, held: dict[int, Any]) -> Any:
 
 
 def compare(
-    what: str, before: tuple[Graph, Job], after: tuple[Graph, Job], values: Any, exact: bool
+    what: str,
+    before: tuple[Graph, Job],
+    after: tuple[Graph, Job],
+    values: Any,
+    tolerance: float | None,
 ) -> None:
-    """Raise `GraphError`, with names and numbers, unless both graphs do the same."""
+    """Raise `GraphError`, with names and numbers, unless both graphs do the same.
+
+    `tolerance` is relative to the largest element; 0 demands the same bits, None allows rounding.
+    """
     values = samples(*before) if values is None else values
     old, held_old = outcome(*before, values)
     new, held_new = outcome(*after, values)
@@ -135,7 +142,7 @@ def compare(
         if key in held_new_by_key:
             rows.append(("a variable after the run", value, held_new_by_key[key]))
     for name, a, b in rows:
-        problem = difference(a, b, exact)
+        problem = difference(a, b, tolerance)
         if problem:
             raise GraphError(
                 f"{what} changed the value of {name!r}: {problem}",
@@ -144,24 +151,25 @@ def compare(
             )
 
 
-def difference(a: Any, b: Any, exact: bool) -> str:
+def difference(a: Any, b: Any, tolerance: float | None) -> str:
     """In words, how two values differ; empty if they do not."""
     if a is None or b is None:
         return "" if a is b else "one of them has no value"
     if isinstance(a, tuple):
-        parts = (difference(x, y, exact) for x, y in zip(a, b, strict=True))
+        parts = (difference(x, y, tolerance) for x, y in zip(a, b, strict=True))
         return next((part for part in parts if part), "")
     a, b = np.asarray(a), np.asarray(b)
     if a.shape != b.shape or a.dtype != b.dtype:
         return f"{Spec(a.shape, a.dtype)} became {Spec(b.shape, b.dtype)}"
     if a.dtype.kind not in "fc":
         return "" if np.array_equal(a, b) else "other whole numbers"
-    if exact:
+    if tolerance == 0:
         same = (a == b) & (np.signbit(a) == np.signbit(b)) if a.dtype.kind == "f" else a == b
         same |= np.isnan(a) & np.isnan(b)
         return "" if bool(np.all(same)) else _largest(a, b)
     scale = np.max(np.abs(a[np.isfinite(a)]), initial=1e-30)
-    near = np.isclose(a, b, rtol=0, atol=scale * TOLERANCE[a.dtype.itemsize], equal_nan=True)
+    allowed = TOLERANCE[a.dtype.itemsize] if tolerance is None else tolerance
+    near = np.isclose(a, b, rtol=0, atol=scale * allowed, equal_nan=True)
     return "" if bool(np.all(near)) else _largest(a, b)
 
 

@@ -84,7 +84,8 @@ class PassManager:
     shapes, constants, common subexpressions); 2, the default, rewrites for speed; 3 also does
     what takes longer to find.  With `exact=True` only passes run that keep every bit.
     `check=True` validates the graph after each pass, and runs it before and after on sample
-    feeds.  `passes` replaces the list.
+    feeds.  `passes` replaces the list; `precision="float16"` computes products in half
+    precision (on GPUs).
 
     >>> import dlgraph as dg
     >>> with dg.Graph().as_default() as g:
@@ -103,6 +104,7 @@ class PassManager:
         exact: bool = True,
         check: bool = False,
         passes: Sequence[Pass] | None = None,
+        precision: str | None = None,
     ):
         if level not in (0, 1, 2, 3):
             raise OperationError(
@@ -111,6 +113,8 @@ class PassManager:
             )
         self.level, self.exact, self.check = level, exact, check
         self.passes = list(passes) if passes is not None else standard_passes(level)
+        if precision is not None:
+            self.passes[1:1] = [_half_precision(precision)]  # before constants are folded
 
     def run(
         self,
@@ -164,12 +168,24 @@ class PassManager:
             if self.check:
                 what = f"the pass {one.name!r}"
                 validate(found.graph, what)
-                compare(what, before, (found.graph, found.job), values, one.keeps_bits(job))
+                tolerance = 0 if one.keeps_bits(job) else one.tolerance
+                compare(what, before, (found.graph, found.job), values, tolerance)
         return found
 
 
 def _index_in(graph: Graph) -> Any:
     return lambda one: one if isinstance(one, int) else graph.index_of(one)
+
+
+def _half_precision(precision: str) -> Pass:
+    from dlgraph.passes.precision import MixedPrecision
+
+    if precision != "float16":
+        raise OperationError(
+            f'precision={precision!r}: products can be computed in "float16"',
+            hint="leave it out to compute in the dtype of the operands",
+        )
+    return MixedPrecision()
 
 
 def standard_passes(level: int) -> list[Pass]:
