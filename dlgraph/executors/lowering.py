@@ -8,6 +8,7 @@ as it is) and how its value is laid out.  Where it lies is decided by `memory.py
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
@@ -20,9 +21,10 @@ from dlgraph.core.program import needed
 from dlgraph.core.spec import BundleSpec, Spec
 from dlgraph.errors import DlgraphError
 from dlgraph.executors import layout
-from dlgraph.executors.draft import Draft, NoPlan, Retry, Root
-from dlgraph.executors.memory import ALIGNMENT, arrange
-from dlgraph.executors.plan import Buffer, Instruction, Place, Plan, Slot, strides_of
+from dlgraph.executors.draft import Draft, NoPlan, Retry
+from dlgraph.executors.finish import finished
+from dlgraph.executors.memory import arrange
+from dlgraph.executors.plan import Instruction, Place, Plan, Slot, strides_of
 from dlgraph.executors.products import writer_of
 
 SMALL = 256  # bytes of a result that are copied into the arena rather than bound anew
@@ -70,7 +72,7 @@ def lower(
             copied |= retry.copied
             loose |= retry.loose
             continue
-        return _finished(lowering.draft, tuple(feeds), blocks, size)
+        return finished(lowering.draft, tuple(feeds), blocks, size)
 
 
 class Lowering:
@@ -409,7 +411,7 @@ class Lowering:
 
     # ---- helpers
     def _arena(self, index: int, shape: tuple, strides: Any, dtype: np.dtype) -> Place:
-        size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+        size = math.prod(shape) * dtype.itemsize
         root = self.draft.root("arena", size, None, index)
         found = strides_of(shape, dtype.itemsize) if strides is None else tuple(strides)
         return Place(root.number, 0, tuple(shape), found, dtype)
@@ -488,77 +490,3 @@ def _rows_of_variables(records: list[Record], order: list[int]) -> list[list[Any
         elif name == "concatenate" and all(i in source for i in record.inputs):
             rows.append([source[i] for i in record.inputs])
     return rows
-
-
-# ---- the finished plan ---------------------------------------------------------------------------
-
-
-def _finished(draft: Draft, feeds: tuple[int, ...], blocks: list, size: int) -> Plan:
-    """Places with real buffers in place of roots."""
-    buffers = [Buffer("arena", size)]
-    number: dict[int, int] = {}
-
-    def settle(place: Place | None) -> Place | None:
-        if place is None:
-            return None
-        root, shift = draft.roots[place.buffer].whole()
-        if root.kind == "arena" and root.offset < 0:  # nobody reads it: only its shape is used
-            return place._replace(buffer=0, offset=0, strides=(0,) * len(place.shape))
-        if root.kind == "arena":
-            return place._replace(buffer=0, offset=root.offset + shift + place.offset)
-        if root.number not in number:
-            number[root.number] = len(buffers)
-            source = tuple(root.source) if root.kind == "parameter" else root.source
-            buffers.append(Buffer(root.kind, root.size, source))
-        return place._replace(buffer=number[root.number], offset=shift + place.offset)
-
-    steps = tuple(
-        step._replace(
-            inputs=tuple(map(settle, step.inputs)),
-            output=settle(step.output),
-            scratch=tuple(filter(None, map(settle, step.scratch))),
-        )
-        for step in draft.steps
-    )
-    alive = _alive(draft)
-    places = {i: settle(p) for i, p in draft.places.items() if p.buffer in alive}
-    naive = sum(_rounded(r) for r in draft.roots if r.kind == "arena" and r.first >= 0)
-    made = _peak_of_made(draft)
-    return Plan(
-        draft.graph,
-        steps,
-        tuple(buffers),
-        feeds,
-        draft.fetches,
-        places,  # type: ignore[arg-type]
-        tuple(blocks),
-        size + made,
-        naive + sum(r.size for r in draft.roots if r.kind == "made"),
-    )
-
-
-def _alive(draft: Draft) -> set[int]:
-    """The roots that are filled by something, or were there before."""
-    return {
-        r.number
-        for r in draft.roots
-        if r.kind != "arena" or r.whole()[0].kind != "arena" or r.whole()[0].offset >= 0
-    }
-
-
-def _rounded(root: Root) -> int:
-    return -(-max(root.size, 1) // ALIGNMENT) * ALIGNMENT
-
-
-def _peak_of_made(draft: Draft) -> int:
-    """What results of calls need at once, beside the arena."""
-    change: dict[int, int] = {}
-    for root in draft.roots:
-        if root.kind == "made" and root.first >= 0:
-            change[root.first] = change.get(root.first, 0) + root.size
-            change[root.last + 1] = change.get(root.last + 1, 0) - root.size
-    now = most = 0
-    for _, by in sorted(change.items()):
-        now += by
-        most = max(most, now)
-    return most

@@ -26,6 +26,7 @@ from dlgraph.executors.planned import Moved, Runner
 from dlgraph.passes import Optimised, PassManager
 
 KEPT = 16  # plans, one per set of shapes
+LARGE = 20_000  # nodes: making a plan takes as long as several runs, and there may be only one
 
 
 class PlannedProgram(Program):
@@ -51,6 +52,7 @@ class PlannedProgram(Program):
         self._runners: OrderedDict[Any, Runner | None] = OrderedDict()
         self._lock = threading.Lock()
         self._optimised: Optimised | None = None
+        self._waits = settings.exact and len(self.indices) > LARGE
         self._inside: int | None = None  # the thread that is running
 
     # ---- running
@@ -59,6 +61,9 @@ class PlannedProgram(Program):
         mode = MODE.get()
         thread = threading.get_ident()
         if (mode is not None and mode.watch is not None) or self._inside == thread:
+            return super().answer(feeds)
+        if self._waits:  # for a second run, before it makes a plan
+            self._waits = False
             return super().answer(feeds)
         with self._lock:
             self._inside = thread

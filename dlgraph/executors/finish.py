@@ -1,0 +1,87 @@
+"""The finished plan: places with real buffers in place of roots, and what the plan needs in all."""
+
+from __future__ import annotations
+
+from dlgraph.executors.draft import Draft, Root
+from dlgraph.executors.memory import ALIGNMENT
+from dlgraph.executors.plan import Buffer, Place, Plan
+
+
+def finished(draft: Draft, feeds: tuple[int, ...], blocks: list, size: int) -> Plan:
+    """Places with real buffers in place of roots."""
+    buffers = [Buffer("arena", size)]
+    number: dict[int, int] = {}
+
+    settled: dict[Place, Place] = {}
+
+    def settle(place: Place | None) -> Place | None:
+        if place is None:
+            return None
+        found = settled.get(place)
+        if found is None:
+            found = settled[place] = _settled(place)
+        return found
+
+    def _settled(place: Place) -> Place:
+        _, offset, shape, strides, dtype = place
+        root, shift = draft.roots[place.buffer].whole()
+        if root.kind == "arena" and root.offset < 0:  # nobody reads it: only its shape is used
+            return Place(0, 0, shape, (0,) * len(shape), dtype)
+        if root.kind == "arena":
+            return Place(0, root.offset + shift + offset, shape, strides, dtype)
+        if root.number not in number:
+            number[root.number] = len(buffers)
+            source = tuple(root.source) if root.kind == "parameter" else root.source
+            buffers.append(Buffer(root.kind, root.size, source))
+        return Place(number[root.number], shift + offset, shape, strides, dtype)
+
+    steps = tuple(
+        step._replace(
+            inputs=tuple(map(settle, step.inputs)),
+            output=settle(step.output),
+            scratch=tuple(filter(None, map(settle, step.scratch))),
+        )
+        for step in draft.steps
+    )
+    alive = _alive(draft)
+    places = {i: settle(p) for i, p in draft.places.items() if p.buffer in alive}
+    naive = sum(_rounded(r) for r in draft.roots if r.kind == "arena" and r.first >= 0)
+    made = _peak_of_made(draft)
+    return Plan(
+        draft.graph,
+        steps,
+        tuple(buffers),
+        feeds,
+        draft.fetches,
+        places,  # type: ignore[arg-type]
+        tuple(blocks),
+        size + made,
+        naive + sum(r.size for r in draft.roots if r.kind == "made"),
+    )
+
+
+def _alive(draft: Draft) -> set[int]:
+    """The roots that are filled by something, or were there before."""
+    return {
+        r.number
+        for r in draft.roots
+        if r.kind != "arena" or r.whole()[0].kind != "arena" or r.whole()[0].offset >= 0
+    }
+
+
+def _rounded(root: Root) -> int:
+    return -(-max(root.size, 1) // ALIGNMENT) * ALIGNMENT
+
+
+def _peak_of_made(draft: Draft) -> int:
+    """What results of calls need at once, beside the arena."""
+    change: dict[int, int] = {}
+    for root in draft.roots:
+        if root.kind == "made" and root.first >= 0:
+            change[root.first] = change.get(root.first, 0) + root.size
+            change[root.last + 1] = change.get(root.last + 1, 0) - root.size
+    now = most = 0
+    for _, by in sorted(change.items()):
+        now += by
+        most = max(most, now)
+    return most
