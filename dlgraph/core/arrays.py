@@ -30,18 +30,6 @@ def module_of(*values: Any) -> Any:
     return np
 
 
-def scalar(number: float, dtype: np.dtype) -> Any:
-    """A Python number as a scalar of this dtype."""
-    # Making one takes NumPy longer than computing with it, so those in use are kept.  (Not 0: it
-    # is equal to -0, which is another number.)
-    return _kept_scalar(number, dtype) if number else dtype.type(number)
-
-
-@lru_cache(maxsize=256)
-def _kept_scalar(number: float, dtype: np.dtype) -> Any:
-    return dtype.type(number)
-
-
 def stretched(xp: Any, value: Any, shape: tuple) -> Any:
     """A view of one value in this shape, not to be written to."""
     if xp is np and shape:  # what `broadcast_to` gives, in a fifth of the time
@@ -114,6 +102,18 @@ class Constant:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.asarray(self._data, dtype)
+
+
+def constant(number: float, dtype: np.dtype) -> Constant:
+    """A Python number as a constant of this dtype."""
+    # Making a scalar takes NumPy longer than computing with it, so those in use are kept.  (Not 0:
+    # it is equal to -0, which is another number.)
+    return _kept_constant(number, dtype) if number else Constant(dtype.type(number))
+
+
+@lru_cache(maxsize=256)
+def _kept_constant(number: float, dtype: np.dtype) -> Constant:
+    return Constant(dtype.type(number))
 
 
 class Zeros:

@@ -11,14 +11,13 @@ each operation is visited once however many paths lead to it.  The rules run on 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import nullcontext
 from functools import partial
 from operator import attrgetter
 from typing import Any
 
 import numpy as np
 
-from dlgraph.core.arrays import Constant
+from dlgraph.core.arrays import Constant, constant
 from dlgraph.core.hooks import HOOKS
 from dlgraph.core.hooks import run as run_hooks
 from dlgraph.core.mode import enable_grad
@@ -53,7 +52,11 @@ def backward(root: Any, gradient: Any, retain: bool, create_graph: bool) -> None
         )
     seed = _seed(root, gradient, create_graph)
     order, leaves = reachable([root])
-    keep = retain or all(tensor._data.nbytes <= KEEP_BYTES for tensor in order)
+    keep = True
+    for tensor in order:
+        if tensor._data.nbytes > KEEP_BYTES:
+            keep = retain
+            break
     place = None if retain else user_line(2)
     walked = order.copy() if keep else []
     grads = {root._order: seed}
@@ -88,7 +91,7 @@ def _seed(root: Any, gradient: Any, as_tensor: bool) -> Any:
                 hint="reduce it first, loss.mean().backward(), or pass the gradient of the result:"
                 f" backward(gradient) with shape {root.shape}",
             )
-        seed = data.dtype.type(1) if data.ndim == 0 else np.ones_like(data)
+        seed = constant(1, data.dtype)._data if data.ndim == 0 else np.ones_like(data)
     else:
         seed = root._adapted(gradient)
         if seed.shape != data.shape or seed.dtype != data.dtype:
@@ -111,11 +114,12 @@ _BY_ORDER = attrgetter("_order")
 
 
 def reachable(roots: Iterable[Any]) -> tuple[list[Any], list[Any]]:
-    """The tensors that the roots were computed from, in the order of their making: those that were
-    computed, roots included, and the leaves."""
-    found = {root._order: root for root in roots if root.requires_grad}
-    stack, computed, leaves = list(found.values()), [], []
-    seen = set(found)
+    """What the roots were computed from: computed tensors, roots included, latest last; leaves."""
+    stack, seen, computed, leaves = [], set(), [], []
+    for root in roots:
+        if root.requires_grad and root._order not in seen:
+            seen.add(root._order)
+            stack.append(root)
     for tensor in stack:  # which grows meanwhile
         if tensor._op is None:
             leaves.append(tensor)
@@ -130,7 +134,6 @@ def reachable(roots: Iterable[Any]) -> tuple[list[Any], list[Any]]:
                     seen.add(order)
                     stack.append(x)
     computed.sort(key=_BY_ORDER)
-    leaves.sort(key=_BY_ORDER)
     return computed, leaves
 
 
@@ -153,16 +156,17 @@ def sweep(
     the sweep is past: memory that is free again at once is used again at once, while it is still
     in the cache.
     """
-    with enable_grad() if create_graph else nullcontext():
-        _sweep(order, grads, create_graph, needed, mark, place, keep)
-        for leaf in reversed(leaves) if HOOKS else ():
-            if leaf._order in HOOKS and leaf._order in grads:
-                grads[leaf._order] = run_hooks(leaf, grads[leaf._order])
+    if not create_graph:
+        _sweep(order, grads, leaves, False, needed, mark, place, keep)
+        return
+    with enable_grad():
+        _sweep(order, grads, leaves, True, needed, mark, place, keep)
 
 
 def _sweep(
     order: list[Any],
     grads: dict[int, Any],
+    leaves: list[Any],
     as_tensors: bool,
     needed: set[int] | None,
     mark: bool,
@@ -212,6 +216,9 @@ def _sweep(
             if not keep:
                 tensor._inputs = ()
                 grads.pop(made, None)
+    for leaf in sorted(leaves, key=_BY_ORDER, reverse=True) if HOOKS else ():
+        if leaf._order in HOOKS and leaf._order in grads:
+            grads[leaf._order] = run_hooks(leaf, grads[leaf._order])
 
 
 def _value(x: Any) -> Any:

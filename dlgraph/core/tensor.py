@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlgraph.core import arrays, autodiff, hooks
-from dlgraph.core.arrays import Constant, scalar
+from dlgraph.core.arrays import constant
 from dlgraph.core.memory import keep_freed_blocks
 from dlgraph.core.mode import MODE
 from dlgraph.core.operators import Operators
@@ -76,8 +76,8 @@ def _binary(name: str) -> Callable[[Any, Any], Any]:
                         made.requires_grad = False
                     return made
             elif (type(other) is float or type(other) is int) and dtype.kind == "f":
-                b = scalar(other, dtype)
-                return result(compute(a, b), primitive, (x, Constant(b)), x.requires_grad)
+                number = constant(other, dtype)
+                return result(compute(a, number._data), primitive, (x, number), x.requires_grad)
         except (ValueError, AttributeError):
             pass
         return primitive(x, other)
@@ -94,9 +94,9 @@ def _reflected(name: str) -> Callable[[Any, Any], Any]:
         if (type(number) is float or type(number) is int) and data is not None:
             dtype = data.dtype
             if dtype.kind == "f":
-                a = scalar(number, dtype)
-                data = primitive.operator(a, data)
-                return result(data, primitive, (Constant(a), x), x.requires_grad)
+                left = constant(number, dtype)
+                data = primitive.operator(left._data, data)
+                return result(data, primitive, (left, x), x.requires_grad)
         return primitive(number, x)
 
     return operate

@@ -125,9 +125,15 @@ class Optimizer:
                     g = g._data
                 dtype = old.dtype
                 if dtype not in given:
-                    cast = {name: astype(value, dtype) for name, value in factors.items()}
-                    given[dtype] = {**cast, **one.options}
-                slots = self.state_of(p, one)
+                    given[dtype] = one.options | {
+                        name: dtype.type(value)
+                        if isinstance(value, float)
+                        else astype(value, dtype)
+                        for name, value in factors.items()
+                    }
+                slots = self._state.get(id(p))
+                if slots is None:
+                    slots = self.state_of(p, one)
                 if not slots:
                     (new,) = self.rule(old, g, **given[dtype])
                     p._replace(new)
