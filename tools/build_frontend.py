@@ -33,16 +33,15 @@ LIMIT = 25_000  # bytes per bundle, packed: every notebook that shows a figure c
 
 # Name of the bundle: the module whose exports it has.
 BUNDLES = {
-    "layout": "layout/index.js",
     "figure": "figure/index.js",
     "figure_kinds": "figure/kinds.js",
     "figure_large": "figure/large.js",
     "chart": "chart/index.js",
     "diff": "diff/index.js",
-    "step": "step/index.js",
-    "build": "build/index.js",
     "explore": "explore/index.js",
     "view": "view/index.js",
+    "step": "step/index.js",
+    "build": "build/index.js",
 }
 
 _IMPORT = re.compile(r'^import \{([^}]*)\} from "([^"]+)";\n', re.MULTILINE)

@@ -21,8 +21,7 @@ from tests.draw.examples import Builder
 from tests.draw.pictures import pictures
 from tests.draw.write_golden import FOLDER, VIEWS
 
-ROOT = Path(__file__).resolve().parents[2]
-SERVER = ROOT / "frontend" / "test" / "layout_server.mjs"
+SERVER = Path(__file__).with_name("layout_server.mjs")
 NODE = shutil.which("node")
 pytestmark = pytest.mark.skipif(NODE is None, reason="Node is not installed: nothing to compare")
 
@@ -51,9 +50,19 @@ class Server:
         self.process.wait(10)
 
 
-@pytest.fixture(scope="module", params=["modules", "bundle"])
-def server(request):
-    found = Server(*(["bundle"] if request.param == "bundle" else []))
+@pytest.fixture(scope="module", params=["modules", "joined"])
+def server(request, tmp_path_factory):
+    """The layout as its modules stand, and as a script in the form in which figures carry it."""
+    script = []
+    if request.param == "joined":
+        pytest.importorskip("minify", reason="tdewolff-minify is not installed")
+        pytest.importorskip("zopfli", reason="zopfli is not installed")
+        from tools.build_frontend import bundle
+
+        path = tmp_path_factory.mktemp("script") / "layout.js"
+        path.write_text(bundle("layout/index.js"), encoding="utf-8")
+        script = [str(path)]
+    found = Server(*script)
     yield found
     found.close()
 
