@@ -16,11 +16,11 @@ from dlgraph.errors import OperationError
 
 def source_of(function: Any) -> tuple[list[str], int]:
     """The lines of a function, without what they are all indented by, and where they start."""
-    called = getattr(function, "__name__", type(function).__name__)
+    called = getattr(function, "__name__", "")
     if not (inspect.isfunction(function) or inspect.ismethod(function)):
+        what = called or f"an object of class {type(function).__name__}"
         raise OperationError(
-            f"build: {called} is a {type(function).__name__}, not a Python function with lines "
-            "to follow",
+            f"build: {what} is not a Python function with lines to follow",
             hint="pass a function: dg.build(lambda x: model(x), x)",
         )
     try:

@@ -23,6 +23,7 @@ from dlgraph.core.node import Node, str_spec
 from dlgraph.core.program import Program, needed
 from dlgraph.core.session import Session
 from dlgraph.core.tensor import Tensor, describe, value_of
+from dlgraph.core.where import name_in_frame, user_frame
 from dlgraph.errors import BackwardError, FeedError, GraphError, MutationError, OperationError
 
 
@@ -74,7 +75,7 @@ def walk_of(x: Any, feed: Mapping[Any, Any] | None = None) -> Walk:
             f"step: {type(x).__name__} is not the result of a recorded computation",
             hint="pass a Tensor, dg.step(loss), or a Node with its feed, dg.step(loss, feed={...})",
         )
-    _walk_back(found)
+    _walk_back(found, name_in_frame(x, user_frame()) or "y")
     return found
 
 
@@ -160,16 +161,16 @@ def _streams_kept(graph: Graph, order: list[int]) -> Iterator[None]:
 # ---- backward ------------------------------------------------------------------------------------
 
 
-def _walk_back(walk: Walk) -> None:
+def _walk_back(walk: Walk, called: str) -> None:
     """Run the rules from the root to the leaves, one edge at a time."""
     graph, records, values = walk.graph, walk.graph.records, walk.values
     y = values[walk.root]
     if np.size(y) != 1 or np.asarray(y).dtype.kind not in "fc":
         kind = f"shape {np.shape(y)}" if np.size(y) != 1 else f"dtype {np.asarray(y).dtype}"
         raise BackwardError(
-            f"step: {records[walk.root].name!r} has {kind}; only a scalar of floating point has "
-            "one gradient to walk back with",
-            hint="reduce it first: dg.step(y.sum()), dg.step(y.mean())",
+            f"step: {called} has {kind}; only a scalar of floating point has one gradient to walk "
+            "back with",
+            hint=f"reduce it first: dg.step({called}.sum()), dg.step({called}.mean())",
         )
     on_path = _between(graph, [walk.root], _targets(walk)) & set(walk.order)
     walk.gradients[walk.root] = np.ones_like(y)[()]
@@ -194,8 +195,8 @@ def _walk_back(walk: Walk) -> None:
             walk.flows.append(Flow(index, source, slot, g, found, gx, held, total))
     if not walk.flows:
         raise BackwardError(
-            f"step: no gradient comes back from {records[walk.root].name!r}: nothing that it is "
-            "computed from can have one",
+            f"step: no gradient comes back from {called}: nothing that it is computed from can "
+            "have one",
             hint="use parameters, variables or floating point placeholders",
         )
 
