@@ -1,5 +1,5 @@
 /* The keyboard: one tab stop per figure, arrows walk along the edges, "?" lists all keys.
- * A click selects; Ctrl and the wheel (or two fingers) zoom.  Read next: toolbar.js. */
+ * A click selects.  Read next: toolbar.js. */
 
 /** Listen to keys and pointers in a figure. */
 export function watchKeys(figure) {
@@ -33,17 +33,6 @@ export function watchKeys(figure) {
     const key = figure.scene.at(target, clientX, clientY);
     if (key) figure.focus(key);
     figure.select(key === figure.selected ? null : key);
-  };
-  stage.onwheel = (event) => {
-    if (!event.ctrlKey) return;
-    event.preventDefault();
-    const { left, top } = stage.getBoundingClientRect();
-    const [x, y] = [event.clientX - left, event.clientY - top];
-    const { scrollLeft, scrollTop } = stage;
-    const before = figure.scale;
-    figure.zoom(before * 1.0015 ** -event.deltaY);
-    const ratio = figure.scale / before;
-    stage.scrollTo((scrollLeft + x) * ratio - x, (scrollTop + y) * ratio - y);
   };
 }
 

@@ -32,6 +32,7 @@ function octagon(x, y, width, height) {
 }
 
 export const KINDS_STYLE = `
+.stage{touch-action:pan-x pan-y}
 .scope_gradient{--c:var(--g)}
 .update{--c:var(--u)}
 .failed{--c:var(--e)}

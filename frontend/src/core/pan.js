@@ -1,4 +1,4 @@
-/* Pan with the mouse, zoom with two fingers; one finger scrolls as everywhere. */
+/* Pan with the mouse, zoom with two fingers or Ctrl and the wheel; one finger scrolls as usual. */
 
 const CLICK = 4; // px of movement that still are a click
 
@@ -32,6 +32,17 @@ export function addPan(figure) {
   };
   for (const name of ["pointerup", "pointercancel", "pointerleave"])
     stage.addEventListener(name, end);
+  stage.onwheel = (event) => {
+    if (!event.ctrlKey) return;
+    event.preventDefault();
+    const { left, top } = stage.getBoundingClientRect();
+    const [x, y] = [event.clientX - left, event.clientY - top];
+    const { scrollLeft, scrollTop } = stage;
+    const before = figure.scale;
+    figure.zoom(before * 1.0015 ** -event.deltaY);
+    const ratio = figure.scale / before;
+    stage.scrollTo((scrollLeft + x) * ratio - x, (scrollTop + y) * ratio - y);
+  };
   // What ends a drag is no click: it selects nothing.
   const swallow = (event) => start?.moved && event.stopPropagation();
   stage.addEventListener("click", swallow, { capture: true });
