@@ -3,8 +3,9 @@
 Read `base.py` first.
 """
 
-from dlgraph.passes import rules
-from dlgraph.passes.algebra import RULES, Algebra, Match, Rule, rule
+from dlgraph.passes import rules as rules  # fills the table
+from dlgraph.passes.algebra import RULES as RULES
+from dlgraph.passes.algebra import Algebra, Match, Rule, rule
 from dlgraph.passes.base import Change, Job, Pass, Report, Rewritten
 from dlgraph.passes.bodies import Bodies
 from dlgraph.passes.cost import Cost
@@ -44,8 +45,6 @@ PASSES: tuple[Pass, ...] = (  # in the order in which they run
 )
 
 __all__ = [
-    "PASSES",
-    "RULES",
     "Algebra",
     "Bodies",
     "Change",
@@ -73,5 +72,4 @@ __all__ = [
     "Stack",
     "Update",
     "rule",
-    "rules",
 ]

@@ -35,6 +35,19 @@ class Rule(NamedTuple):
 
     `heads` are the primitives that the operands must have for the rule to be worth trying, None
     for any; there is one tuple for each order of the operands.  Without `heads` it is always tried.
+
+    Rules are usually made by `rule`; one about arguments (axes, shapes) is a function:
+
+    >>> import dlgraph as dg
+    >>> def same(edit, index):
+    ...     x = edit.records[index].inputs[0]
+    ...     return x if edit.records[x].spec == edit.records[index].spec else None
+    >>> drop = dg.passes.Rule("identity(x) -> x", "identity", same, exact=True)
+    >>> with dg.Graph().as_default() as g:
+    ...     y = dg.identity(dg.placeholder((), name="x"))
+    >>> manager = dg.passes.PassManager(passes=[dg.passes.Algebra([drop])], check=True)
+    >>> len(manager.run(g, y, ["x"]).graph)
+    1
     """
 
     name: str
@@ -58,7 +71,12 @@ RULES: list[Rule] = []
 
 
 class Match(NamedTuple):
-    """What a pattern variable stands for: its spec, and its value if it is a constant."""
+    """What a pattern variable stands for: its spec, and its value if it is a constant.
+
+    >>> import dlgraph as dg
+    >>> dg.passes.Match(dg.Spec((2, 3), "float32"), None).shape
+    (2, 3)
+    """
 
     spec: Any
     value: Any

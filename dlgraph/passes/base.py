@@ -27,6 +27,10 @@ class Job(NamedTuple):
     `specs` are the specs of the feeds, in their order, if they are known; `exact` demands the
     same bits as before; `target` is the executor that will run the graph; `watched` are nodes
     whose values somebody looks at, although they are not fetched; `memory_budget` is in bytes.
+
+    >>> import dlgraph as dg
+    >>> dg.passes.Job(fetches=(3, 4), watched=frozenset([2])).kept
+    {2, 3, 4}
     """
 
     fetches: tuple[int, ...]
@@ -68,6 +72,14 @@ class Change:
     `rule` names what was applied and `reason` says why in words; `before` and `after` are the
     names of the nodes concerned, `where` is the user's line that made the first of them, and
     `saved` what it costs less (negative if it costs more).
+
+    >>> import dlgraph as dg
+    >>> with dg.Graph().as_default() as g:
+    ...     x = dg.placeholder((4,), name="x")
+    ...     y = dg.exp(x) * (dg.exp(x) + 1.0)
+    >>> change = dg.passes.PassManager().run(g, y, [x]).reports[0].changes[0]
+    >>> change.kind, change.rule, change.before, change.after, change.saved.flops
+    ('merged', 'cse', ('exp', 'exp_1'), ('exp',), 40)
     """
 
     __slots__ = (
@@ -182,6 +194,14 @@ class Rewritten(NamedTuple):
 
     `moved` says where each surviving or replaced node is now; it is None, and `graph` the graph
     that was given, if there was nothing to do.
+
+    >>> import dlgraph as dg
+    >>> with dg.Graph().as_default() as g:
+    ...     x = dg.placeholder((), name="x")
+    ...     unused, y = dg.exp(x), dg.tanh(x)
+    >>> rewritten = dg.passes.Prune().run(g, dg.passes.Job((y.index,), (x.index,)))
+    >>> rewritten.graph, rewritten.moved
+    (<Graph with 2 nodes>, {0: 0, 2: 1})
     """
 
     graph: Graph

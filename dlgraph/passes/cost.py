@@ -22,7 +22,12 @@ FUNCTION = 10  # operations of a polynomial for exp, tanh and the like
 
 
 class Cost(NamedTuple):
-    """Floating point operations and bytes; `open` counts nodes whose sizes are not known."""
+    """Floating point operations and bytes; `open` counts nodes whose sizes are not known.
+
+    >>> from dlgraph.passes import Cost
+    >>> Cost(flops=100, bytes=8) + Cost(flops=20)
+    Cost(flops=120, bytes=8, open=0)
+    """
 
     flops: int = 0
     bytes: int = 0

@@ -22,6 +22,19 @@ class Optimised:
     `graph`, `fetches` and `feeds` are what to run; `moved` says where each node of the user's
     graph is now, as far as it is still there; `reports` has one report for each pass that did
     something, `stages` the graph before the passes and after each of them.
+
+    >>> import dlgraph as dg
+    >>> with dg.Graph().as_default() as g:
+    ...     x = dg.placeholder((4,), name="x")
+    ...     y = dg.tanh(x * 1.0)
+    >>> found = dg.passes.PassManager().run(g, y, [x])
+    >>> found, [report.name for report in found.reports], found.index(y.index)
+    (<Optimised: 4 -> 2 nodes>, ['algebra'], 1)
+    >>> print(found.report)
+    passes: 4 nodes before, 2 after, saves 4 FLOP and 36 B
+    algebra      4 -> 2 nodes, saves 4 FLOP (9.1 %) and 36 B (53 %)
+      replaced multiply -> x: x * 1 -> x  [saves 4 FLOP and 36 B]
+        at <doctest dlgraph.passes.manager.Optimised[1]>, line 3:  y = dg.tanh(x * 1.0)
     """
 
     def __init__(self, source: Graph, job: Job):
