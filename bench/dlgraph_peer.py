@@ -70,6 +70,7 @@ def statics(build, feeds):
     """The forms in which a graph runs: as it is by default, and compiled."""
     return {
         "static": static(build, feeds),
+        "static-numpy": static(build, feeds, exact=False),
         "static-fast": static(build, feeds, executor="fast"),
     }
 
