@@ -112,8 +112,11 @@ class Watch(_Switch):
     def __init__(self, nan: bool, lines: bool, call: Callable[..., None] | None):
         super().__init__()
         self.nan, self.lines, self.call = nan, lines, call
+        self.outer: Watch | None = None  # a recorder around it
 
     def _change(self, mode: Mode) -> Mode:
+        if mode.watch is not self:
+            self.outer = mode.watch
         return replace(mode, watch=self)
 
     def see(
@@ -127,6 +130,8 @@ class Watch(_Switch):
 
     def made(self, tensor: Any, primitive: Any, inputs: tuple, attrs: dict[str, Any]) -> None:
         """Called in eager mode with the tensor that an operation made; a recorder overrides it."""
+        if self.outer is not None:
+            self.outer.made(tensor, primitive, inputs, attrs)
 
 
 def watch(

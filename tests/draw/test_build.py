@@ -133,6 +133,17 @@ def test_a_call_of_a_traced_function_is_one_operation_in_eager_mode():
     assert figure.moments[-1].graph.words == "returned 10"
 
 
+def test_a_function_that_watches_is_recorded_all_the_same():
+    def function(x):
+        with dg.watch(nan=True):
+            y = x * 2
+        return y + 1
+
+    recording = dg.build(function, 3.0).recording
+    names = [record.primitive.name for record in recording.eager.graph.records]
+    assert names == ["placeholder", "constant", "multiply", "constant", "add"]
+
+
 def test_gradients_inside_the_function_are_nodes_in_a_graph():
     def function(x):
         return dg.grad((x * x).sum(), x)
