@@ -4,7 +4,7 @@ Read `plan.py` (what a plan says), `lowering.py` (from a graph to a plan), `memo
 live), `planned.py` (run a plan with NumPy), `program.py` (what a session keeps), `fast/` (compile).
 
 Executors enter themselves into a table of the core, which knows nothing of them.  The files are
-imported when a session runs for the first time.
+imported when a session is made.
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ def _planned() -> Callable[..., Program]:
 
 
 def _fast() -> Callable[..., Program]:
+    from dlgraph.executors.fast import llvm
     from dlgraph.executors.fast.executor import FastProgram
 
+    llvm.binding()  # raises if llvmlite is not installed
     return FastProgram
 
 

@@ -8,6 +8,8 @@ pytest.importorskip("llvmlite")
 import dlgraph as dg
 from dlgraph.core.primitive import REGISTRY
 from dlgraph.errors import LabelError
+from dlgraph.executors.fast import executor
+from dlgraph.executors.fast.ir import Target
 from dlgraph.executors.fast.segments import KERNELS
 from dlgraph.ops.fused import gemm
 from dlgraph.ops.scalar import SCALAR
@@ -331,3 +333,14 @@ def test_a_network_for_pictures():
     for a, b in zip(found, wanted, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5)
     assert left_to_numpy(loss, x, labels, *weights) == []
+
+
+@pytest.mark.parametrize("machine", [Target(32, 16), Target(16, 32), Target(16, 16)])
+def test_machines_with_shorter_vectors(machine, monkeypatch):
+    monkeypatch.setattr(executor, "target", lambda: machine)
+    test_a_network_for_pictures()
+    test_folds_over_every_set_of_axes((16, 100), dg.sum)
+    test_products_with_and_without_transposes((17, 33, 9), "float32")
+    test_stacks_vectors_and_large_products()  # without a BLAS to call
+    test_cross_entropy_and_its_gradient(17, "float64")
+    test_stretched_operands((3, 1, 4), (2, 1))

@@ -8,7 +8,7 @@ for the rest.  Memory, parameters, feeds and errors are the planned executor's.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from dlgraph.executors.fast import convolutions, geometry, llvm
 from dlgraph.executors.fast.ir import BUFFERS, PRODUCTS, SCRATCH, Target
 from dlgraph.executors.fast.segments import (
     Segment,
-    calls,
+    driver_code,
     names_of,
     pseudo_code,
     split,
@@ -57,8 +57,6 @@ def _in_order_of(strides: tuple[int, ...], shape: tuple[int, ...], item: int) ->
 class FastProgram(PlannedProgram):
     """A program that runs by compiled plans; `Session(graph, executor="fast")` makes it.
 
-    Raises `MissingPackageError` if llvmlite is not installed.
-
     >>> import dlgraph as dg
     >>> with dg.Graph().as_default() as g:
     ...     x = dg.placeholder((3,), name="x")
@@ -66,12 +64,11 @@ class FastProgram(PlannedProgram):
     >>> try:
     ...     print(dg.Session(g, executor="fast").run(y, {x: [0.0, 1.0, 2.0]}))
     ... except dg.errors.MissingPackageError as error:
-    ...     print([2.0, 5.43656, 14.77811])
-    [ 2. 5.43656 14.77811]
+    ...     print("[ 2. 5.43656 14.77811 ]")
+    [ 2. 5.43656 14.77811 ]
     """
 
     def __init__(self, *facts: Any):
-        llvm.binding()
         super().__init__(*facts)
         # With exact=True values lie as NumPy would lay them out: the order of sums depends on it.
         self.placed = None if self.settings.exact else placed
@@ -167,7 +164,7 @@ class FastRunner(Runner):
                 self._table[BUFFERS // 8 + number] = memory[0]
 
     def _native(self, segment: Segment) -> Call:
-        code, starts = calls(segment, self._addresses)
+        code, starts = driver_code(segment, self._addresses)
         run, table, first = self._library.run, _address(self._table), _address(code)
         count = len(segment.pieces)
 
@@ -183,7 +180,25 @@ class FastRunner(Runner):
                 stopped = run(table, first + starts[following], following, count)
 
         call.code = code  # type: ignore[attr-defined]  # the driver reads it: it must live on
+        one_by_one = [
+            (functools.partial(run, table, first + start, k, k + 1), ())
+            for k, start in enumerate(starts[:count])
+        ]
+        call.pieces = list(zip(segment.pieces, one_by_one, strict=True))  # type: ignore[attr-defined]
         return call, ()
+
+    def parts(self) -> Iterator[tuple[tuple[int, ...], str, list[Call]]]:
+        """As the planned executor's; compiled code is taken apart into its kernels."""
+        steps, records = self.plan.instructions, self.plan.graph.records
+        for found, label, calls in super().parts():
+            rest = [one for one in calls if not hasattr(one[0], "pieces")]
+            for piece, call in (p for one in calls for p in getattr(one[0], "pieces", ())):
+                inside = tuple(steps[number].record for number in piece.numbers)
+                names = list(dict.fromkeys(records[i].primitive.name for i in inside))
+                more = f" + {len(names) - 3}" if len(names) > 3 else ""
+                yield inside, f"compiled {', '.join(names[:3])}{more}", [call]
+            if rest:
+                yield found, label, rest
 
     def _instead(self, segment: Segment, stopped: int) -> None:
         step = self.plan.instructions[segment.pieces[stopped].numbers[-1]]

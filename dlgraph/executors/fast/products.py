@@ -17,7 +17,9 @@ from dlgraph.executors.fast.vectors import Vectors
 from dlgraph.executors.plan import Instruction, Place
 from dlgraph.ops.scalar import Unsupported
 
-TILED = 2**20  # bytes of the right operand up to which our own tiles are the faster ones
+# Our own tiles are the faster ones as long as the right operand stays in the cache (bytes), and the
+# product is not worth the BLAS's threads (operations).
+TILED, ALONE = 2**20, 2e9
 
 
 class Matrix(NamedTuple):
@@ -135,7 +137,7 @@ def recipe(
     """How to compute a product (or a stack of them): in tiles of our own, or by the BLAS."""
     row_wise, _ = _rowwise(product, ["", "", ""])
     elements = row_wise.inner * row_wise.columns
-    tiled = elements * product.dtype.itemsize <= TILED
+    tiled = elements * product.dtype.itemsize <= TILED and 2 * elements * row_wise.rows <= ALONE
     if not tiled and (not target.sizes or scale.added):
         raise Unsupported("nothing that the BLAS can do")
     turned = tiled and row_wise.b.turned and row_wise.columns > 1

@@ -248,7 +248,7 @@ def text_of(segments: list[Segment]) -> str:
     return "\n".join([*sorted(declared), *functions, TAIL])
 
 
-def calls(segment: Segment, addresses: dict[str, int]) -> tuple[np.ndarray, list[int]]:
+def driver_code(segment: Segment, addresses: dict[str, int]) -> tuple[np.ndarray, list[int]]:
     """What the driver goes through, and where in it each piece starts (in bytes).
 
     For each piece: the address of its kernel, the size of what follows, and for each operand
