@@ -36,8 +36,10 @@ def find_blocks(units: Sequence[Sequence[int]], items: Sequence[Any]) -> list[Bl
     >>> find_blocks([[i] for i in range(8)], items)
     [Block(start=1, length=2, times=3)]
     """
-    rows = _Rows(units, items)
     found: list[Block] = []
+    if len(units) < 2 or sum(map(len, units)) <= SAVED:
+        return found
+    rows = _Rows(units, items)
     at = 0
     while at < len(units):
         longest = min(LONGEST, (len(units) - at) // 2)

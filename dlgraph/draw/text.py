@@ -101,7 +101,8 @@ def clean(text: object, limit: int = NAME_LIMIT) -> str:
     if len(raw) > limit:
         kept = max(limit - 1, 0)
         raw = raw[: (kept + 1) // 2] + ELLIPSIS + (raw[-(kept // 2) :] if kept > 1 else "")
-    return _REFUSED.sub("\ufffd", _BREAK.sub(" ", raw))
+    # Whatever is refused is not printable either, and nearly every name is.
+    return raw if raw.isprintable() else _REFUSED.sub("\ufffd", _BREAK.sub(" ", raw))
 
 
 def fit(text: str, size: float, room: float) -> str:
