@@ -32,7 +32,7 @@ from dlgraph.widgets.texts import boxes_of, cut, gradient_words, roomy, value_wo
 
 BOXES = 400  # a larger picture answers too slowly to be played with
 EDITABLE = 4_096  # elements of an array whose cells can be set one by one
-SLIDERS = 8  # leaves that have a slider of their own
+SLIDERS = 8  # inputs that have a slider from the beginning; others get one when selected
 
 
 class Answer(NamedTuple):
@@ -252,6 +252,7 @@ class Exploration:
             "columns": tile.values.shape[1],
             "tiles": [list(one.prefix) for one in picture.tiles],
             "across": picture.columns,
+            "block": list(picture.block),
             "words": picture.words,
             "axes": array.ndim,
             "editable": editable and picture.block == (1, 1) and len(levels) == array.size,
@@ -318,7 +319,8 @@ class Exploration:
 
     def _shown_leaves(self) -> list[int]:
         scalars = [i for i in self.live.leaves if not np.ndim(self.live.value(i))]
-        return scalars[:SLIDERS]
+        chosen = self.selected[0] if self.selected else None
+        return scalars[:SLIDERS] + [i for i in scalars[SLIDERS:] if i == chosen]
 
     def _keys(self, half: str, nodes: Iterable[int]) -> list[str]:
         return [f"{half}{i}" for i in nodes if f"{half}{i}" in self.sent]

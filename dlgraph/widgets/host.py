@@ -97,6 +97,9 @@ class Widget(anywidget.AnyWidget):
         return {**self.figure()._repr_mimebundle_(), **live, "text/plain": str(self)}
 
     def _ipython_display_(self) -> None:
+        if self.comm is None:  # frozen: there is no widget any more
+            display(self.figure())
+            return
         handle = display(self._repr_mimebundle_(), raw=True, display_id=True)
         self._handles.append(handle)
         _SHOWN.add(self)

@@ -173,12 +173,13 @@ def test_it_answers_while_a_cell_runs(notebook):
 
 
 def test_freezing_leaves_a_figure_that_lives_without_a_kernel(notebook, lab):
-    nb = notebook(LINE, "w.set('a', 10.0)\nw.freeze();")
+    nb = notebook(LINE, "w.set('a', 10.0)\nw.freeze();", "w")
     nb.page.locator("[data-dlgraph]").first.wait_for()
     assert not nb.page.locator(".inputs").count()
     outputs = nb.save()["cells"][0]["outputs"]
     assert sorted(outputs[0]["data"]) == ["image/svg+xml", "text/html", "text/plain"]
     assert "-> 35" in "".join(outputs[0]["data"]["text/plain"])
+    assert sorted(nb.save()["cells"][2]["outputs"][0]["data"]) == sorted(outputs[0]["data"])
     nb.end_kernel()
     nb.open(run=False, kernel=False)
     box(nb.page, "f6").click()  # the script of the figure runs

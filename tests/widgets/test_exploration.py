@@ -147,6 +147,14 @@ def test_the_payload_shows_the_values_at_the_beginning():
     assert payload["text"].endswith("-> 23; gradients: a 2, b 3")
 
 
+def test_an_input_without_a_slider_gets_one_when_it_is_selected():
+    leaves = [dg.Tensor(float(k), requires_grad=True, name=f"x{k}") for k in range(12)]
+    exploration = Exploration(dg.stack(leaves).sum())
+    assert len(exploration.payload()["leaves"]) == 8
+    content, _ = ask(exploration, kind="select", key=f"f{exploration.find('x11')}")
+    assert [leaf["name"] for leaf in content["leaves"]][8:] == ["x11"]
+
+
 def test_floats_are_said_as_short_as_they_are():
     a = dg.Tensor(0.1, requires_grad=True, name="a")
     assert Exploration(a * 2).leaf(0)["value"] == 0.1

@@ -57,6 +57,8 @@ def test_freezing_gives_the_figure_of_now():
     figure = w.freeze()
     assert str(figure).endswith("-> 15; gradients: a 2, b 3")
     assert w.comm is None  # the front end has let it go
+    w.set("a", 1.0)
+    assert str(w).endswith("-> 17; gradients: a 2, b 3")
 
 
 def test_it_is_said_in_words():

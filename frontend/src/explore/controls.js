@@ -5,12 +5,14 @@ import { h } from "../core/dom.js";
 export const CONTROLS = `
 .inputs{display:grid;grid-template-columns:max-content minmax(80px,260px) 7.5em;gap:2px 10px;
 align-items:center;padding:6px 14px 2px}
-.inputs label{font-weight:bold;max-width:12em;overflow:hidden;text-overflow:ellipsis;white-space:nowrap}
+.inputs:empty{display:none}
+.inputs label{font-weight:bold;max-width:12em;overflow:hidden;text-overflow:ellipsis;
+white-space:nowrap}
 .inputs input{width:100%;height:24px}
 .inputs input[type=range],.tensor input[type=range]{accent-color:var(--f);padding:0;cursor:pointer}
-.inputs input[type=text],.tensor input[type=text]{font-variant-numeric:tabular-nums;background:var(--bg)}
-.account{padding:2px 14px 4px;min-height:1.7em;color:var(--muted);font-size:12px;overflow-wrap:anywhere;
-max-width:100%;width:0;min-width:100%}
+.inputs input[type=text],.tensor input[type=text]{font-variant-numeric:tabular-nums}
+.account{padding:2px 14px 4px;min-height:1.7em;color:var(--muted);font-size:12px;
+overflow-wrap:anywhere;max-width:100%;width:0;min-width:100%}
 .account.wrong{color:var(--e);font-weight:bold}
 @media(pointer:coarse){.inputs input{height:34px}}
 `;
@@ -23,28 +25,28 @@ max-width:100%;width:0;min-width:100%}
 export function controls(figure, leaves, set) {
   const rows = new Map();
   const element = h("div", { class: "inputs" });
-  for (const leaf of leaves) {
-    const row = control(leaf.name, (value, ended) => set(leaf.node, value, undefined, ended));
-    row.show(leaf.value, leaf.range);
-    rows.set(leaf.node, row);
+
+  function add({ name, node }) {
+    const row = control(name, (value, ended) => set(node, value, undefined, ended));
     // The box of an input that is being moved is the one that is looked at.
-    row.slider.addEventListener("focus", () => figure.highlight([`f${leaf.node}`], "active"));
-    row.slider.addEventListener("blur", () => figure.highlight([], "active"));
-    element.append(h("label", { title: leaf.name }, leaf.name), row.slider, row.field);
+    row.slider.onfocus = () => figure.highlight([`f${node}`], "active");
+    row.slider.onblur = () => figure.highlight([], "active");
+    element.append(h("label", { title: name }, name), row.slider, row.field);
+    rows.set(node, row);
+    return row;
   }
-  element.hidden = !leaves.length;
-  return {
-    element,
-    /** Show what Python says; `mine` is the input that it answers to. */
-    update(now, mine, pending) {
-      for (const { node, value, range } of now) {
-        const row = rows.get(node);
-        // What is being moved or typed just now is newer than any answer.
-        if (!row || pending(node) || (node !== mine && row.busy())) continue;
-        row.show(value, range);
-      }
-    },
-  };
+
+  /** Show what Python says; `mine` is the input that it answers to. */
+  function update(now, mine, pending) {
+    for (const leaf of now) {
+      const { node, value, range } = leaf;
+      const row = rows.get(node) ?? add(leaf);
+      // What is being moved or typed just now is newer than any answer.
+      if (!pending(node) && (node === mine || !row.busy())) row.show(value, range);
+    }
+  }
+  update(leaves, null, () => false);
+  return { element, update };
 }
 
 /** A slider and a field that say the same number; `change(value, ended)` hears both. */

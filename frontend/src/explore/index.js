@@ -1,7 +1,7 @@
 /* `dg.explore`: a picture whose inputs can be moved; the running kernel computes what follows.
  *
  * `widget()` is called once for each widget and returns what anywidget wants.  The state lives in
- * Python; here is only what is shown of it.  Read next: talk.js, controls.js, tensor.js, play.js. */
+ * Python; here is only what is shown of it.  Read next: talk.js, controls.js, tensor.js. */
 
 import { h } from "../core/dom.js";
 import { mountFull } from "../core/full.js";
@@ -26,7 +26,8 @@ function render({ model, el }) {
   const play = player(figure);
   const inputs = controls(figure, payload.leaves, set);
   const view = tensor(set);
-  figure.caption.append(inputs.element, words);
+  figure.bar.after(inputs.element);
+  figure.caption.append(words);
   figure.panel.after(view.element);
   const back = figure.addButton({
     ...{ label: "Inputs back to their first values", text: "Reset", keys: "r" },
@@ -74,7 +75,7 @@ function render({ model, el }) {
       chosen = answer.selected; // chosen from Python
       figure.select(chosen);
     }
-    if (answer.array !== undefined) view.show(answer.array, buffers, Number(answer.selected?.slice(1)));
+    if (answer.array !== undefined) view.show(answer.array, buffers, answer.selected);
     figure.answered = answer.number;
   }
 

@@ -12,7 +12,7 @@ const STEP = 180; // ms for one, at most
 const REST = 900; // ms until the last light goes out
 
 /**
- * `play({moved, again}, atOnce)`: the inputs that were moved, and the keys of the boxes that followed,
+ * `play({moved, again}, atOnce)`: the inputs that were moved and the keys of what followed,
  * forward and backward, in order; `play.end()`.
  */
 export function player(figure) {
@@ -41,7 +41,10 @@ export function player(figure) {
     const next = () => {
       at = Math.min(order.length, at + together);
       light(order.slice(0, at), moved);
-      timer = setTimeout(at < order.length ? next : () => light([]), at < order.length ? step : REST);
+      timer = setTimeout(
+        at < order.length ? next : () => light([]),
+        at < order.length ? step : REST,
+      );
     };
     next();
   }

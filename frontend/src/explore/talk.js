@@ -1,4 +1,4 @@
-/* The conversation with Python: one question at a time, the newest of a drag, silence told in words.
+/* The conversation with Python: one question at a time, the newest of a drag, silence in words.
  *
  * Messages, not traits: a trait waits until the kernel is idle.  The first message makes the kernel
  * open the thread in which later ones are answered, even while a cell runs. */

@@ -11,7 +11,8 @@ export const TENSOR = `
 .tensor canvas{image-rendering:pixelated;cursor:crosshair;max-width:100%;outline-offset:2px;
 border:1px solid var(--muted);display:block}
 .tensor .cells{position:relative}
-.tensor .mark{position:absolute;pointer-events:none;outline:2px solid var(--ink);box-shadow:0 0 0 4px var(--bg)}
+.tensor .mark{position:absolute;pointer-events:none;outline:2px solid #fff;
+filter:drop-shadow(0 0 1.5px #000)}
 .tensor p{margin:0}
 .tensor .facts{color:var(--muted);font-size:12px}
 .tensor .at{font-variant-numeric:tabular-nums;min-height:1.5em}
@@ -28,7 +29,9 @@ export function tensor(set) {
   const mark = h("div", { class: "mark", hidden: true });
   const at = h("p", { class: "at", "aria-live": "polite" });
   const facts = h("p", { class: "facts" });
-  const edit = control("element", (value, ended) => set(shown.node, value, index(cell), ended));
+  const edit = control("element", (value, ended) =>
+    set(Number(shown.key.slice(1)), value, index(cell), ended),
+  );
   const editing = h("div", { class: "edit", hidden: true }, edit.slider, edit.field);
   const element = h(
     ...["div", { class: "tensor", hidden: true }],
@@ -40,14 +43,14 @@ export function tensor(set) {
   let shown = null;
   let cell = null; // its number among all values
 
-  function show(array, [colours, values] = [], node = null) {
-    const other = node !== shown?.node || array?.rows !== shown.rows;
+  function show(array, [colours, values] = [], key = null) {
+    const other = key !== shown?.key || array?.rows !== shown.rows;
     element.hidden = !array;
     if (!array) {
       shown = null;
       return;
     }
-    shown = { ...array, node, colours: bytes(colours), values: new Float64Array(copy(values)) };
+    shown = { ...array, key, colours: bytes(colours), values: new Float64Array(copy(values)) };
     if (other) cell = null;
     facts.replaceChildren(...array.words.flatMap((line) => [line, h("br")]));
     draw();
@@ -99,6 +102,17 @@ export function tensor(set) {
     return [...tiles[Math.floor(k / (rows * columns))], row, column].slice(-axes);
   }
 
+  /* The same for reading; a cell may stand for several elements. */
+  function spans(k) {
+    const { block, axes } = shown;
+    const words = index(k);
+    [block[1], block[0]].slice(0, axes).forEach((size, back) => {
+      const one = words.length - 1 - back;
+      if (size > 1) words[one] = `${words[one] * size}:${(words[one] + 1) * size}`;
+    });
+    return words.join(", ");
+  }
+
   function point(k, fresh) {
     const chosen = cell != null && place(cell);
     mark.hidden = !chosen;
@@ -112,7 +126,8 @@ export function tensor(set) {
       editing.hidden = true;
       return;
     }
-    at.textContent = `[${index(k).join(", ")}]  ${short(shown.values[k])}`;
+    const mean = Math.max(...shown.block) > 1 ? "mean " : "";
+    at.textContent = `[${spans(k)}]  ${mean}${short(shown.values[k])}`;
     editing.hidden = !shown.editable || k !== cell;
     if (!editing.hidden) edit.show(exact(shown.values[k]), fresh ? shown.range : undefined);
   }
@@ -154,7 +169,7 @@ const bytes = (view) => new Uint8Array(view.buffer, view.byteOffset, view.byteLe
 /* A view into a message need not begin at a multiple of eight. */
 const copy = (view) => view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength);
 
-const short = (value) => (Number.isFinite(value) ? String(Number(value.toPrecision(5))) : String(value));
+const short = (value) => String(Number.isFinite(value) ? Number(value.toPrecision(5)) : value);
 
 /* A float32 as the shortest decimal that is that float32 again. */
 function exact(value) {

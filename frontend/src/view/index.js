@@ -37,7 +37,11 @@ export async function main(host, payload) {
   const large = h("div", { class: "large", hidden: true });
   const words = host.querySelector("img")?.alt ?? "";
   const keys = "Arrow keys move from element to element.";
-  const stage = h("div", { class: "stage", tabindex: 0, role: "group", "aria-label": `${words}. ${keys}` }, drawn);
+  const stage = h(
+    "div",
+    { class: "stage", tabindex: 0, role: "group", "aria-label": `${words}. ${keys}` },
+    drawn,
+  );
   const frame = h("div", { class: "figure" }, stage, large, at);
   let cell = -1;
   let fixed = false; // chosen by a click or a key, not just pointed at
@@ -51,31 +55,41 @@ export async function main(host, payload) {
 
   /* Where value number k is drawn: x, y, width, height in the picture. */
   function place(k) {
-    if (bars.length) return ["x", "y", "width", "height"].map((name) => Number(bars[k].getAttribute(name)));
-    const [x, y, width, height] = ["x", "y", "width", "height"].map((name) =>
-      Number(tiles[Math.floor(k / (rows * columns))].getAttribute(name)),
-    );
+    const shape = bars[k] ?? tiles[Math.floor(k / (rows * columns))];
+    const numbers = ["x", "y", "width", "height"].map((name) => Number(shape.getAttribute(name)));
+    if (bars.length) return numbers;
+    const [x, y, width, height] = numbers;
     const [row, column] = [Math.floor((k % (rows * columns)) / columns), k % columns];
-    return [x + (column * width) / columns, y + (row * height) / rows, width / columns, height / rows];
+    return [
+      x + (column * width) / columns,
+      y + (row * height) / rows,
+      width / columns,
+      height / rows,
+    ];
   }
 
   function index(k) {
     const [row, column] = [Math.floor((k % (rows * columns)) / columns), k % columns];
     const inner = [row, column].map((one, axis) => span(one, block[axis]));
-    return [...prefixes[Math.floor(k / (rows * columns))], ...inner].slice(-axes || Infinity).join(", ");
+    return [...prefixes[Math.floor(k / (rows * columns))], ...inner]
+      .slice(-axes || Infinity)
+      .join(", ");
   }
 
   function point(k) {
     cell = k;
     set(mark, { visibility: k < 0 ? "hidden" : "visible" });
     if (k < 0) {
-      at.textContent = tiles.length > 1 ? "Point at a pixel; click a slice to enlarge it." : "Point at an element.";
+      at.textContent =
+        tiles.length > 1
+          ? "Point at a pixel; click a slice to enlarge it."
+          : "Point at an element.";
       return;
     }
     const [x, y, width, height] = place(k);
     set(mark, { x, y, width, height });
     const mean = Math.max(...block) > 1 ? "mean " : "";
-    at.textContent = `[${index(k)}]  ${values ? mean + short(values[k]) : ""}`;
+    at.textContent = `[${index(k)}]  ${values ? mean + brief(values[k]) : ""}`;
   }
 
   /* The value that is drawn under the pointer; -1 for none. */
@@ -95,22 +109,40 @@ export async function main(host, payload) {
     const href = tiles[tile].getAttribute("href");
     const scale = LARGE / Math.max(rows, columns);
     const [width, height] = [columns * scale, Math.max(rows * scale, 12)];
-    const image = s("image", { href, width, height, preserveAspectRatio: "none", style: "image-rendering:pixelated" });
+    const image = s("image", {
+      href,
+      width,
+      height,
+      preserveAspectRatio: "none",
+      style: "image-rendering:pixelated",
+    });
     const onpointermove = ({ clientX, clientY }) => {
       const box = image.getBoundingClientRect();
       const row = Math.min(rows - 1, Math.floor(((clientY - box.top) / box.height) * rows));
-      const column = Math.min(columns - 1, Math.floor(((clientX - box.left) / box.width) * columns));
+      const column = Math.min(
+        columns - 1,
+        Math.floor(((clientX - box.left) / box.width) * columns),
+      );
       point((tile * rows + row) * columns + column);
     };
     const go = (by, words) => {
       const onclick = () => enlarge((tile + by + tiles.length) % tiles.length);
       return h("button", { type: "button", "aria-label": words, onclick }, by < 0 ? "‹" : "›");
     };
-    const close = h("button", { type: "button", onclick: () => set(large, { hidden: true }) }, "close");
+    const close = h(
+      "button",
+      { type: "button", onclick: () => set(large, { hidden: true }) },
+      "close",
+    );
     large.hidden = false;
     large.replaceChildren(
       s("svg", { width, height, onpointermove }, image),
-      ...[go(-1, "slice before"), h("b", {}, `[${prefixes[tile].join(", ")}]`), go(1, "next slice"), close],
+      ...[
+        go(-1, "slice before"),
+        h("b", {}, `[${prefixes[tile].join(", ")}]`),
+        go(1, "next slice"),
+        close,
+      ],
     );
   }
 
@@ -132,7 +164,8 @@ export async function main(host, payload) {
     const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns, ArrowDown: columns }[event.key];
     const last = Math.max(tiles.length, 1) * rows * columns;
     if (step) point(cell < 0 ? 0 : Math.max(0, Math.min(last - 1, cell + step)));
-    else if (event.key === "Enter" && tiles.length > 1 && cell >= 0) enlarge(Math.floor(cell / (rows * columns)));
+    else if (event.key === "Enter" && tiles.length > 1 && cell >= 0)
+      enlarge(Math.floor(cell / (rows * columns)));
     else if (event.key === "Escape") point(-1);
     else return;
     fixed = cell >= 0;
@@ -145,9 +178,12 @@ export async function main(host, payload) {
 function pictureOf(host) {
   const { src } = host.querySelector("img");
   const text = decodeURIComponent(src.slice(src.indexOf(",") + 1));
-  return document.importNode(new DOMParser().parseFromString(text, "image/svg+xml").documentElement, true);
+  return document.importNode(
+    new DOMParser().parseFromString(text, "image/svg+xml").documentElement,
+    true,
+  );
 }
 
 const span = (k, size) => (size > 1 ? `${k * size}:${(k + 1) * size}` : k);
 
-const short = (value) => (Number.isFinite(value) ? String(Number(value.toPrecision(4))) : String(value));
+const brief = (value) => String(Number.isFinite(value) ? Number(value.toPrecision(4)) : value);
