@@ -18,13 +18,13 @@ from typing import Any
 
 import numpy as np
 
+from dlgraph.core.feeds import check_feed
 from dlgraph.core.graph import Graph, building
 from dlgraph.core.mode import Watch
 from dlgraph.core.node import Node
 from dlgraph.core.parameter import Parameter
 from dlgraph.core.primitive import FUNCTIONS
 from dlgraph.core.program import Program, needed
-from dlgraph.core.session import Session
 from dlgraph.core.spec import spec_of
 from dlgraph.core.tensor import Tensor, value_of
 from dlgraph.core.tree import flatten
@@ -297,7 +297,7 @@ def _run(
     graph, fetched = story.graph, [x.index for x in story.result if isinstance(x, Node)]
     feed = {i: value_of(v) for i, (_, v) in enumerate(_fed(named))}
     order = needed(graph.records, fetched, set(feed))
-    feeds = Session(graph)._check_feed({graph.handle(i): value for i, value in feed.items()})
+    feeds = check_feed(graph, {graph.handle(i): value for i, value in feed.items()})
 
     def run(indices: list[int]) -> dict[int, Any]:
         program = Program(graph, indices, tuple(feeds))

@@ -135,10 +135,10 @@ class StepFigure(Figure):
 
     def describe(self) -> str:
         """All steps in words, one line each."""
-        lines = [self.summary]
-        for place, step in enumerate(self.steps[:LINES_SHOWN]):
-            lines.append(f"{place:>3}  {step.text}")
-        return "\n".join(lines)
+        lines = [f"{place:>3}  {step.text}" for place, step in enumerate(self.steps)]
+        more = len(lines) - LINES_SHOWN
+        after = [f"and {more:,} more steps"] if more > 0 else []
+        return "\n".join([self.summary, *lines[:LINES_SHOWN], *after])
 
     def __str__(self) -> str:
         return self.describe()
@@ -149,9 +149,9 @@ class StepFigure(Figure):
         forward = [place for place, kind in enumerate(kinds) if kind == "forward"]
         back = [place for place, kind in enumerate(kinds) if kind == "backward"]
         adding = [p for p in back if self.steps[p].facts.get("held") is not None]
-        wanted = [0, forward[len(forward) // 2], forward[-1], back[0]]
-        wanted += [(adding or back[1:] or back)[len(adding or back[1:] or back) // 2]]
-        return sorted({*wanted, len(kinds) - 1})[:FRAMES]
+        middle = adding or back[1:] or back
+        wanted = {0, forward[len(forward) // 2], forward[-1], back[0], len(kinds) - 1}
+        return sorted({*wanted, middle[len(middle) // 2]})[:FRAMES]
 
     def _frame(self, place: int) -> Frame:
         step = self.steps[place]

@@ -15,13 +15,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dlgraph.core.autodiff import accumulate, unbroadcast
+from dlgraph.core.feeds import check_feed
 from dlgraph.core.gradients import _between
 from dlgraph.core.graph import Graph
 from dlgraph.core.hooks import HOOKS
 from dlgraph.core.hooks import run as run_hooks
 from dlgraph.core.node import Node, str_spec
 from dlgraph.core.program import Program, needed
-from dlgraph.core.session import Session
 from dlgraph.core.tensor import Tensor, describe, value_of
 from dlgraph.core.where import name_in_frame, user_frame
 from dlgraph.errors import BackwardError, FeedError, GraphError, MutationError, OperationError
@@ -117,7 +117,7 @@ def _changed_since(x: Tensor, reader: Tensor) -> MutationError:
 
 def _of_node(root: Node, feed: Mapping[Any, Any]) -> Walk:
     graph = root.graph
-    feeds = Session(graph)._check_feed(feed)
+    feeds = check_feed(graph, feed)
     order = needed(graph.records, [root.index], set(feeds))
     for index in order:
         if graph.records[index].primitive.effect:
