@@ -4,10 +4,14 @@ A static figure in SVG, laid out by this package: forward graph left, gradients 
 The way of the data, which is also the order in which to read the files:
 
     from_graph.py   engine object -> Picture (model.py): plain data; formula.py, updates.py,
-                    nested.py (loops, branches, calls), naming.py; attempt.py for modules
+                    nested.py (loops, branches, calls), naming.py, saved.py (what is kept for
+                    the backward pass); attempt.py for modules
     mirror.py       which gradient belongs to which forward node
-    scene.py        Picture -> boxes with texts (wording.py, text.py) and badges; folding.py
-    layout.py       boxes -> places: ranks, ordering, coordinates, routes, across
+    scene.py        Picture -> boxes with texts (wording.py, text.py) and badges; folding.py,
+                    boxes.py, scene_parts.py; groups.py: scopes.py and repeats.py
+    collapse.py     which scopes are open; what is in sight
+    layout.py       boxes -> places: ranks, ordering, coordinates, routes, across; from
+                    collapse.py on also in JavaScript, frontend/src/layout
     svg.py          places -> text; theme.py, shapes.py
     figure.py       what a notebook, a terminal and a screen reader get; describe.py
 

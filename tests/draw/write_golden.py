@@ -1,7 +1,7 @@
 """Write the golden files anew: `python -m tests.draw.write_golden`.
 
 Do this only when a change of the layout is wanted, look at the pictures before and after, and
-keep the JavaScript twin in step: it is compared with the same files.
+keep the JavaScript twin in step: it is compared with the same files (test_javascript_layout.py).
 """
 
 from __future__ import annotations
