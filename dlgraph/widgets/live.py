@@ -16,13 +16,13 @@ import numpy as np
 
 from dlgraph.core.arrays import Bundle, Zeros
 from dlgraph.core.body import Body
+from dlgraph.core.feeds import check_feed
 from dlgraph.core.gradients import walk
 from dlgraph.core.graph import Graph, building
 from dlgraph.core.mode import tracing
 from dlgraph.core.node import Node, Record
 from dlgraph.core.primitive import FUNCTIONS
 from dlgraph.core.program import Program, needed
-from dlgraph.core.session import Session
 from dlgraph.core.tensor import Tensor, value_of
 from dlgraph.errors import GraphError, NonFiniteError, OperationError
 from dlgraph.widgets.entry import fitted, with_element
@@ -66,7 +66,7 @@ class Live:
     def __init__(self, target: Node, feed: Mapping[Any, Any] | None = None):
         self.source = target.graph
         self.target = target.index
-        fed = Session(self.source)._check_feed(feed or {})
+        fed = check_feed(self.source, feed or {})
         self.nodes = needed(self.source.records, [self.target], set(fed))
         self.nodes = sorted({*self.nodes, *fed} & _behind(self.source.records, self.target))
         self._refuse_effects()
