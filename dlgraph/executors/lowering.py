@@ -8,9 +8,8 @@ as it is) and how its value is laid out.  Where it lies is decided by `memory.py
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -21,10 +20,11 @@ from dlgraph.core.program import needed
 from dlgraph.core.spec import BundleSpec, Spec
 from dlgraph.errors import DlgraphError
 from dlgraph.executors import layout
-from dlgraph.executors.draft import Draft, NoPlan, Retry
+from dlgraph.executors.draft import NoPlan, Retry
 from dlgraph.executors.finish import finished
+from dlgraph.executors.leaves import Fed, Leaves, dense, named
 from dlgraph.executors.memory import arrange
-from dlgraph.executors.plan import Instruction, Place, Plan, Slot, strides_of
+from dlgraph.executors.plan import Place, Plan, strides_of
 from dlgraph.executors.products import writer_of
 
 SMALL = 256  # bytes of a result that are copied into the arena rather than bound anew
@@ -35,13 +35,6 @@ _FRESH = ("contract", "random", "loss")  # what calls of these kinds return is n
 
 # (primitive, attrs, inputs, spec) -> the strides of the result, None to leave it to others
 Placed = Callable[[Primitive, dict[str, Any], list[Any], Spec], "tuple[int, ...] | None"]
-
-
-class Fed(NamedTuple):
-    """Shape and strides of a fed array."""
-
-    shape: tuple[int, ...]
-    strides: tuple[int, ...]
 
 
 def lower(
@@ -75,24 +68,10 @@ def lower(
         return finished(lowering.draft, tuple(feeds), blocks, size)
 
 
-class Lowering:
-    """One attempt to lower a graph; `copied` and `loose` are what earlier attempts taught."""
+class Lowering(Leaves):
+    """The second half of an attempt: the operations."""
 
-    def __init__(
-        self,
-        graph: Graph,
-        fetches: tuple[int, ...],
-        feeds: dict[int, Fed],
-        flatten: bool,
-        copied: set[int],
-        loose: set[int],
-    ):
-        self.placed: Placed | None = None
-        self.draft = Draft(graph, fetches)
-        self.feeds, self.flatten, self.copied, self.loose = feeds, flatten, copied, loose
-        self.dummies = layout.Dummies()
-        self.specs: dict[int, Any] = {}
-        self.variables: dict[int, Place] = {}  # of tensors that are only read, by id
+    placed: Placed | None = None
 
     def go_through(self) -> None:
         """Lower every record that is needed, in order."""
@@ -124,111 +103,6 @@ class Lowering:
             return record.primitive.infer(*known, **record.attrs)
         except DlgraphError as error:
             raise NoPlan(str(error)) from None
-
-    # ---- values that no operation computes
-    def _place_feed(self, index: int, fed: Fed) -> None:
-        dtype = self.draft.graph.records[index].spec.dtype
-        size = int(np.prod(fed.shape, dtype=np.int64)) * dtype.itemsize
-        root = self.draft.root("feed", size, index, index)
-        self.draft.places[index] = Place(root.number, 0, fed.shape, fed.strides, dtype)
-
-    def _leaf(self, index: int, record: Record, spec: Any) -> Place | None:
-        name = record.primitive.name
-        if name == "constant":
-            return self._constant(index, record.attrs["value"])
-        if name == "placeholder" and record.attrs["default"] is not None:
-            return self._variable(index, record, record.attrs["default"])
-        if name == "variable":
-            return self._variable(index, record, record.attrs["tensor"])
-        return None
-
-    def _constant(self, index: int, value: Any) -> Place:
-        if not isinstance(value, np.ndarray):
-            raise NoPlan("a constant that is no NumPy array")
-        root = self.draft.root("constant", value.nbytes, value, index)
-        return Place(root.number, 0, value.shape, value.strides, value.dtype)
-
-    def _variable(self, index: int, record: Record, tensor: Any) -> Place:
-        slot = self.draft.slots.get(id(tensor))
-        if slot is not None:
-            return self._version(index, record, tensor, slot)
-        if id(tensor) in self.loose:
-            made: Any = self._made(index, record.primitive, record.attrs, [], record.spec)
-            return made
-        place = self.variables.get(id(tensor))
-        if place is None:
-            data = tensor._data
-            if not isinstance(data, (np.ndarray, np.generic)):
-                raise NoPlan("a variable that is no NumPy array", passing=True)
-            root = self.draft.root("variable", data.nbytes, tensor, index)
-            place = Place(root.number, 0, data.shape, data.strides, data.dtype)
-            self.variables[id(tensor)] = place
-        else:
-            self.draft.roots[place.buffer].records.append(index)
-        return place
-
-    def _version(self, index: int, record: Record, tensor: Any, slot: Place) -> Place:
-        """The value that a tensor of a store has at this point of the run."""
-        place = self._slots_root(index, [tensor], slot)
-        self._step(index, record.primitive, record.attrs, (), place, "view")
-        return self._kept(index, record, place)
-
-    def _slots_root(self, index: int, tensors: list[Any], slot: Place) -> Place:
-        root = self.draft.root("slots", slot.bytes, [id(t) for t in tensors], index)
-        root.parent, root.shift = self.draft.roots[slot.buffer], slot.offset
-        return slot._replace(buffer=root.number, offset=0)
-
-    # ---- stores: the memory of what is assigned to
-    def _lay_out_stores(self, order: list[int]) -> None:
-        records = self.draft.graph.records
-        assigned = {
-            id(records[i].attrs["tensor"]): records[i].attrs["tensor"]
-            for i in order
-            if records[i].primitive.name == "assign"
-        }
-        wanted = [t for rows in _rows_of_variables(records, order) for t in rows]
-        tensors = {id(t): t for t in wanted if id(t) in assigned} | assigned
-        for key, tensor in tensors.items():
-            if key in self.loose:
-                continue
-            data = tensor._data
-            if not isinstance(data, (np.ndarray, np.generic)):
-                raise NoPlan("a variable that is no NumPy array", passing=True)
-            if not layout.contiguous(data.shape, data.strides, data.dtype.itemsize):
-                self.loose.add(key)
-                continue
-            store = self.draft.stores.get(data.dtype)
-            if store is None:
-                store = self.draft.stores[data.dtype] = self.draft.root("parameter", 0, [])
-            slot = Slot(tensor, store.size, data.shape, data.dtype)
-            store.source.append(slot)
-            strides = strides_of(data.shape, data.dtype.itemsize)
-            self.draft.slots[key] = Place(
-                store.number, slot.offset, data.shape, strides, data.dtype
-            )
-            store.size += data.nbytes
-
-    def _assign(self, index: int, record: Record, value: Place | None) -> Place:
-        tensor = record.attrs["tensor"]
-        slot = self.draft.slots.get(id(tensor))
-        if value is None or (value.known and value.shape != tensor._spec_shape()):
-            raise NoPlan("an assignment that does not fit")
-        if slot is None:
-            root = self.draft.root("made", value.bytes, index, index)
-            out = Place(root.number, 0, value.shape, None, value.dtype)
-        elif value.known and not _dense(value):
-            raise Retry(set(), {id(tensor)})
-        else:
-            out = self._slots_root(index, [tensor], slot)
-        self._step(index, record.primitive, record.attrs, (None, value), out, "effect")
-        return self._kept(index, record, out)
-
-    def _kept(self, index: int, record: Record, place: Place) -> Place:
-        """The place, or a copy if it will be read after the next assignment."""
-        if index not in self.copied:
-            return place
-        out = self._arena(index, place.shape, place.strides, place.dtype)
-        return self._step(index, record.primitive, record.attrs, (place,), out, "copy")
 
     # ---- operations
     def emit(
@@ -371,7 +245,7 @@ class Lowering:
         store, start, first = ends[0]
         at = start
         for found, shift, place in ends:
-            if found is not store or shift + place.offset != at or not _dense(place):
+            if found is not store or shift + place.offset != at or not dense(place):
                 return None
             at += place.bytes
         if first.offset:
@@ -386,7 +260,7 @@ class Lowering:
     ) -> Place | None:
         """The forward function as it is."""
         inputs = list(inputs)
-        if any(p is None and n not in primitive.unused for p, n in _named(primitive, inputs)):
+        if any(p is None and n not in primitive.unused for p, n in named(primitive, inputs)):
             raise NoPlan(f"{primitive.name} reads a node that has no value")
         kind = "effect" if primitive.effect else "call"
         if spec == NO_VALUE:
@@ -408,45 +282,6 @@ class Lowering:
             root.keeps = tuple(dict.fromkeys(p.buffer for p in data))
         out = Place(root.number, 0, shape, strides, spec.dtype)
         return self._step(index, primitive, attrs, tuple(inputs), out, kind)
-
-    # ---- helpers
-    def _arena(self, index: int, shape: tuple, strides: Any, dtype: np.dtype) -> Place:
-        size = math.prod(shape) * dtype.itemsize
-        root = self.draft.root("arena", size, None, index)
-        found = strides_of(shape, dtype.itemsize) if strides is None else tuple(strides)
-        return Place(root.number, 0, tuple(shape), found, dtype)
-
-    def _step(
-        self,
-        index: int,
-        primitive: Primitive,
-        attrs: dict[str, Any],
-        inputs: tuple,
-        output: Place | None,
-        kind: str,
-        scratch: tuple = (),
-    ) -> Any:
-        self.draft.steps.append(
-            Instruction(index, primitive, attrs, inputs, output, kind, None, scratch)
-        )
-        return output
-
-    def _data(self, primitive: Primitive, inputs: list) -> list[Place]:
-        skipped = primitive.shape_only + primitive.unused
-        return [p for p, name in _named(primitive, inputs) if p is not None and name not in skipped]
-
-    def _dummy(self, place: Place) -> np.ndarray:
-        return self.dummies.array(place, self.draft.roots[place.buffer].size)
-
-
-def _named(primitive: Primitive, inputs: list) -> list[tuple[Any, str]]:
-    if primitive.variadic:
-        return [(p, primitive.inputs[0]) for p in inputs]
-    return list(zip(inputs, primitive.inputs, strict=False))
-
-
-def _dense(place: Place) -> bool:
-    return layout.contiguous(place.shape, place.strides or (), place.dtype.itemsize)
 
 
 def _numeric(inputs: list[Place | None], spec: Any) -> bool:
@@ -474,19 +309,3 @@ def _loop(ufunc: str, dtypes: tuple[np.dtype, ...]) -> np.dtype | None:
         return function.resolve_dtypes((*dtypes, None))[-1]
     except (TypeError, ValueError):
         return None
-
-
-def _rows_of_variables(records: list[Record], order: list[int]) -> list[list[Any]]:
-    """The tensors that some concatenation joins, whole and in this order."""
-    source: dict[int, Any] = {}
-    rows = []
-    for index in order:
-        record = records[index]
-        name = record.primitive.name
-        if name == "variable":
-            source[index] = record.attrs["tensor"]
-        elif name in ("reshape", "reshape_like") and record.inputs[0] in source:
-            source[index] = source[record.inputs[0]]
-        elif name == "concatenate" and all(i in source for i in record.inputs):
-            rows.append([source[i] for i in record.inputs])
-    return rows
