@@ -21,7 +21,7 @@ from dlgraph.errors import OperationError
 SHOWN_LIMIT = 2_000  # boxes; a larger figure in a cell freezes the notebook
 PLAIN = {"input", "parameter", "constant", "operation", "backward"}  # kinds that need no legend
 PLAIN_LIMIT = 30  # boxes of a figure without one
-FINISHED_LIMIT = 60  # boxes of a figure that travels with its finished layout
+SVG_LIMIT = 500  # boxes of a figure that needs no canvas; as in frontend/src/figure/large.js
 
 
 class Figure:
@@ -103,10 +103,8 @@ class Figure:
         words, bundle = str(self), self._bundle()
         legend = bundle != "figure"
         picture = svg.render(self.layout, self.picture.title, words, "", legend=legend)
-        if bundle == "figure_large":
-            payload = payload_of(self.picture, scene=self.scene)
-        else:
-            payload = payload_of(self.picture, self.layout)
+        scene = self.scene if self.scene.groups or self.scene.saved else None
+        payload = payload_of(self.picture, self.layout, scene)
         if self.measures and bundle != "figure":
             payload["measures"] = self.measures
         return page.html(payload, bundle=bundle, svg=picture, text=words)
@@ -114,7 +112,7 @@ class Figure:
     def _bundle(self) -> str:
         """The shortest script that can do all that this picture asks for."""
         boxes = [placed.box for placed in self.layout.boxes]
-        if self.scene.groups or self.scene.saved or len(boxes) > FINISHED_LIMIT:
+        if self.scene.groups or self.scene.saved or len(boxes) > SVG_LIMIT:
             return "figure_large"
         plain = all(box.style in PLAIN and not box.ports for box in boxes)
         return "figure" if plain and len(boxes) <= PLAIN_LIMIT else "figure_kinds"

@@ -1,8 +1,8 @@
 """The data of a live figure, as short as it can be and the same in every run.
 
-The picture travels to the browser in one of two forms: as a finished layout (small graphs: no
-layout code has to travel with it), or as the scene that `frontend/src/layout` lays out when scopes
-are opened and closed.  Beside it stand the facts of every node for the details panel.
+The picture travels to the browser as a finished layout, which is drawn at once.  Where there is
+more to see than that, the scene goes along, from which `frontend/src/layout` makes other layouts
+when scopes are opened and closed.  Beside it stand the facts of every node for the details panel.
 Read next: page.py, and frontend/src/core/unpack.js, which reads this.
 """
 
@@ -29,8 +29,8 @@ def payload_of(
 ) -> Json:
     """Everything that `mount` in frontend/src/core/index.js takes.
 
-    Give the finished `layout` of a small picture, or the `scene` of a large one.  What stands in
-    `more` is added as it is: a figure of another kind sends its steps in that way.
+    `layout` is what is seen first, finished; `scene` is needed where scopes open and close.  What
+    stands in `more` is added as it is: a figure of another kind sends its steps in that way.
 
     >>> from dlgraph.draw.layout import lay_out
     >>> from dlgraph.draw.model import LEAVES, Picture, PictureNode
@@ -54,7 +54,7 @@ def pack(layout: Layout) -> list[Any]:
     """A finished layout in rows: what a box does not have is left out at the end of its row.
 
     `[width, height, axis, badges, styles, boxes, lines]`; a box is `[key, style, x, y, width,
-    height, label, tag, detail, badges, ports, muted, title]`, a line `[style, source, target, x,
+    height, label, tag, detail, badges, ports, muted, title, group, inside]`, a line `[style, source, target, x,
     y, x, y, ...]`, styles and boxes by number.
     """
     styles: dict[str, int] = {}
@@ -118,7 +118,8 @@ def _box(placed: Any, styles: dict[str, int]) -> list[Any]:
     title = box.title if box.key[0] == "b" and "\n" in box.title else ""
     row = [box.key, style, _short(placed.x), _short(placed.y), box.width, box.height, box.label]
     more = [box.tag, box.detail, list(box.badges), list(box.ports), int(box.muted), title]
-    return row + _trimmed([one or "" for one in more])
+    scopes = [] if placed.group == placed.inside == -1 else [placed.group, placed.inside]
+    return row + _trimmed([*(one or "" for one in more), *scopes])
 
 
 def _facts(node: PictureNode, words: dict[str, int]) -> list[Any]:

@@ -193,7 +193,7 @@ class Figure {
   /** Show all that leads to the focused box ("inputs") or depends on it ("readers"); again: stop. */
   trace(way) {
     if (this.selected !== this.focused) this.select(this.focused);
-    this.traced = this.traced === way ? null : way;
+    this.traced = this.traced === way || !this[way](this.focused).length ? null : way;
     this.show();
   }
 

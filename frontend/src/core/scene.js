@@ -107,12 +107,12 @@ function writeBox(group, texts) {
   parts.push(s("text", { x: left + first / 2, y: base }, name, tag && ` ${tag}`));
   const below = { class: muted ? "muted" : null, x: middle, y: y + 35 };
   parts.push(detail && s("text", below, detail));
-  const widths = ports.map((port) => measure(port) + 12);
-  left = x + width / 2 - widths.reduce((sum, one) => sum + one, 0) / 2;
+  const spaces = ports.map((port) => measure(port) + 12);
+  left = x + width / 2 - spaces.reduce((sum, one) => sum + one, 0) / 2;
   ports.forEach((port, i) => {
-    const at = { class: "small muted", x: left + widths[i] / 2, y: y + height - 5 };
+    const at = { class: "small muted", x: left + spaces[i] / 2, y: y + height - 5 };
     parts.push(s("text", at, port));
-    left += widths[i];
+    left += spaces[i];
   });
   group.lastChild.replaceChildren(...parts.filter(Boolean));
 }
@@ -136,11 +136,16 @@ function headings({ axis, boxes }) {
   });
 }
 
+const measured = new Map();
 let ruler;
 
 /** Width of a text in pixels, in the font of the picture. */
 export function measure(text, size = SMALL_TEXT, weight = "") {
-  ruler ??= document.createElement("canvas").getContext("2d");
-  ruler.font = `${weight}${size}px Helvetica,Arial,'Liberation Sans',sans-serif`;
-  return ruler.measureText(text).width;
+  const key = weight + size + text;
+  if (!measured.has(key)) {
+    ruler ??= document.createElement("canvas").getContext("2d");
+    ruler.font = `${weight}${size}px Helvetica,Arial,'Liberation Sans',sans-serif`;
+    measured.set(key, ruler.measureText(text).width);
+  }
+  return measured.get(key);
 }

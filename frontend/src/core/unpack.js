@@ -10,7 +10,8 @@ export function unpack([width, height, axis, badges, styles, boxes, lines]) {
     boxes: boxes.map((row) => {
       const box = Object.fromEntries(FIELDS.map((name, i) => [name, row[i] ?? ""]));
       const lists = { badges: box.badges || [], ports: box.ports || [] };
-      return { ...box, ...lists, style: styles[box.style], group: -1, inside: -1 };
+      const scopes = { group: row[13] ?? -1, inside: row[14] ?? -1 };
+      return { ...box, ...lists, ...scopes, style: styles[box.style] };
     }),
     lines: lines.map(([style, source, target, ...corners]) => ({
       style: styles[style],

@@ -4,7 +4,7 @@ import { drawCanvas } from "../core/canvas.js";
 import { mountFull } from "../core/full.js";
 import { drawSvg } from "../core/scene.js";
 import { addParts } from "./parts.js";
-import { addScopes, firstLayout } from "./scopes.js";
+import { addScopes } from "./scopes.js";
 
 const SVG_LIMIT = 500; // boxes; beyond, an SVG is slow to pan
 
@@ -14,7 +14,7 @@ export function main(host, payload) {
     (layout.boxes.length > SVG_LIMIT ? drawCanvas : drawSvg)(layout, ...rest);
   const ready = (figure) => {
     addParts(figure);
-    addScopes(figure);
+    if (payload.scene) addScopes(figure);
   };
-  return mountFull(host, payload, { layOut: firstLayout, draw, ready });
+  return mountFull(host, payload, { draw, ready });
 }

@@ -6,21 +6,16 @@ import { unpackScene } from "./scenes.js";
 
 const TIME = 300; // ms for a better order of the boxes
 
-/** The first layout of a scene; `figure.opened` is what stands open. */
-export function firstLayout(payload, figure) {
-  figure.full = unpackScene(payload.scene);
-  figure.opened = new Set(payload.scene.opened);
-  figure.saved = false;
-  return arranged(figure);
-}
-
-function arranged({ full, opened, saved }) {
-  return layOut(full, { open: opened, saved, deadline: performance.now() + TIME });
+function arranged(figure) {
+  const { opened, saved } = figure;
+  figure.full ??= unpackScene(figure.payload.scene);
+  return layOut(figure.full, { open: opened, saved, deadline: performance.now() + TIME });
 }
 
 /** Keys and buttons of a figure whose scopes can be opened and closed. */
 export function addScopes(figure) {
-  const { groups } = figure.payload.scene;
+  const { groups, opened, saved } = figure.payload.scene;
+  figure.opened = new Set(opened);
   const again = (key) => {
     figure.redraw(arranged(figure));
     if (figure.boxes.has(key)) figure.focus(key);
@@ -55,7 +50,7 @@ export function addScopes(figure) {
     all("Close all", false, "c");
     figure.stage.ondblclick = open;
   }
-  if (figure.payload.scene.saved.length) {
+  if (saved.length) {
     const button = figure.addButton({
       ...{ label: "Show what is kept for the backward pass", text: "Kept", keys: "k" },
       pressed: false,
