@@ -18,7 +18,6 @@ import numpy as np
 from dlgraph.core.arrays import Bundle
 from dlgraph.core.node import Node
 from dlgraph.core.tensor import Tensor
-from dlgraph.draw.array_picture import picture_of_array
 from dlgraph.draw.figure import Figure
 from dlgraph.draw.from_graph import picture_of
 from dlgraph.draw.layout import Layout, lay_out
@@ -27,11 +26,11 @@ from dlgraph.draw.payload import payload_of
 from dlgraph.errors import BackwardError, DlgraphError, OperationError
 from dlgraph.widgets.entry import read_numbers
 from dlgraph.widgets.live import Change, Live
+from dlgraph.widgets.sheet import sheet_of
 from dlgraph.widgets.sliders import plain_number, slider_range
-from dlgraph.widgets.texts import boxes_of, cut, gradient_words, roomy, value_words
+from dlgraph.widgets.texts import boxes_of, cut, gradient_words, numbers_words, roomy, value_words
 
 BOXES = 400  # a larger picture answers too slowly to be played with
-EDITABLE = 4_096  # elements of an array whose cells can be set one by one
 SLIDERS = 8  # inputs that have a slider from the beginning; others get one when selected
 
 
@@ -58,7 +57,7 @@ class Exploration:
     ):
         self.live = Live(_target(y), feed)
         source = self.live.source
-        self.outline = _kept(picture_of(source.handle(self.live.target), title=title, frame=frame))
+        self.outline = picture_of(source.handle(self.live.target), title=title, frame=frame)
         self.names = {n.id: n.name or n.label for n in self.outline.nodes}
         self.layout = self._laid_out()
         self.sent = self._texts()
@@ -68,16 +67,24 @@ class Exploration:
     # ---- the picture as it is now
     def picture(self) -> Picture:
         """The picture with the present values and gradients."""
+        values = {n.id: self._value_text(n.id, n.value) for n in self.outline.nodes}
         nodes = tuple(
             replace(
                 node,
-                value=self._value_text(node.id, node.value),
+                value=values[node.id],
+                numbers=self._numbers(node.id, values),
                 gradient=gradient_words(self.live.gradient(node.id)),
                 needs_gradient=self.live.gradient(node.id) is not None,
             )
             for node in self.outline.nodes
         )
         return replace(self.outline, nodes=nodes)
+
+    def _numbers(self, index: int, values: dict[int, str | None]) -> str:
+        record = self.live.graph.records[index]  # of which what is fed has no operands
+        return numbers_words(
+            record.primitive, [values.get(i) for i in record.inputs], values[index]
+        )
 
     def figure(self) -> Figure:
         """The figure that `dg.draw` would make of the present values."""
@@ -239,26 +246,11 @@ class Exploration:
     def _with_array(self, kind: str, message: Any, content: dict[str, Any]) -> Answer:
         """The reply together with the array of what is selected."""
         array = self.selected_array()
-        if array is None or not np.ndim(array) or not array.size:
+        if array is None or not 0 < array.ndim <= 4 or not array.size or array.dtype.kind == "c":
             return self._reply(kind, message, {**content, "array": None})
-        picture = picture_of_array(array)
-        tile = picture.tiles[0]
-        levels = np.concatenate([picture.scale.levels(t.values).ravel() for t in picture.tiles])
-        values = np.concatenate([t.values.ravel() for t in picture.tiles])
         index, part = self.selected or (0, "")
-        editable = part == "value" and index in self.live.leaves and array.size <= EDITABLE
-        shown = {
-            "rows": tile.values.shape[0],
-            "columns": tile.values.shape[1],
-            "tiles": [list(one.prefix) for one in picture.tiles],
-            "across": picture.columns,
-            "block": list(picture.block),
-            "words": picture.words,
-            "axes": array.ndim,
-            "editable": editable and picture.block == (1, 1) and len(levels) == array.size,
-            "range": slider_range(self.live.first_values[index]) if editable else None,
-        }
-        buffers = (picture.scale.palette[levels].tobytes(), values.astype("<f8").tobytes())
+        mine = part == "value" and index in self.live.leaves
+        shown, buffers = sheet_of(array, self.live.first_values[index] if mine else None)
         return self._reply(kind, message, {**content, "array": shown}, buffers)
 
     def selected_array(self) -> Any:
@@ -346,12 +338,6 @@ def _target(y: Any) -> Node:
         )
     graph = y.graph
     return graph.handle(len(graph) - 1)
-
-
-def _kept(picture: Picture) -> Picture:
-    """Without gradients from an earlier backward(): those shown here are computed here."""
-    nodes = tuple(replace(n, gradient=None, needs_gradient=False) for n in picture.nodes)
-    return replace(picture, nodes=nodes)
 
 
 def _whole(value: Any) -> int:

@@ -11,8 +11,10 @@ from dlgraph.core.arrays import Bundle
 from dlgraph.draw import theme
 from dlgraph.draw.boxes import Box
 from dlgraph.draw.collapse import visible
-from dlgraph.draw.formula import gradient_text, value_text
+from dlgraph.draw.formula import ATOM, SIGN, gradient_text, value_text, write
+from dlgraph.draw.from_graph import NUMBERS_LIMIT
 from dlgraph.draw.model import Picture
+from dlgraph.draw.nested import NESTED
 from dlgraph.draw.scene import build_scene
 from dlgraph.draw.text import fit, text_width
 
@@ -42,6 +44,23 @@ def gradient_words(value: Any) -> str | None:
     array = np.asarray(value)
     # A list that is cut to fit its box would show numbers that are none.
     return gradient_text(array.reshape(1, -1) if array.ndim and array.size > SPELT else array)
+
+
+def numbers_words(primitive: Any, operands: list[str | None], value: str | None) -> str:
+    """The formula with the numbers put in, `8 + 15 = 23`; empty where one of them is not known.
+
+    >>> import dlgraph as dg
+    >>> from dlgraph.widgets.texts import numbers_words
+    >>> numbers_words(dg.add, ["8", "-15"], "-7"), numbers_words(dg.add, ["8", None], None)
+    ('8 + -15 = -7', '')
+    """
+    known = [text for text in operands if text is not None]
+    several = primitive.name in NESTED or primitive.name == "item"
+    if value is None or several or not known or len(known) < len(operands):
+        return ""
+    levels = [(text, SIGN if text.startswith("-") else ATOM) for text in known]
+    text = f"{write(primitive, levels)} = {value}"
+    return text if len(text) <= NUMBERS_LIMIT else ""
 
 
 def roomy(text: str | None) -> str | None:

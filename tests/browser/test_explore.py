@@ -211,6 +211,7 @@ def test_a_dead_kernel_is_told_in_words_and_the_picture_still_answers(notebook):
     nb.page.locator(".jp-Dialog button", has_text="Ok").click()  # "The kernel has died"
     slider(nb.page).press("ArrowRight")
     saying(nb.page, "Python does not answer")
+    assert field(nb.page).input_value() == "4"
     box(nb.page, "f6").click()
     nb.page.locator(".panel", has_text="2·a + 3·b").wait_for()
     nb.screenshot("dead")

@@ -39,7 +39,7 @@ def test_a_number_from_a_slider():
     assert content["moved"] == ["f0"] and content["again"] == [["f3", "f6"], []]
     assert content["texts"]["f0"]["tag"] == "= 2.5"
     assert content["texts"]["f6"]["detail"].endswith("= 20")
-    assert content["facts"]["6"][4] == "20"
+    assert content["facts"]["6"][3:5] == ["5 + 15 = 20", "20"]
     assert content["words"] == "computed again: 2 of 3 values, 0 of 5 gradients"
     assert content["array"] is None and buffers == ()
 
@@ -90,6 +90,14 @@ def test_a_gradient_is_selected_and_cannot_be_edited():
     content, _ = ask(exploration, kind="select", key="b1")
     assert content["selected"] == "b1" and not content["array"]["editable"]
     assert np.array_equal(exploration.selected_array(), exploration.live.gradient(1))
+
+
+def test_what_has_no_cells_is_selected_all_the_same():
+    x = dg.Tensor(np.ones((1, 2, 1, 2, 2)), requires_grad=True, name="x")
+    exploration = Exploration((x * 2).sum())
+    content, buffers = ask(exploration, kind="select", key="f0")
+    assert content["array"] is None and content["selected"] == "f0" and buffers == ()
+    assert exploration.selected_array().shape == (1, 2, 1, 2, 2)
 
 
 def test_a_mistake_comes_back_in_words_and_nothing_has_changed():

@@ -22,7 +22,7 @@ function render({ model, el }) {
   const host = el.appendChild(document.createElement("div"));
   const figure = mountFull(host, payload, { style: CONTROLS + PLAY + TENSOR });
   const words = h("div", { class: "account", role: "status", "aria-live": "polite" });
-  const speech = talk(model, { onAnswer: show, onSilence: (text) => say(text, true) });
+  const speech = talk(model, { onAnswer: show, onSilence: silence });
   const play = player(figure);
   const inputs = controls(figure, payload.leaves, set);
   const view = tensor(set);
@@ -35,6 +35,7 @@ function render({ model, el }) {
   });
   figure.bar.firstChild.after(back);
   let chosen = null;
+  let known = payload.leaves;
   figure.on("select", (key) => {
     if (key === chosen) return;
     chosen = key;
@@ -61,8 +62,15 @@ function render({ model, el }) {
     words.classList.toggle("wrong", !!wrong);
   }
 
+  /* What was not answered has not happened: the inputs show what is known. */
+  function silence(text) {
+    say(text, true);
+    if (text) inputs.update(known, null, () => false);
+  }
+
   function show(answer, buffers, sent) {
-    inputs.update(answer.leaves, sent?.node, speech.pending);
+    known = answer.leaves;
+    inputs.update(known, sent?.node, speech.pending);
     if (answer.kind === "refused") {
       say(answer.words, true);
     } else if (answer.kind !== "selected") {
