@@ -22,6 +22,7 @@ from dlgraph.core.spec import Spec
 from dlgraph.executors import layout
 from dlgraph.executors.plan import Place, strides_of
 from dlgraph.ops.index import check_labels
+from dlgraph.ops.nn import minus_one_hot
 
 Calls = list[tuple[Callable[..., Any], tuple]]
 Room = Callable[[tuple[int, ...], Any], np.ndarray]
@@ -321,8 +322,11 @@ def _minus_one_hot(out: Any, probabilities: Any, labels: Any, *, room: Room) -> 
     at, picked = room((labels.size,), np.int64), room((labels.size,), out.dtype)
     one, flat, row = np.ones((), out.dtype), out.reshape(-1), labels.reshape(-1)
     starts = _row_starts(out.shape)
-    fill = (flat, _unsigned(row), row, starts, at, picked, one, out.shape[-1])
-    return [(np.copyto, (out, probabilities)), (_subtract_ones, fill)]
+    fill = (flat, _unsigned(row), row, starts, at, picked, one)
+    return [
+        (np.copyto, (out, probabilities)),
+        (_subtract_ones, (*fill, out, probabilities, labels)),
+    ]
 
 
 def _subtract_ones(
@@ -333,13 +337,14 @@ def _subtract_ones(
     at: Any,
     picked: Any,
     one: Any,
-    size: int,
+    out: Any,
+    probabilities: Any,
+    given: Any,
 ) -> None:
-    if np.maximum.reduce(unsigned, None) < size:
+    if np.maximum.reduce(unsigned, None) < out.shape[-1]:
         np.add(starts, labels, at)
         flat.take(at, None, picked, "clip")
         np.subtract(picked, one, picked)
         flat[at] = picked
-    else:  # negative labels, or an error
-        rows = flat.reshape(-1, size)
-        rows[np.arange(len(rows)), labels] -= one
+    else:  # labels that nobody checked
+        np.copyto(out, minus_one_hot.forward(np, probabilities, given))
