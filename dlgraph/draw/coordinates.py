@@ -188,8 +188,8 @@ def _within(
 def _tuck_light(
     graph: Layering, xs: list[float], wide: Sequence[float], light: Sequence[bool]
 ) -> None:
-    """Move each light box as close above its readers as its neighbours allow."""
-    for row in graph.rows:
+    """Move each light box as close above its readers as its neighbours allow, lower rows first."""
+    for row in reversed(graph.rows):
         for index, vertex in enumerate(row):
             if light[vertex] and graph.below[vertex]:
                 x = middle_of(sorted(xs[v] for v in graph.below[vertex]))

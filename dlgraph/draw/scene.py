@@ -23,7 +23,6 @@ from dlgraph.draw.wording import (
     merged,
     reference,
     style_of,
-    weight,
 )
 
 __all__ = ["Group", "Link", "Scene", "build_scene"]
@@ -73,10 +72,11 @@ class _Builder:
         ]
         number = {place: index for index, place in enumerate(places)}
         scene = Scene(mirrored=bool(self.mirror.images))
+        light = self._find_light()
         for place in places:
             scene.boxes.append(self._forward_box(place))
             scene.images.append(self._image(place))
-            scene.light.append(self._is_light(place))
+            scene.light.append(place in light)
         scene.turns = [number[place] for place in places if place in self.starts]
         for place in places:
             seen: dict[int, list[int]] = {}
@@ -138,18 +138,34 @@ class _Builder:
         leaf = self.nodes[place].kind in LEAVES and place not in self.hidden
         return leaf and len(self.readers[place]) > SHARED_ABOVE
 
-    def _is_light(self, place: int) -> bool:
-        """Is this a leaf whose readers all have something weightier to stand under?"""
-        if self.nodes[place].kind not in LEAVES or place in self.shared:
-            return False
-        mine = weight(self.nodes[place])
-        rivals = [
-            [s for s, _ in self.wiring.inputs[r] if s not in self.hidden and s not in self.shared]
-            for r in self.readers[place]
+    def _find_light(self) -> set[int]:
+        """What stands beside the way of the data: a weight, a bias and its reshape, labels.
+
+        Its readers all have something weightier to stand under, or are light themselves.
+        """
+        weights = self._weights()
+        beside = self.hidden | self.shared
+        light: set[int] = set()
+        for place in reversed(self.wiring.order):
+            readers = self.readers[place]
+            if weights[place] == 2 or place in self.shared or not readers:
+                continue
+            rivals = [[s for s, _ in self.wiring.inputs[r] if s not in beside] for r in readers]
+            beaten = all(any(weights[s] > weights[place] for s in row) for row in rivals)
+            if beaten or light.issuperset(readers):
+                light.add(place)
+        return light
+
+    def _weights(self) -> list[int]:
+        """2 for operations on data, 1 for inputs, 0 for parameters and what depends on no input."""
+        data = [node.kind == "input" for node in self.nodes]
+        anything = any(data)
+        for place in self.wiring.order:
+            data[place] |= any(data[source] for source, _ in self.wiring.inputs[place])
+        return [
+            int(node.kind == "input") if node.kind in LEAVES else 2 * int(found or not anything)
+            for node, found in zip(self.nodes, data, strict=True)
         ]
-        return bool(rivals) and all(
-            any(weight(self.nodes[source]) > mine for source in row) for row in rivals
-        )
 
     # ---- what stands in the boxes
     def _forward_box(self, place: int) -> Box:

@@ -63,10 +63,6 @@ def describe_node(node: PictureNode) -> str:
     return "\n".join(lines)
 
 
-def weight(node: PictureNode) -> int:
-    return {"input": 1, "parameter": 0, "constant": 0}.get(node.kind, 2)
-
-
 def detail_of(node: PictureNode) -> str:
     if node.kind in LEAVES:
         return node.shape

@@ -90,6 +90,19 @@ def test_training_graph_is_compact_and_its_spine_straight():
     assert layout.width < 560
 
 
+def test_operation_on_a_parameter_alone_does_not_bend_the_spine():
+    b = Builder()
+    h = b.add("x", "input", name="x")
+    for layer in range(3):
+        w, bias = (b.add(n, "parameter", name=f"{n}{layer}") for n in "wb")
+        h = b.add(f"conv {layer}", "contract", [h, w])
+        h = b.add(f"add {layer}", inputs=[h, b.add("reshape", "view", [bias])])
+    boxes = lay_out(b.picture(), range(9)).boxes
+    spine = {p.x + p.box.width / 2 for p in boxes if p.box.label.startswith(("x", "conv", "add"))}
+    assert len(spine) == 1
+    assert all(p.x > min(spine) for p in boxes if p.box.label == "reshape")
+
+
 def test_symmetric_graph_is_drawn_symmetrically():
     x, left, right, y = LAYOUTS["diamond"].boxes[:4]
     centre = [p.x + p.box.width / 2 for p in (x, left, right, y)]

@@ -190,7 +190,7 @@ function within(graph, row, index, wanted, xs, wide) {
 
 /** Move each light box as close above its readers as its neighbours allow. */
 function tuckLight(graph, xs, wide, light) {
-  for (const row of graph.rows) {
+  for (const row of graph.rows.toReversed()) {
     row.forEach((vertex, index) => {
       if (!light[vertex] || !graph.below[vertex].length) return;
       const x = middleOf(graph.below[vertex].map((other) => xs[other]).sort(ascending));
