@@ -183,8 +183,6 @@ def _sweep(
         g = grads.get(made)
         if g is not None:
             inputs, steps = tensor._inputs, op.steps
-            if op.optional:
-                steps = steps[: len(inputs)]
             if not steps:
                 steps = _found_together(tensor, g, as_tensors, needed)
             for i, reads, rule in steps:
@@ -232,7 +230,8 @@ def _values(inputs: tuple, as_tensors: bool) -> list[Any]:
 def _found_together(
     tensor: Any, g: Any, as_tensors: bool, needed: set[int] | None
 ) -> list[tuple[int, int, Any]]:
-    """Rules that return what was found already, for operations that compute gradients together."""
+    """Rules that return what was found already: for operations that compute gradients together,
+    and for those with any number of inputs."""
     wanted = [
         i
         for i, x in enumerate(tensor._inputs)

@@ -117,7 +117,7 @@ class Primitive:
         self.pulls = tuple(
             _pull(self, rules[name]) if name in rules else None for name in self.inputs
         )
-        if not self.variadic:
+        if not self.variadic and not self.optional:
             self.steps = tuple((i, *_step(self, name)) for i, name in enumerate(self.inputs))
         return self
 
@@ -353,7 +353,8 @@ def composite(function: Callable[..., Any]) -> Callable[..., Any]:
 
 Handler = Callable[[Primitive, tuple, dict[str, Any]], Any]
 _CARRIERS: list[tuple[type, Handler]] = []  # strongest first: Node, then Tensor
-_RANK: dict[type, int] = {}
+_RANK: dict[type, int] = {}  # of the classes met so far: their place among the carriers
+_PLAIN = 9  # the rank of arrays and numbers, behind all carriers
 
 
 def carrier(cls: type, handler: Handler, *, first: bool = False) -> None:
@@ -364,7 +365,7 @@ def carrier(cls: type, handler: Handler, *, first: bool = False) -> None:
 
 def _rank(cls: type) -> int:
     found = [i for i, (carried, _) in enumerate(_CARRIERS) if issubclass(cls, carried)]
-    _RANK[cls] = rank = found[0] if found else len(_CARRIERS)
+    _RANK[cls] = rank = found[0] if found else _PLAIN
     return rank
 
 
@@ -372,15 +373,14 @@ def apply(primitive: Primitive, inputs: tuple, attrs: dict[str, Any]) -> Any:
     """Interpret a primitive: record a node, compute a Tensor, or compute an array."""
     if attrs or primitive.attributes:
         attrs = primitive.complete(attrs)
-    best = len(_CARRIERS)
+    best = _PLAIN
     for value in inputs:
-        cls = type(value)
-        rank = _RANK.get(cls)
+        rank = _RANK.get(type(value))
         if rank is None:
-            rank = _rank(cls)
+            rank = _rank(type(value))
         if rank < best:
             best = rank
-    if best < len(_CARRIERS):
+    if best < _PLAIN:
         return _CARRIERS[best][1](primitive, inputs, attrs)
     return run(primitive, inputs, attrs)
 

@@ -181,10 +181,7 @@ def expand_dims(xp: Any, x: Any, *, axis: Any) -> Any:
     >>> dg.expand_dims(dg.Tensor([1.0, 2.0]), axis=-1).shape
     (2, 1)
     """
-    if isinstance(axis, int) and -x.ndim - 1 <= axis <= x.ndim:  # quicker than the general way
-        axis %= x.ndim + 1
-        return x.reshape((*x.shape[:axis], 1, *x.shape[axis:]))
-    return xp.expand_dims(x, axis)
+    return x[..., None] if axis == -1 else xp.expand_dims(x, axis)  # the first is much quicker
 
 
 expand_dims.vjp(x=lambda g, like_x: reshape_like(g, like_x))
