@@ -1,0 +1,141 @@
+"""What may be fed: nodes that are there, values of the right dtype and shape, sizes that agree.
+
+Nothing is converted silently; bare numbers and lists take the dtype of the placeholder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from dlgraph.core import arrays
+from dlgraph.core.graph import Graph
+from dlgraph.core.node import Node
+from dlgraph.core.primitive import weak_kind
+from dlgraph.core.spec import Dim, Spec, fits, show_shape
+from dlgraph.core.state import show_placeholder
+from dlgraph.core.tensor import Tensor, value_of
+from dlgraph.errors import FeedError, FetchError
+
+
+def check_feed(graph: Graph, feed: Mapping[Any, Any]) -> dict[int, Any]:
+    """The fed values by the index of their node, in that order, as arrays of the right dtype.
+
+    Raises `FeedError` for unknown nodes, what is fed twice, other dtypes or shapes.
+    """
+    if not isinstance(feed, Mapping):
+        raise FeedError(
+            f"feed is a dictionary from placeholders to values, not {type(feed).__name__}",
+            hint="session.run(y, {x: value})",
+        )
+    checked: dict[int, Any] = {}
+    for key, value in feed.items():
+        try:
+            index = graph.index_of(key)
+        except FetchError as error:
+            raise FeedError(f"feed: {error.what}", hint=error.hint) from None
+        if index in checked:
+            raise FeedError(f"{graph.records[index].name!r} is fed twice")
+        checked[index] = _fed(graph, index, value)
+    _check_same_dims(graph, checked)
+    return dict(sorted(checked.items()))
+
+
+def _fed(graph: Graph, index: int, value: Any) -> Any:
+    record = graph.records[index]
+    if isinstance(value, Node):
+        raise FeedError(
+            f"{record.name!r} is fed with the node {value.name!r}, which has no value",
+            hint="feed numbers or arrays; to connect nodes, use them in the formula",
+        )
+    if isinstance(value, Tensor):
+        value = value_of(value)
+    what = show_placeholder(record.name, record.spec)
+    value = _typed(value, record.spec, what)
+    if not fits(value.shape, record.spec.shape):
+        raise FeedError(
+            f"{what} was fed with shape {show_shape(value.shape)}",
+            extra={"made at": str(record.where)} if record.where else None,
+            hint=_shape_hint(value.shape, record.spec.shape),
+        )
+    return value
+
+
+def _check_same_dims(graph: Graph, fed: dict[int, Any]) -> None:
+    known: dict[Dim, tuple[int, int]] = {}
+    for index, value in fed.items():
+        for axis, dim in enumerate(graph.records[index].spec.shape):
+            if isinstance(dim, Dim):
+                first, place = known.setdefault(dim, (index, axis))
+                if fed[first].shape[place] != value.shape[axis]:
+                    raise _differ(graph, dim, fed, (first, place), (index, axis))
+
+
+def _differ(graph: Graph, dim: Dim, fed: dict[int, Any], *places: tuple[int, int]) -> FeedError:
+    names = [graph.records[index].name for index, _ in places]
+    given = {
+        f"{name!r} with shape {show_shape(fed[index].shape)}": None
+        for name, (index, _) in zip(names, places, strict=True)
+    }
+    axes = " and ".join(
+        f"axis {axis} of {name!r}" for name, (_, axis) in zip(names, places, strict=True)
+    )
+    called = f", the size {dim}," if dim.root.name else ""
+    samples = len(set(names)) > 1 and all(axis == 0 for _, axis in places)
+    return FeedError(
+        f"fed {' and '.join(given)}, but {axes}{called} must be the same size",
+        hint="feed the same number of samples to both"
+        if samples
+        else "the graph says that they are equal: they share a name, or met in an operation",
+    )
+
+
+def _typed(value: Any, spec: Spec, what: str) -> Any:
+    """The fed value as an array of the placeholder's dtype; only bare numbers adapt."""
+    try:
+        weak = weak_kind(value) is not None or not arrays.is_array(value)
+        array = np.asarray(value) if weak else value
+        if weak and arrays.adapts(array.dtype, spec.dtype):
+            array = np.asarray(value, spec.dtype)
+    except (ValueError, OverflowError) as error:
+        raise FeedError(
+            f"{what} was fed with a {type(value).__name__} that is no array of {spec.dtype}: "
+            f"{arrays.reason(error)}"
+        ) from None
+    if array.dtype == spec.dtype:
+        return _compact(array)
+    if array.dtype.kind not in "biufc":
+        raise FeedError(
+            f"{what} was fed with {arrays.elements(array.dtype)}",
+            hint="feed a number or an array of numbers",
+        )
+    raise FeedError(
+        f"{what} was fed with {array.dtype}",
+        hint=f'nothing is converted silently: feed value.astype("{spec.dtype}")',
+    )
+
+
+def _compact(array: Any) -> Any:
+    """Without gaps between the elements, which is how a Tensor copies an array.
+
+    The same numbers in another layout are added, and even exponentiated, with other roundings.
+    """
+    flags = array.flags
+    # (A single element counts as contiguous whatever its strides.)
+    if array.size > 1 and (flags.c_contiguous or flags.f_contiguous):
+        return array
+    return array.astype(array.dtype)
+
+
+def _shape_hint(shape: tuple[int, ...], wanted: tuple[Any, ...]) -> str:
+    if len(shape) == len(wanted) - 1 and fits(shape, wanted[1:]):
+        return "a batch of one sample has a first axis of size 1: value[None]"
+    known = [w for w in wanted if not isinstance(w, Dim)]
+    if np.prod(shape, dtype=int) and known and len(known) < len(wanted):
+        total, inner = int(np.prod(shape)), int(np.prod(known))
+        if inner and total % inner == 0 and len(known) == len(wanted) - 1:
+            sizes = ", ".join("-1" if isinstance(w, Dim) else str(w) for w in wanted)
+            return f"the elements would fit: value.reshape({sizes})"
+    return "? stands for any size, the other sizes must be equal"
