@@ -11,6 +11,7 @@ from __future__ import annotations
 import atexit
 import threading
 import weakref
+from contextlib import suppress
 from typing import Any
 
 from dlgraph.draw.figure import Figure
@@ -115,4 +116,5 @@ class Widget(anywidget.AnyWidget):
 def _freeze_all() -> None:
     """When the kernel ends on purpose, what is still open in the notebook becomes a figure."""
     for widget in list(_SHOWN):
-        widget.freeze()
+        with suppress(Exception):  # the place where it was shown may be gone already
+            widget.freeze()
