@@ -25,6 +25,7 @@ from dlgraph.draw.formula import (
     ATOM,
     REFERENCE_LIMIT,
     SIGN,
+    SUM,
     binding,
     gradient_text,
     shape_text,
@@ -238,6 +239,8 @@ class _Reader:
         nested = record.primitive.name in NESTED or _is_item(record)
         if not value or nested or not known or len(known) < len(record.inputs):
             return ""
+        # Written out, -4 binds like a sum: 2·(-4), but -8 + 15.
+        known = [(text, SUM if level == SIGN else level) for text, level in known]
         text = f"{write(record.primitive, known)} = {value}"
         return text if len(text) <= NUMBERS_LIMIT else ""
 

@@ -7,6 +7,7 @@ import pytest
 
 import dlgraph as dg
 from dlgraph.draw import draw
+from dlgraph.draw.from_graph import picture_of
 from dlgraph.draw.model import PictureNode
 from dlgraph.errors import OperationError
 from tests.draw.examples import two_a_plus_three_b
@@ -243,3 +244,12 @@ def test_names_of_the_engine_cannot_break_out():
     figure = draw(x * 2)
     assert "<svg onload" not in figure.svg
     assert isinstance(figure.picture.nodes[0], PictureNode)
+
+
+def test_formulas_have_their_numbers_put_in():
+    a, b = (dg.Tensor(value, requires_grad=True) for value in (-4.0, 5.0))
+    y = 2 * a + 3 * b
+    numbers = {node.numbers for node in picture_of(y).nodes if node.numbers}
+    assert numbers == {"2·(-4) = -8", "3·5 = 15", "-8 + 15 = 7"}
+    x = dg.Tensor([[1.0, 2.0]] * 9, requires_grad=True)
+    assert not any(node.numbers for node in picture_of(dg.sum(x * x)).nodes)

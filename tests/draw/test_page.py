@@ -6,18 +6,20 @@ import re
 import zlib
 from html.parser import HTMLParser
 from importlib import resources
+from pathlib import Path
 from urllib.parse import unquote
 from xml.etree import ElementTree
 
 import pytest
 
-from dlgraph.draw import theme
+from dlgraph.draw import svg, theme
 from dlgraph.draw.compact import shortened
 from dlgraph.draw.figure import Figure
 from dlgraph.draw.page import html, image, script
 from tests.draw.examples import EXAMPLES, two_a_plus_three_b
 from tests.draw.test_svg import HOSTILE, hostile_picture
 
+ROOT = Path(__file__).resolve().parents[2]
 FOLDER = resources.files("dlgraph.draw").joinpath("js")
 BUNDLES = sorted(
     path.name.removesuffix(".packed") for path in FOLDER.iterdir() if "packed" in path.name
@@ -111,8 +113,8 @@ def test_figures_on_a_page_have_names_of_their_own():
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_the_shorter_image_shows_the_same(name):
-    svg = Figure(EXAMPLES[name]()).svg
-    before, after = (ElementTree.fromstring(text) for text in (svg, shortened(svg)))
+    whole = Figure(EXAMPLES[name]()).svg
+    before, after = (ElementTree.fromstring(text) for text in (whole, shortened(whole)))
 
     def seen(root):
         texts = [
@@ -127,12 +129,11 @@ def test_the_shorter_image_shows_the_same(name):
         for root in (before, after)
     ]
     assert paths[0] == paths[1]
-    assert len(shortened(svg)) < 0.75 * len(svg)
+    assert len(shortened(whole)) < 0.75 * len(whole)
 
 
 def test_shared_paint_becomes_a_class_with_the_same_paint():
-    svg = Figure(two_a_plus_three_b()).svg
-    short = shortened(svg)
+    short = shortened(Figure(two_a_plus_three_b()).svg)
     rules = dict(re.findall(r"\.(\w+)\{([^}]*)\}", short))
     used = set(re.findall(r'class="(\w+)"', short))
     assert used == set(rules)
@@ -144,6 +145,17 @@ def test_quotes_and_marks_of_addresses_are_escaped_in_the_image():
     attributes = Tags(image('<svg a="50%" b="#f">\n\'</svg>', "it's")).tags[0][1]
     assert attributes["alt"] == "it's"
     assert unquote(attributes["src"].partition(",")[2]) == '<svg a="50%" b="#f">\n\'</svg>'
+
+
+def test_legends_of_both_kinds_use_the_same_words():
+    source = (ROOT / "frontend" / "src" / "core" / "legend.js").read_text(encoding="utf-8")
+    table, _, lines = source.partition("const WORDS = {")[2].partition("const OTHER_LINES")
+    words = dict(re.findall(r'(\w+): "([^"]*)"', table))
+    assert words == {style: word for style, (word, _) in svg._WORDS.items()}
+    other = dict(re.findall(r'(\w+): "([^"]*)"', lines.partition("}")[0]))
+    assert {style: other.get(style, style) for style, (_, line) in svg._WORDS.items() if line} == {
+        style: line for style, (_, line) in svg._WORDS.items() if line
+    }
 
 
 def test_palettes_of_the_script_are_those_of_the_pictures():

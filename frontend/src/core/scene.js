@@ -51,7 +51,7 @@ export function drawSvg(layout, say) {
     write(key, texts) {
       if (!box(key)) return;
       writeBox(box(key), texts);
-      set(box(key), { "aria-label": say(key) });
+      set(box(key), { "aria-label": say(key) }).firstChild.textContent = say(key);
     },
     paint(key, colour) {
       const style = colour ? `fill:${colour};fill-opacity:1` : null;
@@ -78,6 +78,7 @@ function drawBox(box, words) {
   const group = s(
     "g",
     { class: `box ${style}`, "data-key": key, role: "img", "aria-label": words, tabindex: -1 },
+    s("title", {}, words),
     path("ring", outline("", x - 4, y - 4, width + 8, height + 8)[0]),
     path("o", shape),
     path("extra", extra),
