@@ -195,7 +195,7 @@ def explained(record: Record, inputs: tuple[Named, ...], error: Exception) -> Ex
 
 # The programs of the executors, by name.  They enter themselves, since they are built on top of
 # this file, and are loaded when they are first used.
-EXECUTORS: dict[str, Callable[[], Callable[..., Program]]] = {"interpreter": lambda: Program}
+EXECUTORS: dict[str, Callable[[], Callable[..., Program]]] = {}
 
 
 def _live_inputs(record: Any) -> tuple[int, ...]:

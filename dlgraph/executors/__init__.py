@@ -1,7 +1,8 @@
 """Executors: what runs a graph after it was optimised.
 
 Read `plan.py` (what a plan says), `lowering.py` (from a graph to a plan), `memory.py` (where values
-live), `planned.py` (run a plan with NumPy), `program.py` (what a session keeps), `fast/` (compile).
+live), `planned.py` (run a plan with NumPy), `program.py` (what a session
+keeps), `interpreted.py` (node after node), `fast/` (compile).
 
 Executors enter themselves into a table of the core, which knows nothing of them.  The files are
 imported when a session is made.
@@ -12,6 +13,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from dlgraph.core.program import EXECUTORS, Program
+
+
+def _interpreter() -> Callable[..., Program]:
+    from dlgraph.executors.interpreted import InterpretedProgram
+
+    return InterpretedProgram
 
 
 def _planned() -> Callable[..., Program]:
@@ -28,5 +35,6 @@ def _fast() -> Callable[..., Program]:
     return FastProgram
 
 
+EXECUTORS["interpreter"] = _interpreter
 EXECUTORS["planned"] = _planned
 EXECUTORS["fast"] = _fast

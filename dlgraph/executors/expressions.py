@@ -34,6 +34,7 @@ def _identifier(name: str, taken: set[str]) -> str:
     rest = parts[1:] if first else parts
     start = min(2, len(rest))
     wishes = ["_".join([*first, *rest[-k:]]) for k in range(start, len(rest) + 1)]
+    wishes = [wish for wish in wishes if wish.isidentifier()] or wishes[-1:]
     count = -1
     while True:
         wish = wishes.pop(0) if wishes else f"{'_'.join([*first, *rest])}_{count}"

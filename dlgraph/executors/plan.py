@@ -107,6 +107,20 @@ class Instruction(NamedTuple):
     scratch: tuple[Place, ...] = ()
 
 
+class Timing(NamedTuple):
+    """A part of one run: the records it computes, when it began, how long it took (seconds).
+
+    `label` stands for a compiled group instead of the record's operation; `memory` is the bytes of
+    all values after it, if that is known.
+    """
+
+    records: tuple[int, ...]
+    start: float
+    seconds: float
+    label: str = ""
+    memory: int | None = None
+
+
 class Block(NamedTuple):
     """A stretch of the arena, from the instruction that fills it to the last that reads it."""
 

@@ -8,7 +8,9 @@ what a run brings along (large feeds, results of calls) is looked up while it ru
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import itertools
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -19,9 +21,11 @@ from dlgraph.core.primitive import Primitive
 from dlgraph.core.program import SHARED_KINDS, Named, explained
 from dlgraph.executors import layout
 from dlgraph.executors.parameters import Store, store_for, store_of
-from dlgraph.executors.plan import Instruction, Place, Plan
+from dlgraph.executors.plan import Instruction, Place, Plan, Timing
 from dlgraph.executors.products import writer_of
+from dlgraph.executors.threads import Threads
 from dlgraph.executors.writers import written
+from dlgraph.passes.cost import cost_of
 
 COPIED_FEED = 1 << 16  # smaller feeds are copied in: cheaper than looking them up in every call
 
@@ -75,7 +79,10 @@ class Runner:
         for take, value in zip(self._take, feeds, strict=True):
             take(value)
         calls: Any = iter(self.calls)
+        threads = self.threads
         try:
+            if threads:
+                threads.begin()
             for function, arguments in calls:
                 function(*arguments)
             return [give() for give in self._give]
@@ -83,8 +90,39 @@ class Runner:
             at = len(self.calls) - calls.__length_hint__() - 1
             raise self._explained(self._step_of[at], error) from None
         finally:
+            if threads:
+                threads.end()
             if self._empty:
                 self.values[:] = self._empty
+
+    def timed(self, feeds: list[Any]) -> list[Timing]:
+        """One run, every part of it with the time that it took; nothing is handed out."""
+        for store in self.stores:
+            store.prepare()
+        if self._is_stale():
+            self.bind()
+        for take, value in zip(self._take, feeds, strict=True):
+            take(value)
+        found = []
+        try:
+            if self.threads:
+                self.threads.begin()
+            for records, label, calls in self.parts():
+                start = time.perf_counter()
+                for function, arguments in calls:
+                    function(*arguments)
+                found.append(Timing(records, start, time.perf_counter() - start, label))
+        finally:
+            if self.threads:
+                self.threads.end()
+            self.values[:] = self._empty
+        return found
+
+    def parts(self) -> Iterator[tuple[tuple[int, ...], str, list[Call]]]:
+        """The calls of a run by what they compute: records, a label (or ""), calls."""
+        pairs = zip(self._step_of, self.calls, strict=True)
+        for step, group in itertools.groupby(pairs, key=lambda pair: pair[0]):
+            yield (step.record,), "", [call for _, call in group]
 
     def _is_stale(self) -> bool:
         for store, generation in self._watched:
@@ -124,6 +162,7 @@ class Runner:
         # In an order that cannot deadlock.
         self.locks = [stores[key].lock for key in sorted(stores)]
         self._bind_calls()
+        self.threads = self._choose_threads()
         self._take = [self._taking(self.plan.places[i]) for i in self.plan.feeds]
         self._give = [self._giving(i) for i in self.plan.fetches]
         self._empty = [None] * len(self.values)
@@ -191,6 +230,47 @@ class Runner:
             calls += [(self.values.__setitem__, (slot, None)) for slot in ends.get(number, ())]
             self.calls += calls
             self._step_of += [step] * len(calls)
+
+    def _choose_threads(self) -> Threads | None:
+        """The threads of every product; calls that change their number go around large ones."""
+        records = self.plan.graph.records
+        products = []
+        for at, step in enumerate(self._step_of):
+            record = records[step.record]
+            if step.primitive.kind == "contract" and self._has_threads(at):
+                flops = cost_of(record, [records[i].spec for i in record.inputs], {}).flops
+                products.append((at, flops, self._trial(at, step)))
+        chosen = Threads.of(products)
+        if chosen:
+            for at in reversed(chosen.wide):
+                self.calls[at : at + 1] = [chosen.widen, self.calls[at], chosen.narrow]
+                self._step_of[at : at + 1] = [self._step_of[at]] * 3
+        return chosen
+
+    def _has_threads(self, at: int) -> bool:
+        """Does this call use the BLAS, with its threads?"""
+        return True
+
+    def _trial(self, at: int, step: Instruction) -> Callable[[], Any]:
+        """A way to run a product before there are values, without touching a parameter."""
+
+        def run() -> None:
+            out = step.output
+            arena = out is not None and self.plan.buffers[out.buffer].kind == "arena"
+            if arena and self._is_fixed(step):
+                function, arguments = self.calls[at]
+                function(*arguments)
+            else:
+                a, b = (np.ones(p.shape, p.dtype) for p in step.inputs[:2] if p is not None)
+                turned = a.T if step.attrs.get("ta") else a
+                np.matmul(turned, b.T if step.attrs.get("tb") else b)
+
+        return run
+
+    @property
+    def notes(self) -> list[str]:
+        """What was chosen about threads, in words."""
+        return self.threads.notes if self.threads else []
 
     def _last_uses(self) -> dict[int, list[int]]:
         """By instruction: the slots that nobody reads after it."""

@@ -16,20 +16,22 @@ import numpy as np
 
 from dlgraph.core.graph import Graph
 from dlgraph.core.mode import MODE
-from dlgraph.core.program import Program, Settings
+from dlgraph.core.program import Settings
 from dlgraph.core.spec import Spec
 from dlgraph.errors import DlgraphError, OperationError
 from dlgraph.executors.draft import NoPlan
+from dlgraph.executors.interpreted import InterpretedProgram
 from dlgraph.executors.lowering import Fed, Placed, lower
-from dlgraph.executors.plan import Plan
+from dlgraph.executors.plan import Plan, Timing
 from dlgraph.executors.planned import Moved, Runner
+from dlgraph.executors.source import Source, source_of_plan
 from dlgraph.passes import Optimised, PassManager
 
 KEPT = 16  # plans, one per set of shapes
 LARGE = 20_000  # nodes: making a plan takes as long as several runs, and there may be only one
 
 
-class PlannedProgram(Program):
+class PlannedProgram(InterpretedProgram):
     """A program that runs by plans, one for each set of shapes that it is fed.
 
     >>> import dlgraph as dg
@@ -48,7 +50,6 @@ class PlannedProgram(Program):
         self, graph: Graph, fetches: Iterable[int], feeds: Iterable[int], settings: Settings
     ):
         super().__init__(graph, fetches, feeds, settings)
-        self.graph = graph
         self._runners: OrderedDict[Any, Runner | None] = OrderedDict()
         self._lock = threading.Lock()
         self._optimised: Optimised | None = None
@@ -153,6 +154,46 @@ class PlannedProgram(Program):
             _ = self.plan
         assert self._optimised is not None
         return self._optimised.report
+
+    @property
+    def notes(self) -> list[str]:
+        """What is worth knowing about how the program runs: the threads of its products."""
+        runner = next(reversed(self._runners.values()), None)
+        return [] if runner is None else runner.notes
+
+    @property
+    def optimised(self) -> Optimised:
+        """The graph after the passes, for the shapes that were fed last; `dg.diff` draws it."""
+        _ = self.report
+        assert self._optimised is not None
+        return self._optimised
+
+    @property
+    def source(self) -> Source:
+        """What runs, as short Python to be read, each line tied to its node.
+
+        >>> import dlgraph as dg
+        >>> with dg.Graph().as_default() as g:
+        ...     x = dg.placeholder((2, 3), name="x")
+        ...     y = dg.exp(x * 2.0)
+        >>> [line.note for line in dg.Session(g).program(y, [x]).source]
+        ['arena+0', 'in place of multiply_0']
+        """
+        return source_of_plan(self.plan, self.title)
+
+    def timed(self, feeds: list[Any]) -> list[Timing]:
+        """One run with the time of every step."""
+        runner = self._runner(feeds)
+        if runner is None:
+            return super().timed(feeds)
+        with self._lock:
+            return runner.timed(feeds)
+
+    @property
+    def timed_records(self) -> Any:
+        """The records that `timed` speaks of: those that the passes left."""
+        last = next(reversed(self._runners.values()), None)
+        return self.records if last is None else last.plan.graph.records
 
     @property
     def plan(self) -> Plan:

@@ -121,6 +121,59 @@ def choose(products: Sequence[tuple[float, Callable[[], Any]]]) -> list[Choice]:
     ]
 
 
+class Threads:
+    """The threads of one plan: one, but for the large products that are faster with all.
+
+    `wide` are the positions of those, in the order that was given; `notes` says what was chosen.
+    Runs of several plans may overlap: the number before the first of them is what comes back
+    after the last.
+    """
+
+    _lock = threading.Lock()
+    _running = 0
+    _before = 1
+
+    def __init__(self, library: Blas, choices: Sequence[tuple[int, Choice]]):
+        self._library = library
+        most = library.get()
+        self.wide = [at for at, choice in choices if choice.threads > 1]
+        self.widen = (library.set, (most,))
+        self.narrow = (library.set, (1,))
+        self.notes = [
+            f"threads of the products: 1 of {most}, but {most} for {len(self.wide)} of "
+            f"{len(choices)} that are large ({choice.reason})"
+            for _, choice in choices
+            if choice.threads > 1
+        ][:1] or [f"threads of the products: 1 of {most}"]
+
+    @classmethod
+    def of(cls, products: Sequence[tuple[int, float, Callable[[], Any]]]) -> Threads | None:
+        """The threads for products given as position, operations and a way to run it once.
+
+        None if there is nothing to choose: the BLAS is set to one thread already.
+        """
+        library = blas()
+        if library is None or library.get() == 1:
+            return None
+        choices = choose([(flops, run) for _, flops, run in products])
+        return cls(library, [(at, c) for (at, _, _), c in zip(products, choices, strict=True)])
+
+    def begin(self) -> None:
+        """From here on products use one thread."""
+        with Threads._lock:
+            if not Threads._running:
+                Threads._before = self._library.get()
+            Threads._running += 1
+            self._library.set(1)
+
+    def end(self) -> None:
+        """As it was before the first `begin`, if no other plan runs."""
+        with Threads._lock:
+            Threads._running -= 1
+            if not Threads._running:
+                self._library.set(Threads._before)
+
+
 def _measured(run: Callable[[], Any], most: int) -> Choice:
     times = {}
     for count in (1, most):

@@ -1,5 +1,6 @@
 """Threads of the BLAS: chosen per product, put back afterwards."""
 
+import numpy as np
 import pytest
 
 import dlgraph as dg
@@ -94,3 +95,48 @@ def test_one_thread_needs_no_measurement(monkeypatch):
     monkeypatch.setattr(threads, "blas", Fake(1).library)
     (choice,) = threads.choose([(1e12, lambda: 1 / 0)])
     assert choice.threads == 1
+
+
+def test_overlapping_runs_leave_the_number_as_it_was(fake):
+    one, two = threads.Threads.of([]), threads.Threads.of([])
+    one.begin()
+    two.begin()
+    one.end()
+    assert fake.count == 1
+    two.end()
+    assert fake.count == 4
+
+
+def product(side):
+    with dg.Graph().as_default() as graph:
+        x = dg.placeholder((side, side), name="x")
+        y = x @ x
+    program = dg.Session(graph).program(y, [x])
+    return program, {x: np.ones((side, side), "float32")}
+
+
+def test_a_run_holds_small_products_to_one_thread_and_says_so(fake):
+    program, feed = product(8)
+    profile = program.profile(feed, runs=1)
+    assert fake.count == 4
+    assert fake.told[-2:] == [1, 4]
+    assert "threads of the products: 1 of 4" in str(profile)
+
+
+def test_a_large_product_is_measured_and_widened(fake, monkeypatch):
+    monkeypatch.setattr(threads, "SMALL", 100)
+    monkeypatch.setattr(threads, "_measured", lambda run, most: threads.Choice(most, "a test"))
+    program, feed = product(8)
+    program.profile(feed, runs=1)
+    assert fake.told[-4:] == [1, 4, 1, 4]  # all, this product, the rest, as it was
+
+
+def test_errors_and_interrupts_put_the_number_back(fake):
+    with dg.Graph().as_default() as graph:
+        x = dg.placeholder((None,), "int64", name="x")
+        y = dg.one_hot(x, 3) @ dg.constant(np.ones((3, 3), "float32"))
+    session = dg.Session(graph)
+    session.run(y, {x: [1, 2]})
+    with pytest.raises(dg.errors.LabelError):
+        session.run(y, {x: [1, 7]})
+    assert fake.count == 4
