@@ -136,7 +136,10 @@ class Session:
     def _run_any(self, fetches: Any, feed: Any, key: tuple | None) -> Any:
         flat, form = self._resolved(fetches)
         feeds = check_feed(self.graph, feed or {})
-        program = self._program(flat, tuple(feeds))
+        program = self._programs.get((flat, tuple(feeds)))
+        if program is None:  # made here, so that a traceback is short
+            program = self._make(self.graph, flat, tuple(feeds), self.settings)
+            self._programs[flat, tuple(feeds)] = program
         found = program.answer(list(feeds.values()))
         if key is not None and list(feeds) == [~i for i in key if i < 0]:
             entry = self._entries.get(key)
