@@ -127,16 +127,17 @@ def png(levels: np.ndarray, palette: np.ndarray) -> bytes:
     b'\\x89PNG\\r\\n\\x1a\\n'
     """
     height, width = levels.shape
-    rows = np.zeros((height, width + 1), np.uint8)  # each row begins with its filter: none
-    rows[:, 1:] = levels
-    header = struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0)
     used = palette[: int(levels.max(initial=0)) + 1]
-    parts = (
-        (b"IHDR", header),
-        (b"PLTE", used.tobytes()),
+    grey = bool((used == used[:, :1]).all())  # needs no palette, which is half of a small image
+    rows = np.zeros((height, width + 1), np.uint8)  # each row begins with its filter: none
+    rows[:, 1:] = palette[levels, 0] if grey else levels
+    parts = [
+        (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0 if grey else 3, 0, 0, 0)),
         (b"IDAT", zlib.compress(rows.tobytes(), 9)),
         (b"IEND", b""),
-    )
+    ]
+    if not grey:
+        parts.insert(1, (b"PLTE", used.tobytes()))
     return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(name, data) for name, data in parts)
 
 

@@ -237,9 +237,11 @@ def test_png_is_what_other_programs_read():
     from PIL import Image
 
     levels = RNG.integers(0, 254, (13, 9)).astype(np.uint8)
-    palette = Scale(-1.0, 1.0, True).palette
-    with Image.open(io.BytesIO(png(levels, palette))) as image:
-        assert np.array_equal(np.array(image.convert("RGB")), palette[levels])
+    for signed in (True, False):
+        palette = Scale(-1.0, 1.0, signed).palette
+        for shown in (levels, np.minimum(levels, 250)):
+            with Image.open(io.BytesIO(png(shown, palette))) as image:
+                assert np.array_equal(np.array(image.convert("RGB")), palette[shown])
     raw = png(np.zeros((1, 1), np.uint8), palette)
     assert raw[-8:-4] == b"IEND" and raw[-4:] == zlib.crc32(b"IEND").to_bytes(4, "big")
 
