@@ -183,3 +183,20 @@ def test_one_module_imports_llvmlite():
     pattern = re.compile(r"^\s*(import|from) llvmlite", re.MULTILINE)
     found = [f.name for f in files if pattern.search(f.read_text(encoding="utf-8"))]
     assert found == ["llvm.py"]
+
+
+def test_a_large_product_has_a_segment_of_its_own(llvmlite):
+    """The BLAS may use threads there; nothing else in a segment can."""
+    with dg.Graph().as_default() as graph:
+        a, b = dg.placeholder((60, 700), name="a"), dg.placeholder((700, 600), name="b")
+        y = dg.tanh((a * 0.1) @ (b * 0.1)) + 1.0
+    values = {a: RNG.normal(size=(60, 700)), b: RNG.normal(size=(700, 600))}
+    values = {node: value.astype("float32") for node, value in values.items()}
+    session = dg.Session(graph, executor="fast")
+    found = session.run(y, values)
+    np.testing.assert_allclose(found, dg.Session(graph).run(y, values), rtol=1e-4, atol=1e-4)
+    runner = next(iter(session.program(y, [a, b])._runners.values()))
+    calls = [s for s in runner.segments if any(p.recipe.blas for p in s.pieces)]
+    assert all(len(s.pieces) == 1 for s in calls)
+    native = [at for at, (function, _) in enumerate(runner.calls) if hasattr(function, "pieces")]
+    assert sum(map(runner._has_threads, native)) == len(calls)

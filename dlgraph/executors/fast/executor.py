@@ -187,6 +187,10 @@ class FastRunner(Runner):
         call.pieces = list(zip(segment.pieces, one_by_one, strict=True))  # type: ignore[attr-defined]
         return call, ()
 
+    def _has_threads(self, at: int) -> bool:
+        pieces = [piece for piece, _ in getattr(self.calls[at][0], "pieces", ())]
+        return all(piece.recipe.blas for piece in pieces)
+
     def parts(self) -> Iterator[tuple[tuple[int, ...], str, list[Call]]]:
         """As the planned executor's; compiled code is taken apart into its kernels."""
         steps, records = self.plan.instructions, self.plan.graph.records

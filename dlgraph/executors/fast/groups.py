@@ -46,6 +46,7 @@ class Work(NamedTuple):
 # ---- memory --------------------------------------------------------------------------------------
 
 
+@lru_cache(4096)
 def over(place: Place, shape: tuple[int, ...]) -> tuple[int, ...]:
     """The strides of a place over an index space to which it is stretched."""
     assert place.strides is not None
@@ -122,7 +123,7 @@ class Growing:
         self.inputs: dict[Use, Place] = {}
         self.constants: dict[tuple[str, str], np.generic] = {}
         self.steps: list[tuple[Operation, list[tuple[str, int]]]] = []
-        self.stores: list[Store] = []
+        self.stores: dict[Use, Store] = {}
         self.folds: list[tuple[tuple[str, int], Place, tuple]] = []
         self.reduced: tuple[int, ...] | None = None
         self.numbers: list[int] = []  # of the instructions
@@ -144,12 +145,12 @@ class Growing:
         value = self._value(work.value, made)
         if work.fold:
             self.reduced = work.fold[1]
-            self._forget(work.output, None)
+            self._forget(work.output)
             self.folds.append((value, work.output, work.fold))
         else:
             use = self._use(work.output)
-            self._forget(work.output, use)
-            self.stores.append(Store(value, use, work.output))
+            self._forget(work.output)
+            self.stores[use] = Store(value, use, work.output)
         self.numbers.append(number)
         return True
 
@@ -159,9 +160,8 @@ class Growing:
     def _value(self, one: Any, made: list[tuple[str, int]]) -> tuple[str, int]:
         if isinstance(one, Place):
             use = self._use(one)
-            for store in reversed(self.stores):
-                if store.use == use:
-                    return store.value
+            if use in self.stores:
+                return self.stores[use].value
             self.inputs.setdefault(use, one)
             return ("input", list(self.inputs).index(use))
         if isinstance(one, int):
@@ -182,7 +182,8 @@ class Growing:
         # What it reads must not be written here under another index.
         for place in read:
             use = self._use(place)
-            if any(overlap(place, store.place) and store.use != use for store in self.stores):
+            stores = self.stores.values()
+            if any(overlap(place, store.place) and store.use != use for store in stores):
                 return False
             if any(overlap(place, held) for _, held, _ in self.folds):
                 return False
@@ -194,14 +195,16 @@ class Growing:
         if any(overlap(target, held) for _, held, _ in self.folds):
             return False
         mine = None if work.fold else self._use(target)
-        held = {store.use for store in self.stores}
+        held = self.stores
         new = [(self._use(place), place) for place in read]
         touched = [*self.inputs.items(), *((use, place) for use, place in new if use not in held)]
         return not any(overlap(target, place) and use != mine for use, place in touched)
 
-    def _forget(self, target: Place, use: Use | None) -> None:
+    def _forget(self, target: Place) -> None:
         """Stores whose memory now gets another value: whoever wanted them read them in here."""
-        self.stores = [s for s in self.stores if s.use == use or not overlap(target, s.place)]
+        gone = [use for use, store in self.stores.items() if overlap(target, store.place)]
+        for use in gone:
+            del self.stores[use]
 
     # ---- the finished group
     def finished(self, stores: list[Store]) -> tuple[Group, tuple[Place, ...]]:

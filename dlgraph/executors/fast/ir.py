@@ -16,12 +16,12 @@ import numpy as np
 from dlgraph.ops.scalar import Unsupported
 
 TYPES = {
-    "float32": "float",
-    "float64": "double",
-    "int32": "i32",
-    "int64": "i64",
-    "uint8": "i8",
-    "bool": "i1",
+    np.dtype(np.float32): "float",
+    np.dtype(np.float64): "double",
+    np.dtype(np.int32): "i32",
+    np.dtype(np.int64): "i64",
+    np.dtype(np.uint8): "i8",
+    np.dtype(bool): "i1",
 }
 
 
@@ -48,11 +48,12 @@ class Recipe(NamedTuple):
     operands: tuple[Any, ...]
     write: Callable[[], Code]
     scratch: int = 0  # bytes of memory at `Code.room`
+    blas: bool = False  # does it call the BLAS?
 
 
 def type_of(dtype: np.dtype) -> str:
     """The LLVM type of one element; raises `Unsupported` for types that are left to NumPy."""
-    found = TYPES.get(dtype.name)
+    found = TYPES.get(dtype)
     if found is None:
         raise Unsupported(f"elements of type {dtype}")
     return found

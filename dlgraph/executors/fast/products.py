@@ -149,7 +149,8 @@ def recipe(
         _each(code, product, pointers, lambda at: compute(code, product, at, scale, target))
         return code
 
-    return Recipe(operands, write, elements * product.dtype.itemsize if turned else 0)
+    scratch = elements * product.dtype.itemsize if turned else 0
+    return Recipe(operands, write, scratch, blas=not tiled)
 
 
 def _each(

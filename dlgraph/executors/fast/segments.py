@@ -16,7 +16,7 @@ import numpy as np
 from dlgraph.core.graph import describe_record
 from dlgraph.core.node import Record
 from dlgraph.executors.fast import convolutions, products, rows
-from dlgraph.executors.fast.groups import Growing, Store, Work, span
+from dlgraph.executors.fast.groups import Growing, Work, span
 from dlgraph.executors.fast.ir import BUFFERS, Recipe, Target
 from dlgraph.executors.fast.loops import kernel
 from dlgraph.executors.fast.works import read_by, usable, works
@@ -71,6 +71,9 @@ def split(plan: Plan, target: Target, exact: bool = False) -> list[Segment]:
         if isinstance(item, int):
             close()
             segments.append(Segment((), item))
+        elif isinstance(item, Piece) and item.recipe.blas:  # by itself: its threads are chosen
+            close()
+            segments.append(Segment((item,)))
         elif isinstance(item, Piece):
             pieces.append(item)
         elif item.growing.folds or item.kept:
@@ -90,7 +93,7 @@ class _Open:
 
     def __init__(self, growing: Growing):
         self.growing = growing
-        self.kept = list(growing.stores)
+        self.kept = list(growing.stores.values())
 
 
 def _pending(plan: Plan, target: Target, exact: bool) -> list[Any]:
@@ -171,7 +174,8 @@ def _prune(plan: Plan, pending: list[Any]) -> None:
             _want(wanted, plan.places[index])
     for item in reversed(pending):
         if isinstance(item, _Open):
-            item.kept = _still_wanted(plan, wanted, item.growing.stores)
+            stores = item.growing.stores.values()
+            item.kept = [s for s in stores if _has_reader(plan, wanted, s.place)]
             for _, place, _ in item.growing.folds:
                 _overwritten(wanted, place)
             for store in item.kept:
@@ -189,14 +193,9 @@ def _prune(plan: Plan, pending: list[Any]) -> None:
                     _want(wanted, read)
 
 
-def _still_wanted(plan: Plan, wanted: dict, stores: list[Store]) -> list[Store]:
-    kept: list[Store] = []
-    for store in reversed(stores):  # of two to the same place the last one counts
-        lasting = plan.buffers[store.place.buffer].kind != "arena"
-        again = any(other.use == store.use for other in kept)
-        if not again and (lasting or _is_wanted(wanted, store.place)):
-            kept.append(store)
-    return kept[::-1]
+def _has_reader(plan: Plan, wanted: dict, place: Place) -> bool:
+    """Will somebody read this memory before it is written again?"""
+    return plan.buffers[place.buffer].kind != "arena" or _is_wanted(wanted, place)
 
 
 def _want(wanted: dict[int, list[tuple[int, int]]], place: Place) -> None:

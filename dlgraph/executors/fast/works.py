@@ -217,10 +217,10 @@ def _try_out(work: Work, exact: bool) -> None:
             over(place, work.shape)
     for step in work.steps:
         kinds = [
-            (work.steps[one].dtype if isinstance(one, int) else one.dtype).name
+            (work.steps[one].dtype if isinstance(one, int) else one.dtype).str
             for one in step.operands
         ]
-        key = (step.name, repr(step.attrs), *kinds, step.dtype.name, exact)
+        key = (step.name, repr(step.attrs), *kinds, step.dtype.str, exact)
         if key not in _TRIED:
             _TRIED[key] = _can_do(step, kinds, exact)
         if not _TRIED[key]:
