@@ -62,7 +62,7 @@ BOXES = {
     "update": BoxStyle(UPDATE, "#f3e9fc", shape="cut"),
     "failed": BoxStyle(FAILED, "#fdeaec", width=2.5, shape="cut"),
     # What passes did to a node.
-    "gone": BoxStyle("#9a9a9a", "none", width=1, dash="2 4"),
+    "gone": BoxStyle("#707070", "#fafafa", width=1, dash="2 4"),
     "new": BoxStyle(FORWARD, "#e3f0f8", width=3.5),
     "changed": BoxStyle(FORWARD, "#ffffff", width=2.5, shape="double"),
 }
@@ -75,7 +75,7 @@ LINES = {
     "turn": LineStyle(GRADIENT, dash="5 3"),
     "update": LineStyle(UPDATE, width=1.25, dash="2 3"),
     "failed": LineStyle(FAILED, width=3, dash="9 4", arrow=8),
-    "gone": LineStyle("#9a9a9a", width=1, dash="1 5"),
+    "gone": LineStyle("#707070", width=1, dash="1 5"),
     "saved": LineStyle(FORWARD, width=1.25, dash="1 4", arrow=6),
 }
 

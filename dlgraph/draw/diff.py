@@ -1,0 +1,208 @@
+"""`diff`: what the passes did to a graph, one pass after the other, in one picture.
+
+Every node that ever was has its place and keeps it; a slider goes through the passes, and each
+change tells its rule, its reason and what it saves.  Read next: lineage.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from dlgraph.core.graph import Graph
+from dlgraph.draw import page
+from dlgraph.draw.figure import Figure
+from dlgraph.draw.from_graph import picture_of
+from dlgraph.draw.layout import Layout
+from dlgraph.draw.lineage import Lineage, lineage
+from dlgraph.draw.mirror import find_mirror
+from dlgraph.draw.model import Edge, Picture, wire
+from dlgraph.draw.payload import payload_of
+from dlgraph.draw.svg import render
+from dlgraph.draw.text import clean
+from dlgraph.errors import OperationError
+from dlgraph.passes.manager import Optimised
+
+CHANGES = 40  # of one pass that are listed: those that save most
+
+
+class Told(NamedTuple):
+    """One change in words, and the boxes that it is about."""
+
+    text: str
+    reason: str
+    keys: tuple[str, ...]
+
+
+class Stage(NamedTuple):
+    """The graph after one pass: its state of every box (kept, changed, new, gone, later)."""
+
+    title: str
+    text: str
+    marks: dict[str, str]
+    changes: tuple[Told, ...]
+
+
+class DiffFigure(Figure):
+    """What `diff` returns: the picture of all versions with a slider over the passes."""
+
+    def __init__(self, picture: Picture, stages: Sequence[Stage], words: str):
+        super().__init__(picture)
+        self.stages, self.words = list(stages), words
+
+    @cached_property
+    def svg(self) -> str:
+        """The last version as SVG text: what is gone is faint, what is new is bold."""
+        shown = marked(self.layout, self.stages[-1].marks)
+        return render(shown, self.picture.title, str(self), self.describe())
+
+    def describe(self) -> str:
+        """Every pass with its changes, in words."""
+        lines = [self.words]
+        for stage in self.stages[1:]:
+            lines += ["", stage.text]
+            lines += [f"  {change.text} ({change.reason})" for change in stage.changes]
+        return "\n".join(lines)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        stages = [
+            [stage.title, stage.text, stage.marks, [list(change) for change in stage.changes]]
+            for stage in self.stages
+        ]
+        data = payload_of(self.picture, self.layout, stages=stages)
+        return {
+            "text/html": page.html(data, bundle="diff", svg=self.svg, text=str(self)),
+            "image/svg+xml": self.svg,
+            "text/plain": str(self),
+        }
+
+    def __str__(self) -> str:
+        return self.words
+
+
+def diff(before: Any, after: Any = None) -> DiffFigure:
+    """Show what was done to a graph between two versions, or by the passes of a program.
+
+    Give two graphs, of which the second was made from the first by passes; or just what the pass
+    manager returned, or a program of a session: then a slider goes through the passes.  In every
+    version the same node is at the same place; what a pass removed is faint, what it added is
+    bold, what it computes in another way is outlined twice.  Each change names its rule, its
+    reason, what it saves and the line of your code.
+
+    Raises OperationError for anything else, and for a program that ran without passes.
+
+    >>> import dlgraph as dg
+    >>> with dg.Graph().as_default() as g:
+    ...     x = dg.placeholder((4,), name="x")
+    ...     y, unused = dg.exp(x) * 1.0, dg.log(x)
+    >>> print(dg.diff(dg.passes.PassManager(level=0).run(g, y, [x])))
+    1 pass: 5 nodes before, 4 after, saves 40 FLOP and 32 B
+    """
+    if isinstance(before, Graph) and isinstance(after, Graph):
+        return _of_graphs(before, after)
+    found = before if isinstance(before, Optimised) else getattr(before, "optimised", None)
+    if after is not None or not isinstance(found, Optimised):
+        raise OperationError(
+            "diff shows two graphs, a program, or what a pass manager returned, not "
+            + " and ".join(type(one).__name__ for one in (before, after) if one is not None),
+            hint="dg.diff(graph_before, graph_after), or dg.diff(session.program(y, [x]))",
+        )
+    return _of_passes(found)
+
+
+def _of_graphs(before: Graph, after: Graph) -> DiffFigure:
+    versions = lineage([before, after])
+    picture, boxes = _picture(versions)
+    stages = [
+        Stage("before", "the graph as it was", _marks(versions, boxes, 0), ()),
+        Stage("after", "the graph as it is", _marks(versions, boxes, 1), ()),
+    ]
+    words = f"{len(before)} nodes before, {len(after)} after"
+    return DiffFigure(picture, stages, words)
+
+
+def _of_passes(found: Optimised) -> DiffFigure:
+    versions = lineage(found.stages)
+    picture, boxes = _picture(versions)
+    place = {record.name: i for i, record in enumerate(versions.graph.records)}
+    stages = [Stage("as written", "the graph as you wrote it", _marks(versions, boxes, 0), ())]
+    for number, report in enumerate(found.reports, 1):
+        order = sorted(report.changes, key=lambda change: -change.saved.weight)[:CHANGES]
+        told = []
+        for change in order:
+            names = dict.fromkeys((*change.before, *change.after))
+            keys = dict.fromkeys(boxes[place[n]] for n in names if place.get(n) in boxes)
+            text = str(change).partition("\n")[0]
+            where = f", {change.where.place}" if change.where else ""
+            told.append(Told(clean(text), clean(f"rule {change.rule}{where}"), tuple(keys)))
+        text = clean(str(report).partition("\n")[0])
+        marks = _marks(versions, boxes, number)
+        stages.append(Stage(report.name, " ".join(text.split()), marks, tuple(told)))
+    saved = found.saved.text()
+    count = len(found.reports)
+    words = (
+        f"{count} pass{'es' * (count != 1)}: {len(found.source)} nodes before, "
+        f"{len(found.graph)} after" + (f", {saved}" if saved else "")
+    )
+    return DiffFigure(picture, stages, words)
+
+
+def _picture(versions: Lineage) -> tuple[Picture, dict[int, str]]:
+    """The picture of the common graph, and the box that each of its nodes is drawn in."""
+    plain = picture_of(versions.graph)
+    ids = {node.id for node in plain.nodes}
+    more = [Edge(s, t, k) for s, t, k in versions.links if s in ids and t in ids]
+    picture = Picture(plain.nodes, (*plain.edges, *more), plain.title, plain.outputs)
+    mirror = find_mirror(picture, wire(picture))
+    if mirror is None:
+        return picture, {node.id: f"f{node.id}" for node in picture.nodes}
+    boxes = {
+        node.id: f"f{node.id}"
+        for node, twin in zip(picture.nodes, mirror.twin, strict=True)
+        if twin is None
+    }
+    for forward, members in mirror.images.items():
+        for member in members:
+            boxes[picture.nodes[member].id] = f"b{picture.nodes[forward].id}"
+    return picture, boxes
+
+
+def _marks(versions: Lineage, boxes: dict[int, str], version: int) -> dict[str, str]:
+    """The state of every box that is not as it was in the first version."""
+    inside: dict[str, list[int]] = {}
+    for node, key in boxes.items():
+        inside.setdefault(key, []).append(node)
+    marks = {}
+    for key, nodes in inside.items():
+        first = [versions.present[0].get(node) for node in nodes]
+        now = [versions.present[version].get(node) for node in nodes]
+        if not any(now):
+            ever = any(versions.present[v].get(n) for v in range(version) for n in nodes)
+            marks[key] = "gone" if ever else "later"
+        elif not any(first):
+            marks[key] = "new"
+        elif now != first:
+            marks[key] = "changed"
+    return marks
+
+
+def marked(layout: Layout, marks: dict[str, str]) -> Layout:
+    """The layout with the boxes drawn in the style of their state; what comes later is left out."""
+    hidden = {key for key, mark in marks.items() if mark == "later"}
+    boxes = []
+    for placed in layout.boxes:
+        mark = marks.get(placed.box.key)
+        if placed.box.key in hidden:
+            continue
+        if mark:
+            box = type(placed.box)(**{**vars(placed.box), "style": mark})
+            placed = placed._replace(box=box)
+        boxes.append(placed)
+    gone = {key for key, mark in marks.items() if mark == "gone"}
+    lines = [
+        line._replace(style="gone") if {line.source, line.target} & gone else line
+        for line in layout.lines
+        if not {line.source, line.target} & hidden
+    ]
+    return Layout(layout.width, layout.height, boxes, lines, layout.axis, layout.badges)

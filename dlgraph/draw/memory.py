@@ -1,0 +1,157 @@
+"""`memory`: which value of a program is in memory when, and why it still is.
+
+A row per stretch of memory, from the step that fills it to the last that reads it; above the rows,
+the bytes in use at every step, beside what they would be without reuse.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from itertools import accumulate
+from typing import Any
+
+from dlgraph.draw import page
+from dlgraph.draw.chart import Bar, Chart, Curve, render, ticks_of
+from dlgraph.draw.figure import Figure
+from dlgraph.draw.text import clean
+from dlgraph.errors import OperationError
+from dlgraph.executors.plan import Block, Plan, show_bytes
+
+ROWS = 24  # stretches of memory with a row of their own: the largest
+
+
+class ChartFigure(Figure):
+    """A chart that shows itself in a notebook; its rows can be walked through with the keyboard."""
+
+    def __init__(self, chart: Chart, words: str):
+        self.chart, self.words = chart, words
+
+    @cached_property
+    def svg(self) -> str:
+        """The figure as SVG text, with its own background, fit to stand alone in a file."""
+        return render(self.chart, str(self), self.describe())
+
+    def describe(self) -> str:
+        """The figure in words: the sentence, then one line per row."""
+        return "\n".join([self.words, *("; ".join(bar.lines) for bar in self.chart.bars)])
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        facts = {bar.key: [clean(line) for line in bar.lines] for bar in self.chart.bars}
+        data = {"rows": facts}
+        words = str(self)
+        return {
+            "text/html": page.html(data, bundle="chart", svg=self.svg, text=words),
+            "image/svg+xml": self.svg,
+            "text/plain": words,
+        }
+
+    def __str__(self) -> str:
+        return self.words
+
+
+def memory(program: Any) -> ChartFigure:
+    """Draw the memory of a planned program: who is there when, and why.
+
+    `program` is what `session.program(fetches, feed)` gave; its plan is drawn, for the shapes that
+    were fed last.  Every row is a stretch of memory, from the step that fills it to the last that
+    reads it; the curves are the bytes in use at each step, as planned and if no memory were used
+    twice.  Raises OperationError for what has no plan.
+
+    >>> import dlgraph as dg
+    >>> with dg.Graph().as_default() as g:
+    ...     x = dg.placeholder((1000,), name="x")
+    ...     y = dg.exp(dg.sin(x) * dg.cos(x)).sum()
+    >>> print(dg.memory(dg.Session(g).program(y, [x])))
+    memory of 5 steps: at most 7.9 KiB at once, 15.8 KiB without reuse
+    """
+    plan = getattr(program, "plan", program)
+    if not isinstance(plan, Plan):
+        raise OperationError(
+            f"memory: {type(program).__name__} has no memory plan",
+            hint="pass what session.program(fetches, feed) returns, of a session that plans "
+            '(its executor is not "interpreter")',
+        )
+    return ChartFigure(*chart_of(plan))
+
+
+def chart_of(plan: Plan) -> tuple[Chart, str]:
+    """The chart of a plan, and its sentence."""
+    steps = len(plan.instructions)
+    alive, naive = _curves(plan, steps)
+    words = (
+        f"memory of {steps} step{'s' * (steps != 1)}: at most {show_bytes(plan.peak)} at once, "
+        f"{show_bytes(plan.naive_peak)} without reuse"
+    )
+    largest = sorted(plan.blocks, key=lambda b: (-b.size, b.first, b.offset))[:ROWS]
+    bars = [
+        _bar(plan, block, steps) for block in sorted(largest, key=lambda b: (b.first, b.offset))
+    ]
+    hidden = len(plan.blocks) - len(bars)
+    unit = "step of the program" + (
+        f" ({hidden} smaller stretches of memory are not shown)" if hidden else ""
+    )
+    records = plan.graph.records
+    turn = next(
+        (k for k, s in enumerate(plan.instructions) if records[s.record].role == "backward"), None
+    )
+    chart = Chart(
+        "Who is in memory, and when",
+        unit,
+        max(steps, 1),
+        ticks_of(steps),
+        tuple(bars),
+        (Curve("without reuse", naive, dashed=True), Curve("planned", alive)),
+        show_bytes(max([*alive, *naive], default=0)),
+        (turn, "backward begins") if turn is not None else None,
+    )
+    return chart, words
+
+
+def _curves(plan: Plan, steps: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    change, made = [0] * (steps + 1), [0] * (steps + 1)
+    for block in plan.blocks:
+        change[max(block.first, 0)] += block.size
+        end = min(block.last, steps - 1) + 1
+        change[end] -= block.size
+    for step, instruction in enumerate(plan.instructions):
+        if instruction.output is not None and instruction.kind not in ("view", "effect"):
+            made[step] += instruction.output.bytes
+    return tuple(accumulate(change[:-1])), tuple(accumulate(made[:-1]))
+
+
+def _bar(plan: Plan, block: Block, steps: int) -> Bar:
+    records = plan.graph.records
+    first = records[block.records[0] if block.records else plan.instructions[block.first].record]
+    names = [records[i].name for i in block.records] or [f"work space of {first.name}"]
+    short = ["/".join(name.split("/")[-2:]) for name in names]
+    label = short[0] if len(short) == 1 else f"{short[0]} + {len(short) - 1}"
+    style = {"backward": "gradient", "update": "update"}.get(first.role, "forward")
+    last = min(block.last, steps - 1)
+    lines = [
+        names[0],
+        f"{show_bytes(block.size)} at byte {block.offset:,} of the arena",
+        f"from step {block.first} to step {last}",
+        _reason(plan, block, steps),
+    ]
+    if len(names) > 1:
+        lines.append(f"the same memory holds: {', '.join(names)}")
+    if first.where is not None:
+        lines.append(str(first.where))
+    key = f"m{block.offset}-{block.first}"
+    return Bar(key, label, block.first, last + 1, style, show_bytes(block.size), tuple(lines))
+
+
+def _reason(plan: Plan, block: Block, steps: int) -> str:
+    """Why the memory is not free earlier."""
+    records = plan.graph.records
+    if not block.records:
+        return "needed while the step runs"
+    if block.last >= steps or any(i in plan.fetches for i in block.records):
+        return "fetched: it stays until it is handed out"
+    reader = records[plan.instructions[block.last].record]
+    first = records[block.records[0]]
+    if reader.role == "backward" and first.role == "forward":
+        twin = reader.twin
+        operation = records[twin].name if twin is not None else "an operation"
+        return f"saved for the gradient of {operation}: {reader.name} reads it last"
+    return f"{reader.name} reads it last"

@@ -1,0 +1,92 @@
+"""What the passes did, in one picture."""
+
+import numpy as np
+import pytest
+
+import dlgraph as dg
+from dlgraph.draw.diff import diff
+from dlgraph.draw.lineage import lineage
+
+
+def optimised(level=2, exact=False):
+    dg.seed(0)
+    net = dg.nn.Sequential(dg.nn.Linear(6, 5), dg.nn.ReLU(), dg.nn.Linear(5, 3))
+    with dg.Graph().as_default() as graph:
+        x = dg.placeholder(("batch", 6), name="x")
+        y = dg.placeholder(("batch",), "int64", name="y")
+        loss = dg.cross_entropy(net(x), y)
+        update = dg.optim.SGD(net.parameters(), lr=0.1).minimize(loss)
+    feeds = {x: np.zeros((4, 6), "float32"), y: np.zeros(4, "int64")}
+    return dg.passes.PassManager(level=level, exact=exact).run(graph, [loss, update], feeds)
+
+
+def test_every_version_is_found_again_in_the_common_graph():
+    found = optimised()
+    versions = lineage(found.stages)
+    for stage, present in zip(found.stages, versions.present, strict=True):
+        names = {versions.graph.records[i].name for i in present}
+        assert names == {record.name for record in stage.records}
+
+
+def test_links_of_the_common_graph_lead_forward():
+    versions = lineage(optimised().stages)
+    for target, record in enumerate(versions.graph.records):
+        assert all(source < target for source in record.inputs)
+    assert all(source < target for source, target, _ in versions.links)
+
+
+def test_what_stays_stays_in_its_place_and_every_stage_has_its_marks():
+    found = optimised()
+    figure = diff(found)
+    assert len(figure.stages) == 1 + len(found.reports)
+    boxes = {placed.box.key for placed in figure.layout.boxes}
+    for stage in figure.stages:
+        assert set(stage.marks.values()) <= {"gone", "new", "changed", "later"}
+    assert "gone" not in figure.stages[0].marks.values()
+    assert {"new", "changed"} <= set(figure.stages[-1].marks.values())
+    assert boxes & set(figure.stages[-1].marks)
+
+
+def test_each_change_names_its_rule_its_reason_and_its_boxes():
+    figure = diff(optimised())
+    fused = next(stage for stage in figure.stages if stage.title == "update")
+    assert fused.changes
+    change = fused.changes[0]
+    assert "nobody looks at it alone" in change.text
+    assert change.reason.startswith("rule ")
+    assert change.keys
+
+
+def test_two_graphs_without_a_manager():
+    found = optimised()
+    figure = diff(found.source, found.graph)
+    assert str(figure) == f"{len(found.source)} nodes before, {len(found.graph)} after"
+    assert [stage.title for stage in figure.stages] == ["before", "after"]
+
+
+def test_the_bundle_is_the_same_every_time():
+    one, two = (diff(optimised())._repr_mimebundle_() for _ in range(2))
+    assert one == two
+    assert sorted(one) == ["image/svg+xml", "text/html", "text/plain"]
+
+
+def test_the_text_twin_tells_every_pass():
+    found = optimised()
+    words = diff(found).describe()
+    for report in found.reports:
+        assert report.name in words
+
+
+def test_hostile_names_stay_text():
+    with dg.Graph().as_default() as graph:
+        x = dg.placeholder((2,), name="</script><img src=x onerror=alert(1)>")
+        y = dg.exp(x) * 1.0
+        dg.log(x)
+    page = diff(dg.passes.PassManager(level=0).run(graph, y, [x]))._repr_mimebundle_()["text/html"]
+    assert "<img src=x" not in page
+    assert page.count("</script>") == 1
+
+
+def test_anything_else_is_an_error():
+    with pytest.raises(dg.errors.OperationError, match="two graphs"):
+        diff(3)
