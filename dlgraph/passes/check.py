@@ -2,7 +2,9 @@
 
 Both graphs are run by the interpreter on the same sample feeds, on copies of all variables and
 random streams, so that a check changes nothing.  Compared are the fetched values and what was
-assigned to variables: bit for bit after an exact pass, within rounding otherwise.
+assigned to variables: bit for bit after an exact pass.  After another one both are run in double
+precision: formulas that are equal then agree to many digits, even where single precision leaves
+only noise (Adam divides a gradient that should be 0 by its own size).
 """
 
 from __future__ import annotations
@@ -23,7 +25,8 @@ from dlgraph.errors import GraphError
 from dlgraph.passes.base import Job
 
 STAND_IN = 3  # the size of a dimension that no feed tells
-TOLERANCE = {2: 3e-2, 4: 1e-4, 8: 1e-9}  # relative, by bytes of an element
+TOLERANCE = 1e-5  # relative to the largest element, in double precision
+SINGLE, DOUBLE = np.dtype(np.float32), np.dtype(np.float64)
 
 
 def validate(graph: Graph, what: str) -> None:
@@ -80,35 +83,51 @@ def samples(graph: Graph, job: Job) -> list[Any]:
     return made
 
 
-def outcome(graph: Graph, job: Job, values: Sequence[Any]) -> tuple[list[Any], list[Any]]:
-    """Fetched values, and the values of all variables afterwards, of a run on copies."""
+def outcome(
+    graph: Graph, job: Job, values: Sequence[Any], wide: bool = False
+) -> tuple[list[Any], dict[int, Any]]:
+    """Fetched values, and the values of all variables afterwards, of a run on copies.
+
+    With `wide` everything that is float32 is float64 instead.
+    """
     held: dict[int, Any] = {}
-    sandbox = _copied(graph, held)
-    program = Program(sandbox, job.fetches, job.feeds)
+    program = Program(_copied(graph, held, wide), job.fetches, job.feeds)
     with np.errstate(all="ignore"):
-        found = program.run(list(values))
-    after = {key: t._data for key, t in held.items() if isinstance(t, Tensor)}
-    return found, [after]
+        found = program.run([_widened(value) if wide else value for value in values])
+    return found, {key: t._data for key, t in held.items() if isinstance(t, Tensor)}
 
 
-def _initialised(value: Any) -> Any:
-    # A parameter whose initialiser has not run yet gets some value for the comparison.
-    if isinstance(value, Tensor) and value._data is None:
-        value._data = np.full(value._spec_shape(), 0.5).astype(value._spec_dtype())
+def _widened(value: Any) -> Any:
+    """float32 as float64: arrays, dtypes, and the names of dtypes."""
+    if isinstance(value, np.dtype) and value == SINGLE:
+        return DOUBLE
+    if isinstance(value, str) and value == "float32":
+        return "float64"
+    if isinstance(value, (np.ndarray, np.generic)) and value.dtype == SINGLE:
+        return value.astype(DOUBLE)
     return value
 
 
-def _copied(graph: Graph, held: dict[int, Any]) -> Any:
+def _initialised(value: Any, wide: bool) -> Any:
+    # A parameter whose initialiser has not run yet gets some value for the comparison.
+    if isinstance(value, Tensor):
+        if value._data is None:
+            value._data = np.full(value._spec_shape(), 0.5).astype(value._spec_dtype())
+        value._data = _widened(value._data) if wide else value._data
+    return value
+
+
+def _copied(graph: Graph, held: dict[int, Any], wide: bool) -> Any:
     """The graph over copies of its variables and streams; `held` has them by the original."""
 
     def own(value: Any) -> Any:
         if isinstance(value, Body):
-            return _copied(value, held)
+            return _copied(value, held, wide)
         if isinstance(value, Tensor) or hasattr(value, "draw"):
             if id(value) not in held:
-                held[id(value)] = _initialised(copy.copy(value))
+                held[id(value)] = _initialised(copy.copy(value), wide)
             return held[id(value)]
-        return value
+        return _widened(value) if wide else value
 
     made = Body(graph.name) if isinstance(graph, Body) else Graph(graph.name)
     made.records = [
@@ -133,16 +152,17 @@ def compare(
     `tolerance` is relative to the largest element; 0 demands the same bits, None allows rounding.
     """
     values = samples(*before) if values is None else values
-    old, held_old = outcome(*before, values)
-    new, held_new = outcome(*after, values)
+    wide = tolerance is None
+    old, held_old = outcome(*before, values, wide)
+    new, held_new = outcome(*after, values, wide)
     names = [before[0].records[i].name for i in before[1].fetches]
     rows = list(zip(names, old, new, strict=True))
-    held_new_by_key = held_new[0]
-    for key, value in held_old[0].items():
-        if key in held_new_by_key:
-            rows.append(("a variable after the run", value, held_new_by_key[key]))
+    for key, value in held_old.items():
+        if key in held_new:
+            rows.append(("a variable after the run", value, held_new[key]))
+    least = 1e-6 * max((_size(value) for _, value, _ in rows), default=0.0)
     for name, a, b in rows:
-        problem = difference(a, b, tolerance)
+        problem = difference(a, b, tolerance, least)
         if problem:
             raise GraphError(
                 f"{what} changed the value of {name!r}: {problem}",
@@ -151,12 +171,24 @@ def compare(
             )
 
 
-def difference(a: Any, b: Any, tolerance: float | None) -> str:
-    """In words, how two values differ; empty if they do not."""
+def _size(value: Any) -> float:
+    """The largest finite magnitude in a value."""
+    if not isinstance(value, (np.ndarray, np.generic)) or value.dtype.kind != "f":
+        return 0.0
+    array = np.asarray(value)
+    return float(np.max(np.abs(array[np.isfinite(array)]), initial=0.0))
+
+
+def difference(a: Any, b: Any, tolerance: float | None, least: float = 0.0) -> str:
+    """In words, how two values differ; empty if they do not.
+
+    The tolerance is relative to the largest element, or to `least` where all of them are smaller:
+    a value that is only noise beside the others has no digits to agree in.
+    """
     if a is None or b is None:
         return "" if a is b else "one of them has no value"
     if isinstance(a, tuple):
-        parts = (difference(x, y, tolerance) for x, y in zip(a, b, strict=True))
+        parts = (difference(x, y, tolerance, least) for x, y in zip(a, b, strict=True))
         return next((part for part in parts if part), "")
     a, b = np.asarray(a), np.asarray(b)
     if a.shape != b.shape or a.dtype != b.dtype:
@@ -167,8 +199,8 @@ def difference(a: Any, b: Any, tolerance: float | None) -> str:
         same = (a == b) & (np.signbit(a) == np.signbit(b)) if a.dtype.kind == "f" else a == b
         same |= np.isnan(a) & np.isnan(b)
         return "" if bool(np.all(same)) else _largest(a, b)
-    scale = np.max(np.abs(a[np.isfinite(a)]), initial=1e-30)
-    allowed = TOLERANCE[a.dtype.itemsize] if tolerance is None else tolerance
+    scale = max(_size(a), least, 1e-30)
+    allowed = TOLERANCE if tolerance is None else tolerance
     near = np.isclose(a, b, rtol=0, atol=scale * allowed, equal_nan=True)
     return "" if bool(np.all(near)) else _largest(a, b)
 

@@ -66,7 +66,7 @@ class Recompute(Pass):
             onward = rewritten.moved
             assert onward is not None
             now, at = rewritten.graph, at.moved(onward)
-            moved = {i: onward[k] for i, k in moved.items()}
+            moved = {i: onward[k] for i, k in moved.items() if k in onward}
             most = peak(now.records, at.kept)
         if not again:
             return Rewritten(graph)
@@ -102,9 +102,10 @@ def candidate(records: Sequence[Record], job: Job) -> Found | None:
                 late.setdefault(i, []).append(index)
                 if owner[i] != i and i <= at:
                     seen_through.add(owner[i])
+    held_anyway = {owner[i] for i in job.kept} | seen_through
     for index in range(at):
         size = size_of(records[index])
-        if size <= best or last[index] <= at or index in job.kept or index in seen_through:
+        if size <= best or last[index] <= at or index in held_anyway or index not in late:
             continue
         cone, extra = _cone(records, index, at, last, owner)
         if cone and size - extra > best and index not in records[at].inputs:

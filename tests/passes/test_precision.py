@@ -48,7 +48,7 @@ def test_the_numbers_agree_to_three_digits():
     (loss_half, _, slope_half), _ = values[1]
     assert loss_half == pytest.approx(loss, rel=3e-3)
     np.testing.assert_allclose(slope_half, slope, atol=3e-3 * np.abs(slope).max())
-    for before, after in zip(values[0][1][0].values(), values[1][1][0].values(), strict=True):
+    for before, after in zip(values[0][1].values(), values[1][1].values(), strict=True):
         np.testing.assert_allclose(after, before, atol=3e-3)
 
 

@@ -9,7 +9,7 @@ from dlgraph.passes import PASSES, PassManager
 from tests.passes.random_graphs import graphs
 
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
-some = settings(max_examples=60, deadline=None, suppress_health_check=SLOW)
+some = settings(max_examples=40, deadline=None, suppress_health_check=SLOW)
 
 
 @some
@@ -34,7 +34,7 @@ def test_without_knowing_the_shapes_too(made):
 
 
 @pytest.mark.parametrize("one", PASSES, ids=lambda one: one.name)
-@settings(max_examples=25, deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=15, deadline=None, suppress_health_check=SLOW)
 @given(made=graphs())
 def test_each_pass_alone(one, made):
     PassManager(passes=[one], exact=False, check=True).run(*made)
@@ -50,3 +50,9 @@ def test_every_node_leads_back_to_the_graph_that_was_given(made):
             assert record.origin and all(0 <= i < size for i in record.origin)
     for old, new in zip(found.source.nodes, map(found.index, range(size)), strict=True):
         assert new is None or old.spec.dtype == found.graph.records[new].spec.dtype
+
+
+@some
+@given(graphs())
+def test_under_a_memory_budget(made):
+    PassManager(level=1, check=True).run(*made, memory_budget=100)

@@ -39,6 +39,17 @@ def test_exact_passes_keep_the_step_bit_for_bit_for_every_optimiser():
     optimised(*mlp("SGD", momentum=0.9, nesterov=True, weight_decay=0.01))
 
 
+def test_checking_does_not_stumble_over_gradients_that_are_only_noise():
+    """A bias in front of a softmax that adds the same to all classes has no gradient."""
+    b = dg.Parameter(np.zeros((), np.float32), name="only_noise")
+    with dg.Graph().as_default() as graph:
+        x = dg.placeholder((6, 3), name="x")
+        loss = dg.mean(dg.square(dg.softmax(dg.tanh(x) + b)))
+        step = dg.optim.Adam([b], lr=0.1).minimize(loss)
+    dg.Session(graph).run(graph.startup)
+    optimised(graph, [loss, step], {x: normal(6, 3)}, exact=False)
+
+
 def test_the_updates_of_all_parameters_are_one():
     found = optimised(*mlp("Adam"))
     assert kinds(found)["sqrt"] == 2  # one of the step count, one of all squares
