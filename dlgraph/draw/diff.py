@@ -45,7 +45,16 @@ class Stage(NamedTuple):
 
 
 class DiffFigure(Figure):
-    """What `diff` returns: the picture of all versions with a slider over the passes."""
+    """What `diff` returns: the picture of all versions with a slider over the passes.
+
+    >>> import dlgraph as dg
+    >>> with dg.Graph().as_default() as g:
+    ...     x = dg.placeholder((4,), name="x")
+    ...     y, unused = dg.exp(x), dg.log(x)
+    >>> figure = dg.diff(dg.passes.PassManager(level=0).run(g, y, [x]))
+    >>> [(stage.title, sorted(stage.marks.values())) for stage in figure.stages]
+    [('as written', []), ('prune', ['gone'])]
+    """
 
     def __init__(self, picture: Picture, stages: Sequence[Stage], words: str):
         super().__init__(picture)

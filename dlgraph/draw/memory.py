@@ -21,7 +21,15 @@ ROWS = 24  # stretches of memory with a row of their own: the largest
 
 
 class ChartFigure(Figure):
-    """A chart that shows itself in a notebook; its rows can be walked through with the keyboard."""
+    """A chart that shows itself in a notebook; its rows can be walked through with the keyboard.
+
+    >>> from dlgraph.draw.chart import Bar, Chart
+    >>> from dlgraph.draw.memory import ChartFigure
+    >>> bar = Bar("m0", "relu", 0, 2, "forward", "6 KiB", ("relu", "kept for the gradient"))
+    >>> print(ChartFigure(Chart("Memory", "step", 3, (), (bar,)), "one value").describe())
+    one value
+    relu; kept for the gradient
+    """
 
     def __init__(self, chart: Chart, words: str):
         self.chart, self.words = chart, words
