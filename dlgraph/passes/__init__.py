@@ -5,7 +5,7 @@ Read `base.py` first.
 
 from dlgraph.passes import rules as rules  # fills the table
 from dlgraph.passes.algebra import RULES as RULES
-from dlgraph.passes.algebra import Algebra, Match, Rule, rule
+from dlgraph.passes.algebra import Algebra, Match, Rule
 from dlgraph.passes.base import Change, Job, Pass, Report, Rewritten
 from dlgraph.passes.bodies import Bodies
 from dlgraph.passes.cost import Cost
@@ -17,6 +17,7 @@ from dlgraph.passes.fuse import Fuse
 from dlgraph.passes.join import Join
 from dlgraph.passes.manager import Optimised, PassManager
 from dlgraph.passes.ones import Ones
+from dlgraph.passes.patterns import rule
 from dlgraph.passes.precision import MixedPrecision
 from dlgraph.passes.prune import Prune
 from dlgraph.passes.recompute import Recompute

@@ -16,8 +16,9 @@ from dlgraph.core.primitive import Primitive
 from dlgraph.core.spec import normalise_axis
 from dlgraph.ops.nn import log_softmax
 from dlgraph.ops.reduce import logsumexp
-from dlgraph.passes.algebra import RULES, Match, Rule, compiled
+from dlgraph.passes.algebra import RULES, Match, Rule
 from dlgraph.passes.edit import Edit, op
+from dlgraph.passes.patterns import compiled
 
 
 def scalar(*values: Match) -> bool:

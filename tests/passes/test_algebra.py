@@ -8,7 +8,7 @@ import pytest
 import dlgraph as dg
 from dlgraph.errors import GraphError, OperationError
 from dlgraph.passes import RULES, Algebra, PassManager, Rule
-from dlgraph.passes.algebra import compiled
+from dlgraph.passes.patterns import compiled
 from tests.passes.tools import kinds, normal, optimised, without
 
 # A formula, and the operations that are left of it.
