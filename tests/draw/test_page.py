@@ -18,6 +18,7 @@ from dlgraph.draw.figure import Figure
 from dlgraph.draw.page import html, image, script
 from tests.draw.examples import EXAMPLES, two_a_plus_three_b
 from tests.draw.test_svg import HOSTILE, hostile_picture
+from tools.normalise_notebooks import read_rules, scrub
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = resources.files("dlgraph.draw").joinpath("js")
@@ -166,3 +167,12 @@ def test_palettes_of_the_script_are_those_of_the_pictures():
     wanted = {"f": theme.FORWARD, "g": theme.GRADIENT, "p": theme.PARAMETER, "u": theme.UPDATE}
     assert {name: palette[name] for name in wanted} == wanted
     assert (palette["ink"], palette["muted"]) == (theme.INK, theme.MUTED)
+
+
+@pytest.mark.parametrize("bundle", BUNDLES)
+def test_lessons_are_compared_with_the_drawing_in_them(bundle):
+    page = html({"title": "what is drawn"}, bundle=bundle, text="a figure")
+    assert "what is drawn" in scrub(page, read_rules())
+    assert (
+        scrub("epoch 1:  50%|#####     | 5/10 [00:01<00:01,  4.9it/s]", read_rules()) == "PROGRESS"
+    )
