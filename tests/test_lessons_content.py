@@ -4,25 +4,19 @@ Each exercise is tried here as a learner would: untouched, with the right answer
 answers that its check knows by name.  Lesson 10 runs on the digits, so that it takes seconds.
 """
 
-import contextlib
-import io
 import re
 import textwrap
-import warnings
 
-import nbformat
 import pytest
 
 import dlgraph as dg
-from tools.normalise_notebooks import ROOT
+from tests.played import LESSONS, NOTEBOOKS, UNTOUCHED, cells_of, printed, said
 
-LESSONS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 PARTS = {
     *("meta", "hook", "predict", "run", "look", "explain"),
     *("exercise", "trap", "factcheck", "summary"),
 }
 ORDER = r"meta hook (predict run (look |run )*explain ){2,4}exercise trap factcheck summary "
-UNTOUCHED = "Not attempted yet.\n"
 
 # Per lesson and answer: what stands in place of the dots; for wrong answers, words of the reply.
 ANSWERS = {
@@ -118,33 +112,10 @@ ANSWERS = {
 }
 
 
-def cells_of(path, kind=None, part=None):
-    cells = nbformat.read(path, as_version=4).cells
-    return [
-        cell
-        for cell in cells
-        if kind in (None, cell.cell_type) and part in (None, *cell.metadata.get("tags", []))
-    ]
-
-
 def part_of(cell):
     found = [tag for tag in cell.metadata.get("tags", []) if tag in PARTS]
     assert len(found) == 1, f"one of {sorted(PARTS)} must be a tag of this cell: {cell.source}"
     return found[0]
-
-
-def printed(cell):
-    text = "".join(out.text for out in cell.outputs if out.get("name") == "stdout")
-    # A bar counts the batches of the data at hand; nbval takes all bars for equal, and so do we.
-    return "".join(line for line in text.splitlines(True) if "%|" not in line)
-
-
-def said(source, namespace):
-    """What a code cell prints when it is run in this namespace."""
-    with contextlib.redirect_stdout(io.StringIO()) as output, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "FigureCanvasAgg is non-interactive")
-        exec(compile(source, "<lesson>", "exec"), namespace)
-    return output.getvalue()
 
 
 by_lesson = pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
@@ -216,7 +187,7 @@ def test_stored_outputs_hold_no_path_and_no_duration(path):
 
 
 def test_stored_outputs_of_the_mnist_lesson_are_of_mnist():
-    stored = "".join(map(printed, cells_of(ROOT / "notebooks" / "10_mnist_twice.ipynb", "code")))
+    stored = "".join(map(printed, cells_of(NOTEBOOKS / "10_mnist_twice.ipynb", "code")))
     assert "This is MNIST: 60,000 training" in stored
     assert "digits (" not in stored
 
