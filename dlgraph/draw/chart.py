@@ -161,7 +161,7 @@ def _curves(chart: Chart, left: float, top: float) -> str:
     parts = [f'<path data-c="grid" d="M{number(left)} {number(floor)}h{PLOT}" '
              f'stroke="{theme.MUTED}"/>']  # fmt: skip
     for curve in chart.curves:
-        points = []
+        points: list[str] = []
         for place, value in enumerate(curve.values):
             y = number(floor - CURVES * value / highest)
             x = number(_x(place, chart.extent, left))

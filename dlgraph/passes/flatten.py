@@ -88,9 +88,11 @@ class Flatten(Pass):
         for index, chain in zip(places, members, strict=True):
             if len(chain.shape) != 1:
                 size = {"shape": (math.prod(chain.shape),)}
-                index = edit.add(op("reshape"), [index], size, of=[index], name="flat", at=at)
+                of = [index, chain.nodes[0]]  # the last says whose part it is: the update's
+                index = edit.add(op("reshape"), [index], size, of=of, name="flat", at=at)
             parts.append(index)
-        return edit.add(op("concatenate"), parts, {"axis": 0}, of=places, name="flat", at=at)
+        of = [*places, members[0].nodes[0]]
+        return edit.add(op("concatenate"), parts, {"axis": 0}, of=of, name="flat", at=at)
 
     def _hand_back(
         self,

@@ -16,7 +16,7 @@ button[aria-pressed=true]{border-color:var(--f)}
 button:hover,[aria-selected=true]{background:#8883}
 :disabled{opacity:.45}
 :focus-visible{outline:2px solid var(--f);outline-offset:1px}
-.stage{overflow:auto;max-height:680px;position:relative}
+.stage{overflow:auto;max-height:1000px;position:relative}
 .stage>*{display:block;margin:auto}
 svg{font-size:12px;text-anchor:middle;fill:var(--ink);--c:var(--f)}
 .small,.shapes{font-size:11px}
