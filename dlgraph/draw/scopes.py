@@ -92,9 +92,9 @@ def _stretches(items: Sequence[Item], order: Sequence[int]) -> list[Stretch]:
         common = _common(tree[here].scope, item.scope)
         while len(tree[here].scope) > common:
             here = tree[here].parent
-        for depth in range(common, len(item.scope)):
+        for level in range(common, len(item.scope)):
             tree[here].parts.append(~len(tree))
-            tree.append(Stretch(item.scope[: depth + 1], here))
+            tree.append(Stretch(item.scope[: level + 1], here))
             here = len(tree) - 1
         tree[here].parts.append(number)
         holder[number] = here

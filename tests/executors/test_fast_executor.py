@@ -11,6 +11,7 @@ import pytest
 
 import dlgraph as dg
 from dlgraph.errors import MissingPackageError
+from dlgraph.executors.fast import executor
 
 ROOT = Path(__file__).parents[2]
 RNG = np.random.default_rng(0)
@@ -200,3 +201,15 @@ def test_a_large_product_has_a_segment_of_its_own(llvmlite):
     assert all(len(s.pieces) == 1 for s in calls)
     native = [at for at, (function, _) in enumerate(runner.calls) if hasattr(function, "pieces")]
     assert sum(map(runner._has_threads, native)) == len(calls)
+
+
+def test_very_long_programs_are_left_to_numpy(monkeypatch):
+    monkeypatch.setattr(executor, "LONGEST", 2)
+    with dg.Graph().as_default() as graph:
+        x = dg.placeholder((3, 3), name="x")
+        y = (dg.exp(x @ x) - x).sum() * 2.0
+    session = dg.Session(graph, executor="fast")
+    value = np.eye(3, dtype="float32")
+    wanted = dg.Session(graph).run(y, {x: value})
+    np.testing.assert_allclose(session.run(y, {x: value}), wanted, rtol=1e-6)
+    assert "compiled" not in str(session.program(y, [x]).profile({x: value}, runs=1))

@@ -54,6 +54,9 @@ def _in_order_of(strides: tuple[int, ...], shape: tuple[int, ...], item: int) ->
     return tuple(dense[order.index(k)] for k in range(len(shape)))
 
 
+LONGEST = 5_000  # instructions
+
+
 class FastProgram(PlannedProgram):
     """A program that runs by compiled plans; `Session(graph, executor="fast")` makes it.
 
@@ -74,7 +77,13 @@ class FastProgram(PlannedProgram):
         self.placed = None if self.settings.exact else placed
 
     def bind(self, plan: Plan) -> Runner:
-        """Compile a plan, or find it compiled."""
+        """Compile a plan, or find it compiled; a very long one is left to NumPy.
+
+        (Each instruction costs about half a millisecond of analysis: more than most programs
+        of that size ever run.)
+        """
+        if len(plan.instructions) > LONGEST:
+            return Runner(plan)
         return FastRunner(plan, self.settings.exact)
 
 
