@@ -11,7 +11,7 @@ import pytest
 
 import dlgraph as dg
 from dlgraph.errors import MissingPackageError
-from dlgraph.executors.fast import executor
+from dlgraph.executors.fast import executor as fast
 
 ROOT = Path(__file__).parents[2]
 RNG = np.random.default_rng(0)
@@ -203,8 +203,8 @@ def test_a_large_product_has_a_segment_of_its_own(llvmlite):
     assert sum(map(runner._has_threads, native)) == len(calls)
 
 
-def test_very_long_programs_are_left_to_numpy(monkeypatch):
-    monkeypatch.setattr(executor, "LONGEST", 2)
+def test_very_long_programs_are_left_to_numpy(llvmlite, monkeypatch):
+    monkeypatch.setattr(fast, "LONGEST", 2)
     with dg.Graph().as_default() as graph:
         x = dg.placeholder((3, 3), name="x")
         y = (dg.exp(x @ x) - x).sum() * 2.0
