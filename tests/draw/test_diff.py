@@ -43,8 +43,22 @@ def test_what_stays_stays_in_its_place_and_every_stage_has_its_marks():
     for stage in figure.stages:
         assert set(stage.marks.values()) <= {"gone", "new", "changed", "later"}
     assert "gone" not in figure.stages[0].marks.values()
-    assert {"new", "changed"} <= set(figure.stages[-1].marks.values())
+    # What passes add to an update or a gradient is drawn in its box, which has changed.
+    assert set(figure.stages[-1].marks.values()) == {"changed", "gone"}
     assert boxes & set(figure.stages[-1].marks)
+
+
+def test_what_a_pass_adds_is_new_from_that_pass_on():
+    with dg.Graph().as_default() as graph:
+        x = dg.placeholder((4,), name="x")
+        y = dg.exp(x * 2.0 * 3.0)
+    found = dg.passes.PassManager(exact=False).run(graph, y, [x])
+    figure = diff(found)
+    assert [stage.title for stage in figure.stages] == ["as written", "algebra", "fold"]
+    (added,) = (key for key, mark in figure.stages[-1].marks.items() if mark == "new")
+    assert [stage.marks[added] for stage in figure.stages] == ["later", "new", "new"]
+    kept = {placed.box.key for placed in figure.layout.boxes} - {added}
+    assert "new" not in {figure.stages[-1].marks.get(key) for key in kept}
 
 
 def test_each_change_names_its_rule_its_reason_and_its_boxes():
