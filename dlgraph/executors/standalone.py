@@ -126,6 +126,7 @@ class _Writer:
         lines = self._lines(self.records, self.program.indices, self.names)
         feeds = [self.names[i] for i in self.program.feeds]
         fetches = [self._result(i) for i in self.program.fetches]
+        received = ["_" if name == "None" else name for name in fetches]
         run = [f"def run({', '.join(['state', *feeds])}):", *lines]
         run.append(f"    return {', '.join(fetches)}")
         bodies = [self._body_class()] if self.bodies else []
@@ -136,7 +137,7 @@ class _Writer:
             title=title,
             version=__version__,
             module=module if module.isidentifier() else "this_file",
-            call=f"{', '.join(fetches)} = run({', '.join(['state', *feeds])})",
+            call=f"{', '.join(received)} = run({', '.join(['state', *feeds])})",
             inputs=self._described("takes", self.program.feeds) or "It takes nothing.",
             results=self._described("returns", self.program.fetches),
             imports="\n".join(f"import {m}" for m in sorted({"base64", *self.sources.modules}))

@@ -66,6 +66,16 @@ def test_a_training_step_gives_the_same_bits_step_by_step():
         assert nothing is None
 
 
+def test_the_lines_that_say_how_to_use_it_are_true():
+    session, fetches, (x, y) = training()
+    text = dg.to_python(session.program(fetches, [x, y]))
+    space = namespace(text)
+    lines = textwrap.dedent("\n".join(line for line in text.split('"""')[1].splitlines()[1:]))
+    space.update(zip(("x", "y"), batch(), strict=True))
+    exec("\n".join(line.strip() for line in lines.splitlines() if " = " in line), space)
+    assert space["_"] is None and np.isfinite(space["mean_0"])
+
+
 def test_the_file_runs_where_dlgraph_cannot_be_imported(tmp_path):
     session, fetches, (x, y) = training()
     dg.to_python(session.program(fetches, [x, y]), tmp_path / "step.py")
