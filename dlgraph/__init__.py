@@ -312,6 +312,7 @@ from dlgraph.train import Epoch, History, fit
 
 _LAZY = {
     "data": "dlgraph.data",
+    "gpu": "dlgraph.gpu",
     "io": "dlgraph.io",
     "passes": "dlgraph.passes",
     "testing": "dlgraph.testing",
@@ -320,6 +321,7 @@ _LAZY_FUNCTIONS = {
     "explore": "dlgraph.widgets",
     "blas_threads": "dlgraph.executors.threads",
     "build": "dlgraph.draw.builder",
+    "device": "dlgraph.gpu.devices",
     "diff": "dlgraph.draw.diff",
     "load": "dlgraph.io",
     "load_checkpoint": "dlgraph.io",

@@ -106,6 +106,10 @@ class DataError(DlgraphError, OSError):
     """A data file is missing, incomplete, corrupt, or not what it claims to be."""
 
 
+class DeviceError(DlgraphError, RuntimeError):
+    """There is no such device, or values of two devices met in one operation."""
+
+
 class MissingPackageError(DlgraphError, ImportError):
     """An optional package is needed; the hint says how to install it."""
 

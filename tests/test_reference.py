@@ -11,7 +11,7 @@ import pytest
 
 from tools.normalise_notebooks import ROOT
 
-MODULES = ("", "nn", "nn.init", "optim", "data", "io", "passes", "testing", "errors")
+MODULES = ("", "nn", "nn.init", "optim", "data", "gpu", "io", "passes", "testing", "errors")
 
 
 def at(path):

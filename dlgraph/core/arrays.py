@@ -30,6 +30,28 @@ def module_of(*values: Any) -> Any:
     return np
 
 
+def device_of(value: Any) -> str:
+    """Where an array lives: "cpu" (NumPy) or "gpu" (a registered library)."""
+    return "gpu" if type(value) in MODULES else "cpu"
+
+
+def to_numpy(value: Any) -> Any:
+    """The same values in NumPy; what another library holds is copied out of its memory."""
+    module = MODULES.get(type(value)) if MODULES else None
+    return value if module is None else module.asnumpy(value)
+
+
+def beside(xp: Any, value: Any) -> Any:
+    """An array of NumPy in this library; anything else stays as it is."""
+    return xp.asarray(value) if isinstance(value, (np.ndarray, np.generic)) else value
+
+
+def like_device(value: Any, other: Any) -> Any:
+    """A value where the other one lives."""
+    xp = module_of(other)
+    return to_numpy(value) if xp is np else beside(xp, value)
+
+
 def stretched(xp: Any, value: Any, shape: tuple) -> Any:
     """A view of one value in this shape, not to be written to."""
     if xp is np and shape:  # what `broadcast_to` gives, in a fifth of the time
@@ -68,7 +90,8 @@ def adapts(found: np.dtype, wanted: np.dtype) -> bool:
 
 
 def read_only(array: Any) -> Any:
-    """A view that refuses to be written to (NumPy only; other libraries have no such flag)."""
+    """A view that refuses to be written to; what another library holds is copied first."""
+    array = to_numpy(array)
     if not isinstance(array, np.ndarray):
         array = np.asarray(array) if isinstance(array, np.generic) else array
     view = array.view()
@@ -101,7 +124,7 @@ class Constant:
         return self._data.shape
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        return np.asarray(self._data, dtype)
+        return np.asarray(to_numpy(self._data), dtype)
 
 
 def constant(number: float, dtype: np.dtype) -> Constant:

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from dlgraph.core.arrays import Constant, constant
+from dlgraph.core.arrays import Constant, constant, module_of
 from dlgraph.core.hooks import HOOKS
 from dlgraph.core.hooks import run as run_hooks
 from dlgraph.core.mode import enable_grad
@@ -91,7 +91,9 @@ def _seed(root: Any, gradient: Any, as_tensor: bool) -> Any:
                 hint="reduce it first, loss.mean().backward(), or pass the gradient of the result:"
                 f" backward(gradient) with shape {root.shape}",
             )
-        seed = constant(1, data.dtype)._data if data.ndim == 0 else np.ones_like(data)
+        xp = module_of(data)
+        scalar = data.ndim == 0 and xp is np
+        seed = constant(1, data.dtype)._data if scalar else xp.ones_like(data)
     else:
         seed = root._adapted(gradient)
         if seed.shape != data.shape or seed.dtype != data.dtype:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from dlgraph.core import arrays
-from dlgraph.core.explain import explain
+from dlgraph.core.explain import check_one_device, explain
 from dlgraph.core.mode import is_tracing
 from dlgraph.core.primitive import Primitive, target_dtype, weak_kind
 from dlgraph.core.tensor import Tensor, as_array, result, value_of
@@ -29,7 +29,10 @@ def apply_eager(primitive: Primitive, inputs: tuple, attrs: dict[str, Any]) -> T
                 x if isinstance(x, Tensor) and x._data is used else arrays.Constant(used)
                 for x, used in zip(inputs, operands, strict=True)
             )
-        data = primitive.forward(arrays.module_of(*operands), *operands, **attrs)
+        xp = arrays.module_of(*operands)
+        if xp is not np:
+            check_one_device(primitive, inputs)
+        data = primitive.forward(xp, *operands, **attrs)
     except Exception as error:
         raise explain(primitive, inputs, attrs, error) from None
     wants_grad = False
@@ -76,4 +79,18 @@ def eager_operands(primitive: Primitive, inputs: tuple) -> list[Any]:
         for i in positions:
             if getattr(values[i], "dtype", None) is not target:
                 values[i] = as_array(values[i], target, copy=False)
-    return [v if arrays.is_array(v) else np.asarray(v) for v in values]
+    made = [v if arrays.is_array(v) else np.asarray(v) for v in values]
+    return _followed(primitive, inputs, made) if arrays.MODULES else made
+
+
+def _followed(primitive: Primitive, inputs: tuple, values: list[Any]) -> list[Any]:
+    # Tensors have a device; numbers, lists and plain arrays follow them to theirs.  (A key stays:
+    # the generator of random numbers reads it on the CPU.)
+    xp = arrays.module_of(*values)
+    if xp is np:
+        return values
+    names = primitive.inputs * len(values) if primitive.variadic else primitive.inputs
+    return [
+        value if isinstance(x, Tensor) or name == "key" else arrays.beside(xp, value)
+        for x, value, name in zip(inputs, values, names, strict=False)
+    ]

@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from dlgraph.core import arrays
 from dlgraph.core.primitive import Primitive, target_dtype, weak_kind
 from dlgraph.core.spec import Spec, show_shape, spec_of
 from dlgraph.core.where import Where, name_in_frame, user_frame
-from dlgraph.errors import DlgraphError, LabelError, OperationError
+from dlgraph.errors import DeviceError, DlgraphError, LabelError, OperationError
 
 
 def explain(
@@ -28,7 +29,7 @@ def explain(
 ) -> Exception:
     """The error to raise instead of `error`, which the operation failed with."""
     if not isinstance(error, DlgraphError):
-        found = _from_rules(primitive, inputs, attrs)
+        found = _mixed_devices(primitive, inputs) or _from_rules(primitive, inputs, attrs)
         if found is None and not primitive.__module__.startswith("dlgraph."):
             return error  # a mistake inside an operation of your own: its traceback tells most
         kind = LabelError if isinstance(error, IndexError) else OperationError
@@ -40,6 +41,32 @@ def explain(
         attempted = f"{primitive.name}: {attempted}"
     return type(error)(
         f"{attempted}: {error.what}", node=node, where=where, hint=error.hint, extra=error.extra
+    )
+
+
+def check_one_device(primitive: Primitive, inputs: tuple) -> None:
+    """Raise `DeviceError` if tensors of two devices meet (asked only where one is on a GPU)."""
+    found = _mixed_devices(primitive, inputs)
+    if found is not None:
+        raise found
+
+
+def _mixed_devices(primitive: Primitive, inputs: tuple) -> DlgraphError | None:
+    # A tensor without axes is a number to any array library, so it may be anywhere; and keys are
+    # read on the CPU.  What is no tensor (nor a value of a graph) follows the tensors.
+    met: dict[str, str] = {}
+    for place, x in enumerate(inputs if arrays.MODULES else ()):
+        data: Any = getattr(x, "_data", getattr(x, "value", None))
+        key = not primitive.variadic and primitive.inputs[place] == "key"
+        if arrays.is_array(data) and np.ndim(data) and not key:
+            called = display_name(x) or f"input {place + 1}"
+            met.setdefault(arrays.device_of(data), called)
+    if len(met) < 2:
+        return None
+    return DeviceError(
+        f"{met['gpu']} is on the gpu, {met['cpu']} on the cpu",
+        where=None,
+        hint=f'bring both to one device before: {met["cpu"]}.to("gpu")',
     )
 
 

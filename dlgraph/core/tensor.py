@@ -33,6 +33,7 @@ from dlgraph.errors import (
 
 if TYPE_CHECKING:
     from dlgraph.core.graph import Graph
+    from dlgraph.gpu.devices import Device
 
 keep_freed_blocks()
 
@@ -78,7 +79,7 @@ def _binary(name: str) -> Callable[[Any, Any], Any]:
             elif (type(other) is float or type(other) is int) and dtype.kind == "f":
                 number = constant(other, dtype)
                 return result(compute(a, number._data), primitive, (x, number), x.requires_grad)
-        except (ValueError, AttributeError):
+        except (ValueError, AttributeError, TypeError):
             pass
         return primitive(x, other)
 
@@ -233,7 +234,7 @@ class Tensor(Operators):
 
     # ---- values out
     def numpy(self) -> np.ndarray:
-        """The values as a NumPy array that cannot be written to (no copy).
+        """The values as a NumPy array that cannot be written to (no copy, but from a GPU).
 
         >>> import dlgraph as dg
         >>> dg.Tensor([1.0, 2.0]).numpy()
@@ -257,7 +258,7 @@ class Tensor(Operators):
         return value_of(self).tolist()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        found = np.asarray(value_of(self))
+        found = np.asarray(arrays.to_numpy(value_of(self)))
         if dtype is not None and found.dtype != dtype:
             return found.astype(dtype)
         return found.copy() if copy else arrays.read_only(found)
@@ -296,6 +297,37 @@ class Tensor(Operators):
     def __contains__(self, value: Any) -> bool:
         return bool((value_of(self) == getattr(value, "_data", value)).any())
 
+    # ---- where it lives
+    @property
+    def device(self) -> Device:
+        """Where the values live, `cpu` or `gpu`.
+
+        >>> import dlgraph as dg
+        >>> print(dg.Tensor([1.0]).device)
+        cpu
+        """
+        from dlgraph.gpu.devices import Device
+
+        return Device(arrays.device_of(value_of(self)))
+
+    def to(self, device: Any) -> Tensor:
+        """The same values on a device, "cpu" or "gpu"; the tensor itself if they are there.
+
+        A leaf gives a leaf, which requires gradients as this one does and has the same name.  The
+        move is not recorded: a tensor that was computed and requires gradients is an
+        `OperationError`.  To move the parameters of a model in place: `model.to(device)`.
+
+        Raises `MissingPackageError` without CuPy and `DeviceError` without a GPU.
+
+        >>> import dlgraph as dg
+        >>> x = dg.Tensor([1.0], name="x")
+        >>> x.to("cpu") is x
+        True
+        """
+        from dlgraph.gpu.devices import moved
+
+        return moved(self, device)
+
     # ---- values in
     def assign(self, value: Any) -> None:
         """Replace the values of a leaf in place, keeping shape and dtype.
@@ -316,6 +348,8 @@ class Tensor(Operators):
             )
         shape, dtype = self._spec_shape(), self._spec_dtype()
         new = self._adapted(value)
+        if arrays.MODULES and self._data is not None:  # assigning does not move a tensor
+            new = arrays.like_device(new, self._data)
         if new.shape != shape or new.dtype != dtype:
             wrong = ShapeError if new.shape != shape else DtypeError
             raise wrong(
@@ -537,6 +571,7 @@ def show_value(value: Any, threshold: int = 6) -> str:
     """A value in one line, long arrays shortened."""
     if not np.ndim(value):
         return str(value[()] if isinstance(value, np.ndarray) else value)
+    value = arrays.to_numpy(value)
     return " ".join(np.array2string(value, separator=", ", threshold=threshold).split())
 
 

@@ -160,6 +160,24 @@ class Module:
             parameter.grad = None
 
     # ---- values
+    def to(self, device: Any) -> Module:
+        """Bring all parameters, and their gradients, to a device ("cpu" or "gpu"), in place.
+
+        The parameters stay the same objects, so that an optimiser made before goes on with them.
+        Raises what `dg.device` raises, before anything is moved.
+
+        >>> import dlgraph as dg
+        >>> dg.nn.Linear(2, 1).to("cpu").weight.device
+        Device('cpu')
+        """
+        from dlgraph.gpu.devices import device as checked
+        from dlgraph.gpu.devices import move_in_place
+
+        where = checked(device)
+        for parameter in self.parameters():
+            move_in_place(parameter, where)
+        return self
+
     def state_dict(self) -> dict[str, np.ndarray]:
         """Copies of all parameter values by path."""
         return {name: p.numpy().copy() for name, p in self.named_parameters()}
