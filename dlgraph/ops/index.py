@@ -186,8 +186,18 @@ def scatter_add(xp: Any, *xs: Any, index: tuple) -> Any:
     [2. 1.]
     """
     result = xp.zeros(xs[1].shape, xs[0].dtype)
-    xp.add.at(result, _filled(index, xs[2:]), xs[0])
+    _add_at(xp, result, _filled(index, xs[2:]), xs[0])
     return result
+
+
+def _add_at(xp: Any, result: Any, index: tuple, x: Any) -> None:
+    if xp is not np and result.dtype.kind in "bi":
+        # CuPy adds at repeated positions to unsigned integers of 64 bits, not to these.
+        wide = result.astype(np.uint64)
+        xp.add.at(wide, index, x.astype(np.uint64))
+        result[...] = wide.astype(result.dtype)
+    else:
+        xp.add.at(result, index, x)
 
 
 def _scatter_add_rule(g: Any, xs: Sequence[Any], index: tuple, position: int) -> Any:
@@ -303,7 +313,7 @@ def put_along_axis(xp: Any, x: Any, like: Any, indices: Any, *, axis: int) -> An
     axis = normalise_axis(axis, result.ndim)
     grid = list(xp.ogrid[tuple(slice(size) for size in indices.shape)])
     grid[axis] = indices
-    xp.add.at(result, tuple(grid), x)
+    _add_at(xp, result, tuple(grid), x)
     return result
 
 

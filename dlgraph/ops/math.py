@@ -135,7 +135,7 @@ def _power_exponent(g: Any, y: Any, a: Any) -> Any:
 
 
 power.vjp(
-    a=lambda g, a, b: g * (b * a ** where(b == 0, 1.0, b - 1)),
+    a=lambda g, a, b: g * (a ** where(b == 0, 1.0, b - 1) * b),
     b=_power_exponent,
 )
 

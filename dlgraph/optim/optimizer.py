@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from dlgraph.core import arrays
 from dlgraph.core.gradients import gradients
 from dlgraph.core.graph import building
 from dlgraph.core.node import Node
@@ -138,6 +139,8 @@ class Optimizer:
                     (new,) = self.rule(old, g, **given[dtype])
                     p._replace(new)
                     continue
+                if arrays.MODULES:
+                    _follow(slots, old)
                 held = {name: slot._data for name, slot in slots.items()}
                 new, *rest = self.rule(old, g, **given[dtype], **held)
                 p._replace(new)
@@ -300,12 +303,19 @@ class Optimizer:
         surplus or different, `ShapeError` or `DtypeError` for slots that do not fit.
         """
         for tensor, value in checked_state(self, state):
-            tensor._replace(value)
+            tensor._replace(value)  # on the CPU; `step` brings it beside its parameter
 
     def __repr__(self) -> str:
         count = "all" if self._open else len(self.parameters or ())
         many = f" in {len(self.groups)} groups" if len(self.groups) > 1 else ""
         return f"{type(self).__name__}({count} parameters{many}, lr={self.lr:g})"
+
+
+def _follow(slots: dict[str, Parameter], p: Any) -> None:
+    """Bring the state of a parameter to the device that the parameter was moved to."""
+    for slot in slots.values():
+        if arrays.device_of(slot._data) != arrays.device_of(p):
+            slot._replace(arrays.like_device(slot._data, p))
 
 
 def _variables_of(loss: Node) -> list[Tensor]:

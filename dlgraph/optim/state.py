@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
+from dlgraph.core.arrays import to_numpy
 from dlgraph.core.spec import Spec, spec_of
 from dlgraph.core.tensor import Tensor, value_of
 from dlgraph.errors import DtypeError, OperationError, ShapeError
@@ -24,7 +25,7 @@ def state_of_optimizer(optimizer: Optimizer) -> dict[str, Any]:
         groups.append({"lr": one.lr, "options": dict(one.options), "parameters": numbers})
         for i, p in zip(numbers, one.parameters, strict=True):
             for name, slot in optimizer._state.get(id(p), {}).items():
-                slots[f"{i}.{name}"] = np.array(value_of(slot))
+                slots[f"{i}.{name}"] = np.array(to_numpy(value_of(slot)))
         number += len(numbers)
     return {
         "optimizer": type(optimizer).__name__,

@@ -199,6 +199,8 @@ def _operator(function: Any, *, swapped: bool = False, unary: bool = False) -> C
     def operate(self: ndarray, *others: Any) -> Any:
         assert len(others) == (not unary)
         for other in others:
+            if getattr(other, "__array_ufunc__", 0) is None:
+                return NotImplemented  # the other one's reflected operator, as with NumPy
             if not _may_meet(other):
                 raise TypeError(f"Unsupported type {type(other)}")
         values = [self._on_device, *(_bare(other) for other in others)]
@@ -258,6 +260,13 @@ class Ufunc:
         if not _may_meet(values):
             raise TypeError(f"Unsupported type {type(values)}")
         self._function.at(_bare(array), _index(index), _bare(values))
+
+
+class Grid:
+    """The open grid of CuPy, `ogrid[0:2, 0:3]`."""
+
+    def __getitem__(self, slices: Any) -> Any:
+        return wrapped(list(np.ogrid[slices]))
 
 
 def _function(name: str, parameters: list[str]) -> Callable[..., Any]:
@@ -341,6 +350,8 @@ def asnumpy(value: Any) -> np.ndarray:
 def __getattr__(name: str) -> Any:
     if name == "matmul":
         return _function("matmul", ["a", "b", "out"])
+    if name == "ogrid":
+        return Grid()
     if name in ("shape", "ndim", "size"):
         return lambda value: getattr(value, name)
     if name not in LISTED:
