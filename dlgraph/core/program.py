@@ -130,17 +130,22 @@ class Program:
     def answer(self, feeds: list[Any]) -> list[Any]:
         """What the user gets for these feeds: values that nobody else will write to."""
         found = self.run(feeds)
-        return [self._hand_out(i, value) for i, value in zip(self.fetches, found, strict=True)]
+        before: set[int] = set()  # what was handed out already
+        return [
+            self._hand_out(i, value, before) for i, value in zip(self.fetches, found, strict=True)
+        ]
 
-    def _hand_out(self, index: int, value: Any) -> Any:
+    def _hand_out(self, index: int, value: Any, before: set[int]) -> Any:
         record = self.records[index]
         if record.spec == NO_VALUE or value is None:
             return None
         if np.ndim(value) == 0:
             return value[()]  # a scalar is handed out as a number, whichever op made it
         # What the graph or the caller still holds (a variable, a view, a feed) is copied.
-        if isinstance(value, np.ndarray) and record.primitive.kind in SHARED_KINDS:
-            return value.copy()
+        if isinstance(value, np.ndarray):
+            if record.primitive.kind in SHARED_KINDS or id(value) in before:
+                return value.copy()
+            before.add(id(value))
         return value
 
     def _watch(self, watch: Any, step: Step, value: Any, inputs: list[Any]) -> None:

@@ -1,8 +1,8 @@
 """Executors: what runs a graph after it was optimised.
 
 Read `plan.py` (what a plan says), `lowering.py` (from a graph to a plan), `memory.py` (where values
-live), `planned.py` (run a plan with NumPy), `program.py` (what a session
-keeps), `interpreted.py` (node after node), `fast/` (compile).
+live), `bound.py` and `calls.py` (arrays and calls for it), `planned.py` (run it with NumPy),
+`program.py` (what a session keeps), `interpreted.py` (node after node), `fast/` (compile).
 
 Executors enter themselves into a table of the core, which knows nothing of them.  The files are
 imported when a session is made.

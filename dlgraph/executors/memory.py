@@ -4,7 +4,7 @@ Liveness counts the reads of all views of a value.  In this order: what nobody r
 the parts of a concatenation are computed where the whole will be; a new parameter value is
 computed where the parameter lives, once nobody reads the old one; an element-wise result takes
 over the memory of an input that dies; all others get the smallest gap of the arena that they fit
-into.  Weights, feeds, constants and fetched values are never overwritten.  Next: `planned.py`.
+into.  Weights, feeds, constants and fetched values are never overwritten.  Next: `bound.py`.
 """
 
 from __future__ import annotations

@@ -19,11 +19,12 @@ from dlgraph.core.mode import MODE
 from dlgraph.core.program import Settings
 from dlgraph.core.spec import Spec
 from dlgraph.errors import DlgraphError, OperationError
+from dlgraph.executors.bound import Moved
 from dlgraph.executors.draft import NoPlan
 from dlgraph.executors.interpreted import InterpretedProgram
 from dlgraph.executors.lowering import Fed, Placed, lower
 from dlgraph.executors.plan import Plan, Timing
-from dlgraph.executors.planned import Moved, Runner
+from dlgraph.executors.planned import Runner
 from dlgraph.executors.source import Source, source_of_plan
 from dlgraph.passes import Optimised, PassManager
 
@@ -125,7 +126,7 @@ class PlannedProgram(InterpretedProgram):
 
     def bind(self, plan: Plan) -> Runner:
         """What runs a plan; other executors bind it in another way."""
-        return Runner(plan)
+        return Runner(plan, self.settings.exact)
 
     def make_plan(self, feeds: Sequence[Fed]) -> Plan:
         """The plan for feeds of these shapes."""

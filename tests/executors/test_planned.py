@@ -391,3 +391,57 @@ def test_a_plan_needs_sizes():
 def test_an_unknown_executor_is_refused():
     with pytest.raises(dg.errors.OperationError, match="no executor 'gpu3'"):
         dg.Session(dg.Graph(), "gpu3")
+
+
+# ---- what is handed out --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("executor", ["interpreter", "planned"])
+def test_fetches_that_a_pass_merged_are_arrays_of_their_own(executor):
+    with dg.Graph().as_default() as graph:
+        x = dg.placeholder((3, 4), name="x")
+        one, two = dg.exp(x), dg.exp(x)
+        sorts = [dg.sort(x), dg.sort(x)]  # whose results are no planned memory
+    session = dg.Session(graph, executor)
+    fetches = [one, two, one, *sorts, one.reshape((4, 3))]
+    feed = {x: np.arange(12, dtype=np.float32).reshape(3, 4)}
+    want = [array.copy() for array in session.run(fetches, feed)]
+    for _ in range(2):
+        found = session.run(fetches, feed)
+        for k, array in enumerate(found):
+            array[...] = -1.0
+            for other, right in zip(found[k + 1 :], want[k + 1 :], strict=True):
+                assert same_bits(other, right)
+
+
+def test_relu_of_any_layout_and_size_has_the_bits_of_eager_code():
+    special = np.array([0.0, -0.0, np.nan, np.inf, -np.inf, 1e-42, -1e-42], np.float32)
+    values = np.resize(special, 70_001).astype(np.float32)
+    values[::3] = np.random.default_rng(0).normal(size=len(values[::3]))
+    for x in (values, values[:70_000].reshape(200, 350).T.copy().T, values[:6].reshape(2, 3)):
+        with dg.Graph().as_default() as graph:
+            node = dg.placeholder(x.shape, name="x")
+            y = dg.relu(node.T if x.ndim == 2 else node)
+        session = dg.Session(graph)
+        want = dg.relu(dg.Tensor(x).T if x.ndim == 2 else dg.Tensor(x)).numpy()
+        for _ in range(2):
+            assert same_bits(session.run(y, {node: x}), want)
+
+
+@pytest.mark.parametrize("batch", [3, 64])
+def test_weights_learn_the_same_from_feeds_that_are_looked_up(batch):
+    """A large feed stays where the user has it: products read it by its address."""
+    rng = np.random.default_rng(0)
+    batches = [rng.normal(size=(batch, 500)).astype(np.float32) for _ in range(3)]
+    runs = []
+    for exact in (True, False):
+        w = dg.Parameter(np.ones((500, 4), np.float32), name="w")
+        with dg.Graph().as_default() as graph:
+            x = dg.placeholder(("batch", 500), name="x")
+            loss = dg.mean(dg.square(x @ w))
+            step = dg.optim.SGD([w], lr=0.01).minimize(loss)
+        session = dg.Session(graph, exact=exact)
+        losses = [session.run([loss, step], {x: values.copy()})[0] for values in 2 * batches]
+        runs.append((losses, w.numpy()))
+    np.testing.assert_allclose(runs[0][0], runs[1][0], rtol=1e-4)
+    np.testing.assert_allclose(runs[0][1], runs[1][1], rtol=1e-3, atol=1e-5)

@@ -16,6 +16,8 @@ import numpy as np
 from dlgraph.core.primitive import Primitive
 from dlgraph.core.spec import Spec
 from dlgraph.executors.blas import gemm
+from dlgraph.executors.bound import address_of, aligned
+from dlgraph.executors.calls import Call, calls_of
 from dlgraph.executors.fast import convolutions, geometry, llvm
 from dlgraph.executors.fast.ir import BUFFERS, PRODUCTS, SCRATCH, Target
 from dlgraph.executors.fast.segments import (
@@ -28,7 +30,7 @@ from dlgraph.executors.fast.segments import (
 )
 from dlgraph.executors.fast.works import FOLDS
 from dlgraph.executors.plan import Instruction, Place, Plan, strides_of
-from dlgraph.executors.planned import _BINDERS, Call, Runner, _address, _aligned
+from dlgraph.executors.planned import Runner
 from dlgraph.executors.program import PlannedProgram
 
 
@@ -83,7 +85,7 @@ class FastProgram(PlannedProgram):
         of that size ever run.)
         """
         if len(plan.instructions) > LONGEST:
-            return Runner(plan)
+            return Runner(plan, self.settings.exact)
         return FastRunner(plan, self.settings.exact)
 
 
@@ -110,9 +112,9 @@ class FastRunner(Runner):
             self._library = llvm.load(recipe, lambda: text_of(self.segments))
             self._addresses = {key: self._library.address(n) for key, n in names.items()}
         pieces = [piece for segment in self.segments for piece in segment.pieces]
-        self._scratch = _aligned(max((p.recipe.scratch for p in pieces), default=0) or 1)
+        self._scratch = aligned(max((p.recipe.scratch for p in pieces), default=0) or 1)
         self._table = np.zeros(BUFFERS // 8 + len(plan.buffers), np.uint64)
-        super().__init__(plan)
+        super().__init__(plan, exact)
 
     @property
     def source(self) -> str:
@@ -153,28 +155,28 @@ class FastRunner(Runner):
     def _append_step(self, number: int) -> None:
         """An instruction that is left to NumPy; compiled code may read what it makes."""
         step = self.plan.instructions[number]
-        self._append(_BINDERS[step.kind](self, step), step)
+        self._append(calls_of(self, step, self.exact), step)
         out = step.output
-        if out is not None and out.known and self._moves(out) and step.kind != "view":
-            slot = self._slot(out)
+        if out is not None and out.known and self.moves(out) and step.kind != "view":
+            slot = self.slot(out)
             self._append([(self._enter, (out.buffer, slot))], step)
 
     def _enter(self, buffer: int, slot: int) -> None:
-        self._table[BUFFERS // 8 + buffer] = _address(self.values[slot])
+        self._table[BUFFERS // 8 + buffer] = address_of(self.values[slot])
 
     def _fill_table(self) -> None:
         found = gemm()
         if found is not None:
             self._table[PRODUCTS["float32"] // 8] = found.single
             self._table[PRODUCTS["float64"] // 8] = found.double
-        self._table[SCRATCH // 8] = _address(self._scratch)
-        for number, memory in enumerate(self._memory):
+        self._table[SCRATCH // 8] = address_of(self._scratch)
+        for number, memory in enumerate(self.memory):
             if memory is not None:
                 self._table[BUFFERS // 8 + number] = memory[0]
 
     def _native(self, segment: Segment) -> Call:
         code, starts = driver_code(segment, self._addresses)
-        run, table, first = self._library.run, _address(self._table), _address(code)
+        run, table, first = self._library.run, address_of(self._table), address_of(code)
         count = len(segment.pieces)
 
         def call() -> None:
@@ -216,7 +218,7 @@ class FastRunner(Runner):
     def _instead(self, segment: Segment, stopped: int) -> None:
         step = self.plan.instructions[segment.pieces[stopped].numbers[-1]]
         self._failed = step
-        for function, arguments in _BINDERS[step.kind](self, step):
+        for function, arguments in calls_of(self, step, self.exact):
             function(*arguments)
         self._failed = None
 
@@ -225,9 +227,9 @@ class FastRunner(Runner):
         return super()._explained(failed or step, error)
 
     def _taking(self, place: Place) -> Callable[[Any], Any]:
-        if not self._moves(place):
+        if not self.moves(place):
             return super()._taking(place)
-        slot, at, values, table = self._slot(place), place.buffer, self.values, self._table
+        slot, at, values, table = self.slot(place), place.buffer, self.values, self._table
         entry = BUFFERS // 8 + at
 
         def take(value: Any) -> None:
