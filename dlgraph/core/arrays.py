@@ -5,6 +5,7 @@ The only file that knows that there is more than one.  Forward functions get the
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from types import ModuleType
 from typing import Any
@@ -50,6 +51,15 @@ def like_device(value: Any, other: Any) -> Any:
     """A value where the other one lives."""
     xp = module_of(other)
     return to_numpy(value) if xp is np else beside(xp, value)
+
+
+def together(xp: Any, names: Sequence[str], values: Sequence[Any]) -> list[Any]:
+    """The values with arrays of NumPy brought to this library (a `key` of random numbers stays)."""
+    names = names if len(names) == len(values) else ["x"] * len(values)
+    return [
+        value if name == "key" else beside(xp, value)
+        for name, value in zip(names, values, strict=True)
+    ]
 
 
 def stretched(xp: Any, value: Any, shape: tuple) -> Any:

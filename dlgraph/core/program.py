@@ -18,7 +18,7 @@ from dlgraph.core.graph import Graph, describe_record
 from dlgraph.core.mode import MODE
 from dlgraph.core.node import NO_VALUE, Record
 from dlgraph.core.state import show_placeholder
-from dlgraph.errors import DlgraphError, FeedError
+from dlgraph.errors import DeviceError, DlgraphError, FeedError
 
 # Operations whose result may be memory that the graph or the caller still holds.
 SHARED_KINDS = ("state", "view", "effect", "control", "index")
@@ -34,6 +34,7 @@ class Settings(NamedTuple):
     level: int = 2
     exact: bool = True
     check: bool = False
+    device: str = "cpu"
 
 
 class Step(NamedTuple):
@@ -115,6 +116,9 @@ class Program:
             for step in self.steps:
                 inputs = [get(i) for i in step.inputs]
                 xp = arrays.module_of(*inputs)
+                if xp is not np:
+                    names = self.records[step.record].primitive.inputs
+                    inputs = arrays.together(xp, names, inputs)
                 values[step.record] = step.forward(xp, *inputs, **step.attrs)
                 if watch is not None:
                     self._watch(watch, step, values[step.record], inputs)
@@ -129,6 +133,8 @@ class Program:
 
     def answer(self, feeds: list[Any]) -> list[Any]:
         """What the user gets for these feeds: values that nobody else will write to."""
+        if arrays.MODULES and self.settings.device == "cpu":
+            check_on_cpu(self.records, self.indices)
         found = self.run(feeds)
         before: set[int] = set()  # what was handed out already
         return [
@@ -201,6 +207,21 @@ def explained(record: Record, inputs: tuple[Named, ...], error: Exception) -> Ex
 # The programs of the executors, by name.  They enter themselves, since they are built on top of
 # this file, and are loaded when they are first used.
 EXECUTORS: dict[str, Callable[[], Callable[..., Program]]] = {}
+# By device: what finds the executor of that name there.
+DEVICES: dict[str, Callable[[str], Callable[..., Program]]] = {
+    "cpu": lambda executor: EXECUTORS[executor]()
+}
+
+
+def check_on_cpu(records: list[Record], indices: Iterable[int]) -> None:
+    """Raise `DeviceError` if a variable that a run on the CPU reads is on a GPU."""
+    for index in indices:
+        data: Any = getattr(records[index].attrs.get("tensor"), "_data", None)
+        if arrays.device_of(data) == "gpu" and np.ndim(data):
+            raise DeviceError(
+                f"the variable {records[index].name!r} is on the gpu, this session runs on the cpu",
+                hint='dg.Session(graph, device="gpu"), or bring it back: model.to("cpu")',
+            )
 
 
 def _live_inputs(record: Any) -> tuple[int, ...]:

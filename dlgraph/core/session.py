@@ -11,9 +11,9 @@ import numpy as np
 from dlgraph.core.feeds import check_feed
 from dlgraph.core.graph import Graph
 from dlgraph.core.node import Node
-from dlgraph.core.program import EXECUTORS, Program, Settings
+from dlgraph.core.program import DEVICES, EXECUTORS, Program, Settings
 from dlgraph.core.tree import flatten, rebuild
-from dlgraph.errors import FetchError, GrowingGraphWarning, OperationError
+from dlgraph.errors import DeviceError, FetchError, GrowingGraphWarning, OperationError
 
 # Warn when the graph grew before this many runs in a row: building between two runs is normal.
 GROWTH_RUNS = 3
@@ -40,6 +40,9 @@ class Session:
     `exact=True` every executor gives the bits that eager code gives; it is the default but for
     "fast".  `check=True` runs the graph before and after each optimisation and compares.
 
+    `device="gpu"` runs it there: the variables of the graph move to the device when they are first
+    used, what is fed is copied to it, what is fetched is copied back (docs/reference/gpu.md).
+
     >>> import dlgraph as dg
     >>> with dg.Graph().as_default() as g:
     ...     a = dg.placeholder((), name="a")
@@ -59,6 +62,7 @@ class Session:
         level: int = 2,
         exact: bool | None = None,
         check: bool = False,
+        device: Any = "cpu",
     ):
         if not isinstance(graph, Graph):
             raise FetchError(
@@ -68,11 +72,15 @@ class Session:
         if executor not in EXECUTORS:
             known = ", ".join(map(repr, sorted(EXECUTORS)))
             raise OperationError(f"there is no executor {executor!r}", hint=f"there are {known}")
+        where = str(device)
+        if where not in DEVICES:
+            known = ", ".join(map(repr, DEVICES))
+            raise DeviceError(f"there is no device {where!r}", hint=f"there are {known}")
         if exact is None:
-            exact = executor != "fast"
+            exact = executor != "fast" and where == "cpu"
         self.graph = graph
-        self.settings = Settings(executor, level, exact, check)
-        self._make = EXECUTORS[executor]()  # raises if a package is missing
+        self.settings = Settings(executor, level, exact, check, where)
+        self._make = DEVICES[where](executor)  # raises if a package or the device is missing
         self._programs: dict[tuple, Program] = {}
         self._entries: dict[tuple, Entry] = {}
         self._startup: Session | None = None

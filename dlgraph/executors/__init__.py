@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from dlgraph.core.program import EXECUTORS, Program
+from dlgraph.core.program import DEVICES, EXECUTORS, Program
 
 
 def _interpreter() -> Callable[..., Program]:
@@ -35,6 +35,13 @@ def _fast() -> Callable[..., Program]:
     return FastProgram
 
 
+def _gpu(executor: str) -> Callable[..., Program]:
+    from dlgraph.gpu.program import executor_on_gpu
+
+    return executor_on_gpu(executor)  # raises if there is no GPU, or no CuPy
+
+
 EXECUTORS["interpreter"] = _interpreter
 EXECUTORS["planned"] = _planned
 EXECUTORS["fast"] = _fast
+DEVICES["gpu"] = _gpu

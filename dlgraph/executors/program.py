@@ -137,7 +137,7 @@ class PlannedProgram(InterpretedProgram):
         return plan
 
     def _optimise(self, feeds: Sequence[Fed]) -> Optimised:
-        executor, level, exact, check = self.settings
+        executor, level, exact, check, _ = self.settings
         passes = PassManager(level, exact, check)
         pairs = zip(self.feeds, feeds, strict=True)
         specs = [Spec(fed.shape, self.records[i].spec.dtype) for i, fed in pairs]

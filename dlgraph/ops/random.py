@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from dlgraph.core import arrays
 from dlgraph.core.graph import current_graph
 from dlgraph.core.node import Node
 from dlgraph.core.primitive import composite, primitive
@@ -167,7 +168,7 @@ def _shaped(key: Spec, shape: Sequence[Any], dtype: Any, **attrs: Any) -> Spec:
 
 
 def _generator(key: Any) -> np.random.Generator:
-    return np.random.Generator(np.random.Philox(key=key))
+    return np.random.Generator(np.random.Philox(key=arrays.to_numpy(key)))
 
 
 @primitive(kind="random", infer=_shaped, text="uniform({key})", onnx="RandomUniform")
