@@ -57,32 +57,40 @@ def backward(root: Any, gradient: Any, retain: bool, create_graph: bool) -> None
         if tensor._data.nbytes > KEEP_BYTES:
             keep = retain
             break
-    place = None if retain else user_line(2)
+    place = None if retain else user_line(3)
     walked = order.copy() if keep else []
     grads = {root._order: seed}
+    run = sweep_recorded if create_graph else sweep
     try:
-        sweep(order, grads, leaves, create_graph=create_graph, place=place, mark=True, keep=keep)
+        run(order, grads, leaves, mark=True, place=place, keep=keep)
     except Exception:
         for tensor in walked:  # the record is as good as it was
             tensor._used = None
         raise
     for leaf in leaves:
-        if leaf._order in grads:
-            _accumulate(leaf, grads[leaf._order])
+        g = grads.get(leaf._order)
+        if g is not None:
+            if leaf._grad is None:
+                leaf._grad = g
+            else:
+                _accumulate(leaf, g)
 
 
 def _accumulate(leaf: Any, g: Any) -> None:
     held = leaf._grad
-    if held is None:
-        leaf._grad = g
-    elif hasattr(held, "requires_grad") and not hasattr(g, "requires_grad"):
+    if hasattr(held, "requires_grad") and not hasattr(g, "requires_grad"):
         leaf._grad = held._data + g
     else:
         leaf._grad = held + g
 
 
+_ONES = {scalar: scalar(1) for scalar in (np.float16, np.float32, np.float64)}
+
+
 def _seed(root: Any, gradient: Any, as_tensor: bool) -> Any:
     data = root._data
+    if gradient is None and not as_tensor and type(data) in _ONES:
+        return _ONES[type(data)]
     if gradient is None:
         if data.size != 1:
             raise BackwardError(
@@ -144,7 +152,7 @@ def sweep(
     grads: dict[int, Any],
     leaves: list[Any],
     *,
-    create_graph: bool,
+    as_tensors: bool = False,
     needed: set[int] | None = None,
     mark: bool = False,
     place: Where | None = None,
@@ -152,50 +160,33 @@ def sweep(
 ) -> None:
     """Run the gradient rules over computed tensors sorted latest last; empties `order`.
 
-    `grads` maps order numbers to the gradients known at the start, afterwards to all of them.  With
-    `needed`, gradients of other tensors are not computed.  With `mark`, the tensors remember their
-    gradient and the place that used them up.  Without `keep`, links and gradients are let go once
-    the sweep is past: memory that is free again at once is used again at once, while it is still
-    in the cache.
+    `grads` maps order numbers to the gradients known at the start, afterwards to all of them; they
+    are arrays, or Tensors with `as_tensors`.  With `needed`, gradients of other tensors are not
+    computed.  With `mark`, the tensors remember their gradient and the place that used them up.
+    Without `keep`, links and gradients are let go once the sweep is past: memory that is free again
+    at once is used again at once, while it is still in the cache.
     """
-    if not create_graph:
-        _sweep(order, grads, leaves, False, needed, mark, place, keep)
-        return
-    with enable_grad():
-        _sweep(order, grads, leaves, True, needed, mark, place, keep)
-
-
-def _sweep(
-    order: list[Any],
-    grads: dict[int, Any],
-    leaves: list[Any],
-    as_tensors: bool,
-    needed: set[int] | None,
-    mark: bool,
-    place: Where | None,
-    keep: bool,
-) -> None:
     hooked = bool(HOOKS)
     while order:
         # Whatever adds to its gradient came before it in this order, so it is complete here.
         tensor = order.pop()
-        op, made = tensor._op, tensor._order
+        made = tensor._order
         if hooked and made in HOOKS and made in grads:
             grads[made] = run_hooks(tensor, grads[made])
         g = grads.get(made)
         if g is not None:
-            inputs, steps = tensor._inputs, op.steps
-            if not steps:
-                steps = _found_together(tensor, g, as_tensors, needed)
-            for i, reads, rule in steps:
+            op, inputs = tensor._op, tensor._inputs
+            for i, reads, rule in op.steps or _found_together(tensor, g, as_tensors, needed):
                 x = inputs[i]
-                if x._changed > made:
-                    _check_unchanged(tensor, x)
+                if not x.requires_grad:
+                    continue
                 number = x._order
-                if not x.requires_grad or (needed is not None and number not in needed):
+                if needed is not None and number not in needed:
                     continue
                 if reads >= 0:
                     other = inputs[reads]
+                    if other._changed > made:
+                        _check_unchanged(tensor, other)
                     gx = rule(g, _value(other) if as_tensors else other._data)
                 elif reads == GRADIENT:
                     gx = rule(g)
@@ -203,14 +194,13 @@ def _sweep(
                     gx = rule(g, tensor if as_tensors else tensor._data)
                 else:
                     y = tensor if as_tensors else tensor._data
-                    gx = rule(g, y, _values(inputs, as_tensors), tensor._attrs)
+                    gx = rule(g, y, _values(tensor, as_tensors), tensor._attrs)
                 if gx is None:
                     continue
                 if gx.shape != x._data.shape:
                     gx = unbroadcast(op, gx, x if as_tensors else x._data)
-                if number in grads:
-                    gx = accumulate(grads[number], gx)
-                grads[number] = gx
+                held = grads.get(number)
+                grads[number] = gx if held is None else accumulate(held, gx)
         if mark:
             tensor._grad, tensor._used = g, place
             if not keep:
@@ -221,12 +211,22 @@ def _sweep(
             grads[leaf._order] = run_hooks(leaf, grads[leaf._order])
 
 
+def sweep_recorded(*given: Any, **options: Any) -> None:
+    """`sweep` on Tensors, so that it is recorded itself: for derivatives of derivatives."""
+    with enable_grad():
+        sweep(*given, as_tensors=True, **options)
+
+
 def _value(x: Any) -> Any:
     return x._data if type(x) is Constant else x
 
 
-def _values(inputs: tuple, as_tensors: bool) -> list[Any]:
-    return [_value(x) if as_tensors else x._data for x in inputs]
+def _values(tensor: Any, as_tensors: bool) -> list[Any]:
+    made = tensor._order
+    for x in tensor._inputs:
+        if x._changed > made:
+            _check_unchanged(tensor, x)
+    return [_value(x) if as_tensors else x._data for x in tensor._inputs]
 
 
 def _found_together(
@@ -240,7 +240,7 @@ def _found_together(
         if x.requires_grad and (needed is None or x._order in needed)
     ]
     y = tensor if as_tensors else tensor._data
-    values = _values(tensor._inputs, as_tensors)
+    values = _values(tensor, as_tensors)
     found = dict(tensor._op.pulled(g, y, values, tensor._attrs, wanted))
     return [(i, GRADIENT, partial(_known, found.get(i))) for i in range(len(tensor._inputs))]
 
@@ -288,7 +288,8 @@ def gradients_of(
             held = grads.get(output._order)
             grads[output._order] = seed if held is None else held + seed
     walked = [] if retain else order.copy()
-    sweep(order, grads, leaves, create_graph=create_graph, needed=needed)
+    run = sweep_recorded if create_graph else sweep
+    run(order, grads, leaves, needed=needed)
     place = user_line(3) if walked else None
     for tensor in walked:
         tensor._used = place

@@ -29,9 +29,11 @@ def apply_eager(primitive: Primitive, inputs: tuple, attrs: dict[str, Any]) -> T
                 x if isinstance(x, Tensor) and x._data is used else arrays.Constant(used)
                 for x, used in zip(inputs, operands, strict=True)
             )
-        xp = arrays.module_of(*operands)
-        if xp is not np:
-            check_one_device(primitive, inputs)
+        xp = np
+        if arrays.MODULES:
+            xp = arrays.module_of(*operands)
+            if xp is not np:
+                check_one_device(primitive, inputs)
         data = primitive.forward(xp, *operands, **attrs)
     except Exception as error:
         raise explain(primitive, inputs, attrs, error) from None
@@ -46,18 +48,21 @@ def _as_they_are(primitive: Primitive, inputs: tuple) -> list[Any] | None:
     """The arrays of the inputs if they need no conversion: the usual case, found out cheaply."""
     operands = []
     for x in inputs:
-        if not isinstance(x, Tensor) or x._data is None:
+        data = x._data if isinstance(x, Tensor) else None
+        if data is None:
             return None
-        operands.append(x._data)
-    if primitive.promotes:
+        operands.append(data)
+    promotes = primitive.promotes
+    if promotes:
         if primitive.variadic:
             return None
-        dtype = operands[primitive.promotes[0]].dtype
+        dtype = operands[promotes[0]].dtype
         if dtype.kind != "f":
             return None
-        for i in primitive.promotes:
-            if operands[i].dtype is not dtype:
-                return None
+        if len(promotes) > 1:
+            for i in promotes:
+                if operands[i].dtype is not dtype:
+                    return None
     return operands
 
 

@@ -48,10 +48,13 @@ def _binary(name: str) -> Callable[[Any, Any], Any]:
     Most of eager time is spent here, so it goes round the general dispatcher, and `result` is
     written out.  Anything else, errors included, goes the general way.
     """
+    primitive: Any = None
 
     def operate(x: Any, other: Any) -> Any:
-        primitive: Any = FUNCTIONS[name]
-        compute, mode = primitive.operator, MODE.get()
+        nonlocal primitive
+        if primitive is None:  # looked up once; it is defined above this layer
+            primitive = FUNCTIONS[name]
+        mode = MODE.get()
         try:
             a = x._data
             dtype = a.dtype
@@ -59,26 +62,27 @@ def _binary(name: str) -> Callable[[Any, Any], Any]:
                 b = other._data
                 usual = mode is None or (mode.watch is None and not mode.tracing)
                 if usual and b.dtype is dtype and (dtype is DEFAULT_FLOAT or dtype.kind == "f"):
+                    compute = primitive.of_arrays if type(a) is ndarray else primitive.operator
                     made = _new(Tensor)
                     made._data = compute(a, b)
                     made._grad = made._used = made._where = made.name = None
                     made._changed = 0
                     made._order = _order()
-                    wants_grad = x.requires_grad or other.requires_grad
-                    if wants_grad and (mode is None or mode.recording):
+                    made._attrs = _NO_ATTRS
+                    recording = mode is None or mode.recording
+                    if recording and (x.requires_grad or other.requires_grad):
                         made._op = primitive
                         made._inputs = (x, other)
-                        made._attrs = _NO_ATTRS
                         made.requires_grad = True
                     else:
                         made._op = None
                         made._inputs = ()
-                        made._attrs = _NO_ATTRS
                         made.requires_grad = False
                     return made
             elif (type(other) is float or type(other) is int) and dtype.kind == "f":
                 number = constant(other, dtype)
-                return result(compute(a, number._data), primitive, (x, number), x.requires_grad)
+                data = primitive.operator(a, number._data)
+                return result(data, primitive, (x, number), x.requires_grad)
         except (ValueError, AttributeError, TypeError):
             pass
         return primitive(x, other)
@@ -88,9 +92,12 @@ def _binary(name: str) -> Callable[[Any, Any], Any]:
 
 def _reflected(name: str) -> Callable[[Any, Any], Any]:
     """The same with a number on the left: `2 * x`."""
+    primitive: Any = None
 
     def operate(x: Any, number: Any) -> Any:
-        primitive: Any = FUNCTIONS[name]
+        nonlocal primitive
+        if primitive is None:
+            primitive = FUNCTIONS[name]
         data = x._data
         if (type(number) is float or type(number) is int) and data is not None:
             dtype = data.dtype
@@ -103,7 +110,7 @@ def _reflected(name: str) -> Callable[[Any, Any], Any]:
     return operate
 
 
-_new = object.__new__
+_new, ndarray = object.__new__, np.ndarray
 
 
 class Tensor(Operators):

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import dlgraph as dg
-from dlgraph.core.primitive import REGISTRY, run
+from dlgraph.core.primitive import REGISTRY
 from dlgraph.core.spec import Dim, Spec
 from dlgraph.draw.model import KINDS
 from dlgraph.errors import DlgraphError
@@ -154,7 +154,7 @@ def test_forward_leaves_its_inputs_alone(name, sample):
     for a in frozen:
         a.flags.writeable = False
     primitive = REGISTRY[name]
-    run(primitive, tuple(frozen), primitive.complete(dict(sample.attrs)))
+    primitive.forward(np, *frozen, **primitive.complete(dict(sample.attrs)))
 
 
 @sweep()
