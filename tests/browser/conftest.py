@@ -5,8 +5,8 @@ who runs the tests gets in or is changed.  `page` is a fresh browser page; at th
 must have raised no error and asked for nothing outside this machine.  `notebook` writes cells into
 a file, opens and runs it.  Without Chromium or playwright these tests are skipped.
 
-Screenshots land in pytest's temporary folder (`--basetemp FOLDER` chooses it) and are listed at the
-end of the run.
+Screenshots are kept in `screenshots/` at the top of the repository (git ignores it), named after
+their tests: look at them after a change to a figure.
 """
 
 from __future__ import annotations
@@ -36,7 +36,9 @@ FOLDERS = (
     "IPYTHONDIR",
     "MPLCONFIGDIR",
 )
+PROGRAMS = ("chromium", "google-chrome")  # before the one that playwright may have installed
 FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
+SIZE = {"width": 1280, "height": 900}
 KERNEL = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
 
 # Running cells before all of this is there loses the first one, or asks which kernel to use.
@@ -47,9 +49,24 @@ READY = """async () => {
   await panel.context.ready;
   await panel.sessionContext.ready;
   await panel.sessionContext.session.kernel.info;
+  window.ready = true;
 }"""
 
-SCREENSHOTS: list[Path] = []
+# Closes all documents without asking, and ends their kernels: each holds NumPy and more.  False if
+# a test loaded the page itself (JupyterLab may still be restoring) or left a question open.
+TIDY = """async () => {
+  const app = window.jupyterapp;
+  if (!window.ready || document.querySelector(".jp-Dialog")) return false;
+  for (const widget of [...app.shell.widgets("main")]) {
+    if (widget.context) widget.context.model.dirty = false;
+    widget.close();
+  }
+  await app.serviceManager.sessions.shutdownAll();
+  await new Promise(done => setTimeout(done, 50));
+  return true;
+}"""
+
+SCREENSHOTS = Path(__file__).resolve().parents[2] / "screenshots"
 
 
 def pytest_collection_modifyitems(items):
@@ -57,13 +74,6 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.slow)
-
-
-def pytest_terminal_summary(terminalreporter):
-    if SCREENSHOTS:
-        terminalreporter.section("screenshots")
-        for path in SCREENSHOTS:
-            terminalreporter.line(str(path))
 
 
 @dataclass
@@ -95,10 +105,10 @@ def chromium():
         from playwright.sync_api import sync_playwright
     except ImportError:
         pytest.skip("playwright is not installed")
-    path = shutil.which("chromium") or shutil.which("google-chrome")
-    if path is None:
-        pytest.skip("there is no Chromium on this machine")
     with sync_playwright() as driver:
+        path = next(filter(None, map(shutil.which, PROGRAMS)), driver.chromium.executable_path)
+        if not Path(path).exists():
+            pytest.skip("no Chromium here: apt install chromium, or playwright install chromium")
         browser = driver.chromium.launch(executable_path=path, args=FLAGS)
         yield browser
         browser.close()
@@ -160,18 +170,34 @@ def _wait_for(server: subprocess.Popen, lab: Lab) -> None:
             time.sleep(0.1)
 
 
-@pytest.fixture
-def page(lab, chromium, request, tmp_path):
-    """A fresh page; at the end it must have raised no error and left this machine alone."""
-    context = chromium.new_context(viewport={"width": 1280, "height": 900})
+@pytest.fixture(scope="session")
+def window(chromium):
+    """One page of the browser for all tests: most of a test's time would be starting JupyterLab."""
+    context = chromium.new_context(viewport=SIZE)
     page = context.new_page()
     page.set_default_timeout(30_000)
-    errors, outside = [], set()
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.on("request", lambda sent: _note(outside, sent.url, lab.url))
     yield page
-    _photograph(page, tmp_path / f"{_file_name(request)}.png")
     context.close()
+
+
+@pytest.fixture
+def page(lab, window, request):
+    """The page, tidied; at the end it must have raised no error and left this machine alone."""
+    errors, outside = [], set()
+    listeners = {
+        "pageerror": lambda error: errors.append(str(error)),
+        "request": lambda sent: _note(outside, sent.url, lab.url),
+    }
+    for event, listener in listeners.items():
+        window.on(event, listener)
+    window.set_viewport_size(SIZE)
+    window.emulate_media(reduced_motion="null")
+    yield window
+    _photograph(window, _file_name(request))
+    for event, listener in listeners.items():
+        window.remove_listener(event, listener)
+    if errors or not window.evaluate(TIDY):
+        window.goto("about:blank")  # the next test starts JupyterLab anew
     assert not errors, errors
     assert not outside, f"the page asked the network for {outside}"
 
@@ -181,9 +207,10 @@ def _note(outside: set[str], url: str, own: str) -> None:
         outside.add(url)
 
 
-def _photograph(page: Any, path: Path) -> None:
+def _photograph(page: Any, name: str) -> Path:
+    path = SCREENSHOTS / f"{name}.png"
     page.screenshot(path=str(path))
-    SCREENSHOTS.append(path)
+    return path
 
 
 def _file_name(request: Any) -> str:
@@ -193,12 +220,15 @@ def _file_name(request: Any) -> str:
 class Notebook:
     """An open notebook on a page."""
 
-    def __init__(self, lab: Lab, page: Any, name: str, folder: Path):
-        self.lab, self.page, self.name, self.folder = lab, page, name, folder
+    def __init__(self, lab: Lab, page: Any, name: str):
+        self.lab, self.page, self.name = lab, page, name
 
     def open(self, *, run: bool = True, kernel: bool = True) -> None:
         """Show it; with `run` run all cells, without `kernel` as a reader who has none."""
-        self.page.goto(f"{self.lab.url}/lab/tree/{self.name}?reset")
+        if kernel and self.page.evaluate("() => window.ready"):
+            self.command("docmanager:open", {"path": self.name})
+        else:
+            self.page.goto(f"{self.lab.url}/lab/tree/{self.name}?reset")
         self.page.wait_for_selector(".jp-NotebookPanel .jp-CodeCell")
         if kernel:
             self.page.evaluate(READY)
@@ -257,17 +287,15 @@ class Notebook:
 
     def screenshot(self, name: str) -> Path:
         """Keep a picture of the page as it is now."""
-        path = self.folder / f"{name}.png"
-        _photograph(self.page, path)
-        return path
+        return _photograph(self.page, f"{Path(self.name).stem}-{name}")
 
 
 @pytest.fixture
-def notebook(lab, page, request, tmp_path):
+def notebook(lab, page, request):
     """`notebook(cell, cell, ...)` writes, opens and runs a notebook."""
 
     def make(*cells: Any, name: str | None = None, run: bool = True) -> Notebook:
-        found = Notebook(lab, page, name or f"{_file_name(request)}.ipynb", tmp_path)
+        found = Notebook(lab, page, name or f"{_file_name(request)}.ipynb")
         if cells:
             lab.write(found.name, cells)
         opened.append(found)
