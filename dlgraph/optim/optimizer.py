@@ -8,8 +8,12 @@ A rule is written with operators only (`rules.py`).  `step()` runs it on arrays 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
+import numpy as np
+
+from dlgraph.core import arrays
 from dlgraph.core import arrays
 from dlgraph.core.gradients import gradients
 from dlgraph.core.graph import building
@@ -119,30 +123,23 @@ class Optimizer:
             self._count._replace(value_of(self._count) + 1.0)
         for one, parameters in zip(self.groups, ready, strict=True):
             factors = self.factors(value_of(one.rate), value_of(self._count), **one.options)
-            given: dict[Any, dict[str, Any]] = {}  # what all parameters of a dtype share
+            dtype, given = None, {}  # what neighbours of the same dtype share
             for p in parameters:
-                old, g = value_of(p), p._grad
+                old, g = p._data if p._data is not None else value_of(p), p._grad
                 if isinstance(g, Tensor):
                     g = g._data
-                dtype = old.dtype
-                if dtype not in given:
-                    given[dtype] = one.options | {
-                        name: dtype.type(value)
-                        if isinstance(value, float)
-                        else astype(value, dtype)
-                        for name, value in factors.items()
-                    }
+                if old.dtype is not dtype:
+                    dtype = old.dtype
+                    given = _given(factors, one.options, dtype)
                 slots = self._state.get(id(p))
                 if slots is None:
                     slots = self.state_of(p, one)
                 if not slots:
-                    (new,) = self.rule(old, g, **given[dtype])
+                    (new,) = self.rule(old, g, **given)
                     p._replace(new)
                     continue
-                if arrays.MODULES:
-                    _follow(slots, old)
                 held = {name: slot._data for name, slot in slots.items()}
-                new, *rest = self.rule(old, g, **given[dtype], **held)
+                new, *rest = self.rule(old, g, **given, **held)
                 p._replace(new)
                 for slot, value in zip(slots.values(), rest, strict=True):
                     slot._replace(value)
@@ -316,6 +313,16 @@ def _follow(slots: dict[str, Parameter], p: Any) -> None:
     for slot in slots.values():
         if arrays.device_of(slot._data) != arrays.device_of(p):
             slot._replace(arrays.like_device(slot._data, p))
+
+
+def _given(factors: Mapping[str, Any], options: Mapping[str, Any], dtype: Any) -> dict[str, Any]:
+    """What a rule needs beside the slots, the factors in the dtype of the parameter."""
+    # NumPy multiplies faster by an array without axes than by its own scalars; CuPy takes these.
+    made = dtype.type if arrays.MODULES else partial(np.array, dtype=dtype)
+    given = dict(options)
+    for name, value in factors.items():
+        given[name] = made(value) if isinstance(value, float) else astype(value, dtype)
+    return given
 
 
 def _variables_of(loss: Node) -> list[Tensor]:
