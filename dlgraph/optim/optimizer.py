@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from dlgraph.core import arrays
-from dlgraph.core import arrays
 from dlgraph.core.gradients import gradients
 from dlgraph.core.graph import building
 from dlgraph.core.node import Node
