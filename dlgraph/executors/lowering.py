@@ -23,7 +23,7 @@ from dlgraph.executors import layout
 from dlgraph.executors.draft import NoPlan, Retry
 from dlgraph.executors.finish import finished
 from dlgraph.executors.leaves import Fed, Leaves, dense, named
-from dlgraph.executors.memory import arrange
+from dlgraph.executors.memory import CHECKING, arrange
 from dlgraph.executors.plan import Place, Plan, strides_of
 from dlgraph.executors.products import writer_of
 
@@ -44,18 +44,19 @@ def lower(
     *,
     flatten: bool = True,
     placed: Placed | None = None,
+    held: tuple[type, ...] = (np.ndarray, np.generic),
 ) -> Plan:
     """The plan for these fetches and feeds.  Raises `NoPlan` where only the interpreter will do.
 
     With `flatten` fused groups are taken apart into single functions, as NumPy needs them.
     `placed` says for which further operations an executor has code that writes into planned
-    memory, and in which strides.
+    memory, and in which strides; `held` are the types of arrays in which variables may be.
     """
     copied: set[int] = set()
     loose: set[int] = set()
     while True:
         lowering = Lowering(graph, tuple(fetches), feeds, flatten, copied, loose)
-        lowering.placed = placed
+        lowering.placed, lowering.held = placed, held
         try:
             lowering.go_through()
             blocks, size = arrange(lowering.draft)
@@ -72,10 +73,12 @@ class Lowering(Leaves):
     """The second half of an attempt: the operations."""
 
     placed: Placed | None = None
+    checked: set[tuple[Place, int]]  # labels that were checked, and for how many classes
 
     def go_through(self) -> None:
         """Lower every record that is needed, in order."""
         records = self.draft.graph.records
+        self.checked = set()
         order = needed(records, self.draft.fetches, set(self.feeds))
         self._lay_out_stores(order)
         for index, fed in self.feeds.items():
@@ -219,6 +222,7 @@ class Lowering(Leaves):
         strides = writer.layout(inputs, spec, attrs)
         if strides is None:
             return None
+        attrs = self._with_checked(primitive, attrs, inputs)
         scratch: list[Place] = []
 
         def room(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
@@ -231,6 +235,14 @@ class Lowering(Leaves):
         if writer.write(self._dummy(probe), *values, room=room, **attrs) is None:
             return None
         return self._step(index, primitive, attrs, tuple(inputs), probe, "call_out", tuple(scratch))
+
+    def _with_checked(self, primitive: Any, attrs: dict, inputs: list) -> dict:
+        """Labels that a loss has checked before need not be checked again."""
+        if primitive.name in CHECKING:
+            self.checked.add((inputs[-1], inputs[0].shape[-1]))
+        elif primitive.name == "minus_one_hot":
+            return {**attrs, "checked": (inputs[1], inputs[0].shape[-1]) in self.checked}
+        return attrs
 
     def _parameter_row(
         self, index: int, primitive: Any, attrs: dict, inputs: list, spec: Any

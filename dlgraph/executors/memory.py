@@ -19,6 +19,7 @@ from dlgraph.executors.plan import Block, Instruction, Place
 from dlgraph.executors.products import writer_of
 
 ALIGNMENT = 64
+CHECKING = ("softmax_cross_entropy", "cross_entropy_from_sums")  # say which label is wrong
 _PURE = {"ufunc", "product", "view", "copy", "call_out"}
 
 
@@ -34,11 +35,15 @@ def arrange(draft: Draft) -> tuple[list[Block], int]:
 
 def _drop_unread(draft: Draft) -> None:
     wanted = {p.buffer for p in draft.fetched()}
+    relied: set[Place | None] = set()  # labels that somebody has to check
     kept: list[Instruction] = []
     for step in reversed(draft.steps):
         out = step.output
-        if step.kind in _PURE and out is not None and out.buffer not in wanted:
+        unread = step.kind in _PURE and out is not None and out.buffer not in wanted
+        if unread and not (step.primitive.name in CHECKING and step.inputs[-1] in relied):
             continue
+        if step.attrs.get("checked"):
+            relied.add(step.inputs[1])
         kept.append(step)
         wanted.update(p.buffer for p in draft.read(step))
     draft.steps = kept[::-1]
@@ -306,6 +311,8 @@ def _taken_over(
     """An input that dies here and whose memory an element-wise result can take over."""
     out = step.output
     if out is None or out.buffer != root.number or joined.get(root.number):
+        return None
+    if out.size == 1:  # NumPy is three times as slow when it would read what it writes
         return None
     free = _may_lie_in(step)
     for position in free:

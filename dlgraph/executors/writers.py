@@ -188,7 +188,8 @@ def _mean(out: Any, x: Any, *, axis: Any, keepdims: bool, room: Room) -> Calls |
     if not out.size:
         return None
     count = np.array(x.size // out.size, out.dtype)
-    return [(np.add.reduce, (x, axis, None, out, keepdims)), (np.divide, (out, count, out))]
+    total = room(out.shape, out.dtype) if out.size == 1 else out  # see `_taken_over` in memory.py
+    return [(np.add.reduce, (x, axis, None, total, keepdims)), (np.divide, (total, count, out))]
 
 
 @writer("max", reduction)
@@ -301,6 +302,21 @@ def _cross_entropy(out: Any, logits: Any, labels: Any, *, room: Room) -> Calls |
     ]
 
 
+@writer("cross_entropy_from_sums", when_in_order)
+def _from_sums(out: Any, shifted: Any, sums: Any, labels: Any, *, room: Room) -> Calls | None:
+    if not _usable(labels) or not shifted.flags.c_contiguous:
+        return None
+    chosen, at = room(labels.shape, shifted.dtype), room(labels.shape, np.int64)
+    starts = _row_starts(shifted.shape).reshape(labels.shape)
+    return [
+        (_check_labels, (_unsigned(labels), labels, shifted.shape[-1])),
+        (np.add, (starts, labels, at)),
+        (shifted.reshape(-1).take, (at, None, chosen, "clip")),
+        (np.log, (sums, out)),
+        (np.subtract, (out, chosen, out)),
+    ]
+
+
 def _check_labels(unsigned: Any, labels: Any, classes: int) -> None:
     if np.maximum.reduce(unsigned, None) >= classes:
         check_labels(labels, classes)  # which says what is wrong
@@ -342,12 +358,22 @@ def _take_elements(
 
 
 @writer("minus_one_hot", in_order)
-def _minus_one_hot(out: Any, probabilities: Any, labels: Any, *, room: Room) -> Calls | None:
+def _minus_one_hot(
+    out: Any, probabilities: Any, labels: Any, *, checked: bool = False, room: Room
+) -> Calls | None:
     if not _usable(labels) or not out.shape[-1]:
         return None
     at, picked = room((labels.size,), np.int64), room((labels.size,), out.dtype)
     one, flat, row = np.ones((), out.dtype), out.reshape(-1), labels.reshape(-1)
     starts = _row_starts(out.shape)
+    if checked:  # an operation before looked at the same labels, see `_written` in lowering.py
+        return [
+            (np.copyto, (out, probabilities)),
+            (np.add, (starts, row, at)),
+            (flat.take, (at, None, picked, "clip")),
+            (np.subtract, (picked, one, picked)),
+            (flat.__setitem__, (at, picked)),
+        ]
     fill = (flat, _unsigned(row), row, starts, at, picked, one)
     return [
         (np.copyto, (out, probabilities)),

@@ -10,10 +10,14 @@ from typing import Any
 
 from dlgraph.core.body import Body, call
 from dlgraph.core.primitive import primitive
-from dlgraph.core.spec import Spec, broadcast_shapes, same_shape, show_shape
+from dlgraph.core.spec import Spec, broadcast_shapes, same_shape, show_shape, spec_of
 from dlgraph.errors import ShapeError
 from dlgraph.ops.contract import matmul
+from dlgraph.ops.index import check_labels
+from dlgraph.ops.math import zeros_like
+from dlgraph.ops.nn import _cross_entropy_spec, _places, minus_one_hot
 from dlgraph.ops.reduce import sum
+from dlgraph.ops.shape import expand_dims
 
 
 def _gemm_spec(a: Spec, b: Spec, c: Spec, alpha: Spec, ta: bool, tb: bool, beta: float) -> Spec:
@@ -78,6 +82,47 @@ def _gemm_alpha(g: Any, a: Any, b: Any, ta: bool, tb: bool) -> Any:
 
 
 gemm.vjp(a=_gemm_a, b=_gemm_b, c=lambda g, beta: g * beta, alpha=_gemm_alpha)
+
+
+def _from_sums_spec(shifted: Spec, sums: Spec, labels: Spec) -> Spec:
+    made = _cross_entropy_spec(shifted, labels)
+    if not same_shape(sums.shape, made.shape):
+        raise ShapeError(
+            f"there is one sum for each label, not {show_shape(sums.shape)} for labels "
+            f"{show_shape(labels.shape)}",
+            where=None,
+        )
+    return made
+
+
+@primitive(
+    kind="loss", infer=_from_sums_spec, promotes=(0, 1), text="log({sums}) - {shifted}[{labels}]"
+)
+def cross_entropy_from_sums(xp: Any, shifted: Any, sums: Any, labels: Any) -> Any:
+    r"""Cross-entropy of a softmax of which the sums are known: $\ell_n = \ln s_n - z_{n,t_n}$.
+
+    `shifted` (..., classes) are logits, usually less their largest; `sums` (...) those of
+    their exponentials; `labels` (...) integers 0 ... classes - 1.  The pass `softmax` writes it, so
+    that the gradient can use the same exponentials.
+
+    >>> import dlgraph as dg
+    >>> from dlgraph.ops.fused import cross_entropy_from_sums
+    >>> z = dg.Tensor([[0.0, -1.0]])
+    >>> print(cross_entropy_from_sums(z, dg.exp(z).sum(axis=-1), dg.Tensor([1])))
+    [1.31326]
+    """
+    if labels.shape != shifted.shape[:-1] or shifted.dtype.kind != "f":
+        _from_sums_spec(spec_of(shifted), spec_of(sums), spec_of(labels))  # says what is wrong
+    check_labels(labels, shifted.shape[-1])
+    chosen = shifted.reshape(-1)[_places(xp, labels, shifted)].reshape(labels.shape)
+    return xp.log(sums) - chosen
+
+
+def _from_sums_rule(g: Any, shifted: Any, labels: Any) -> Any:
+    return minus_one_hot(zeros_like(shifted), labels) * expand_dims(g, axis=-1)
+
+
+cross_entropy_from_sums.vjp(shifted=_from_sums_rule, sums=lambda g, sums: g / sums)
 
 
 def _fused_spec(*values: Spec, body: Body) -> Spec:

@@ -22,6 +22,7 @@ from dlgraph.passes.precision import MixedPrecision
 from dlgraph.passes.prune import Prune
 from dlgraph.passes.recompute import Recompute
 from dlgraph.passes.schedule import Schedule
+from dlgraph.passes.softmax import Softmax
 from dlgraph.passes.specialise import Specialise
 from dlgraph.passes.stack import Stack
 from dlgraph.passes.update import Update
@@ -36,6 +37,7 @@ PASSES: tuple[Pass, ...] = (  # in the order in which they run
     Bodies(),
     Join(),
     Stack(),
+    Softmax(),
     Factors(),
     Ones(),
     Update(),
@@ -69,6 +71,7 @@ __all__ = [
     "Rewritten",
     "Rule",
     "Schedule",
+    "Softmax",
     "Specialise",
     "Stack",
     "Update",

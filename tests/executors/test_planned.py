@@ -445,3 +445,22 @@ def test_weights_learn_the_same_from_feeds_that_are_looked_up(batch):
         runs.append((losses, w.numpy()))
     np.testing.assert_allclose(runs[0][0], runs[1][0], rtol=1e-4)
     np.testing.assert_allclose(runs[0][1], runs[1][1], rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("label", [-1, 3])
+def test_labels_are_checked_also_where_only_a_loss_that_nobody_reads_would_do_it(label):
+    with dg.Graph().as_default() as graph:
+        z = dg.placeholder((2, 3), name="z")
+        y = dg.placeholder((2,), "int64", name="y")
+        loss = dg.softmax_cross_entropy(z, y)
+        fetch = dg.minus_one_hot(z, y) + 0.0 * dg.zeros_like(loss)[:, None]
+    feed = {z: np.zeros((2, 3), np.float32), y: np.array([0, label])}
+    want = dg.Session(graph, "interpreter")
+    session = dg.Session(graph)
+    with pytest.raises(dg.errors.LabelError):
+        want.run([fetch, loss], feed)
+    with pytest.raises(dg.errors.LabelError):
+        session.run([fetch, loss], feed)
+    if label < 0:
+        row = dg.Session(graph).run(dg.minus_one_hot(z, y), feed)
+        assert same_bits(row, dg.minus_one_hot(feed[z], feed[y]))

@@ -90,7 +90,9 @@ DOCUMENTED_BY = {
     "slice": dg.getitem,
     "gather": dg.getitem,
     "next_key": dg.Stream,
-    "gemm": REGISTRY["gemm"],  # written by passes only
+    # written by passes only
+    "gemm": REGISTRY["gemm"],
+    "cross_entropy_from_sums": REGISTRY["cross_entropy_from_sums"],
 }
 
 

@@ -97,6 +97,50 @@ def test_bias_gradients_are_products_with_ones():
     assert kinds(without("ones", exact=False).run(*mlp()))["sum"] == 2
 
 
+def test_the_cross_entropy_and_its_gradient_share_their_exponentials():
+    found = optimised(*mlp(), exact=False)
+    names = kinds(found)
+    assert (names["exp"], names["softmax_cross_entropy"]) == (1, 0)
+    assert (names["cross_entropy_from_sums"], names["take_along_axis"]) == (1, 0)
+    plain = kinds(without("softmax", exact=False).run(*mlp()))
+    assert (plain["exp"], plain["softmax_cross_entropy"]) == (1, 1)
+    compiled = PassManager(exact=False).run(*mlp(), target="fast")
+    assert kinds(compiled)["softmax_cross_entropy"] == 1  # which has a kernel of its own
+
+
+def test_logits_that_are_large_keep_a_finite_loss_and_gradient():
+    with dg.Graph().as_default() as graph:
+        z = dg.placeholder((2, 3), name="z")
+        y = dg.placeholder((2,), "int64", name="y")
+        loss = dg.cross_entropy(z, y)
+        fetches = [loss, dg.gradients(loss, z)]
+    feed = {z: np.array([[1e4, 0, -1e4], [-1e4, -1e4, -1e4]], np.float32), y: np.array([1, 2])}
+    want, got = (dg.Session(graph, exact=exact).run(fetches, feed) for exact in (True, False))
+    for a, b in zip(want, got, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4)
+
+
+@pytest.mark.parametrize("label", [3, -1])
+@pytest.mark.parametrize("what", ["both", "gradient"])
+def test_a_label_out_of_range_is_told_as_without_the_pass(label, what):
+    graph, x, y, (loss, gradient) = labelled()
+    fetches = [loss, gradient] if what == "both" else gradient
+    told = []
+    for exact in (True, False):
+        with pytest.raises(dg.errors.LabelError, match="out of range") as caught:
+            dg.Session(graph, exact=exact).run(fetches, {x: normal(2, 3), y: [label, 0]})
+        told.append(caught.value.what[caught.value.what.index("label ") :])
+    assert told[0] == told[1]
+
+
+def labelled():
+    with dg.Graph().as_default() as graph:
+        x = dg.placeholder((2, 3), name="x")
+        y = dg.placeholder((2,), "int64", name="y")
+        loss = dg.cross_entropy(x, y)
+        return graph, x, y, (loss, dg.gradients(loss, x))
+
+
 def test_updates_are_added_by_the_product():
     found = optimised(*mlp(), exact=False)
     gemms = [r for r in found.graph.records if r.primitive.name == "gemm"]
