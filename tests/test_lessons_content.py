@@ -240,3 +240,36 @@ def test_listings_that_are_said_to_run_do_run(played):
                 continue
             code = textwrap.dedent(re.sub(r"(?m)^ *\d+ ", "", listing))
             assert said(code, dict(namespace)).startswith("accuracy on the test images: 0.")
+
+
+def test_both_modes_compute_first_at_the_moments_that_lesson_2_names():
+    stored = words_of("02_two_modes", "dg.build(formula_in_steps, 4.0, 5.0)")
+    moments = re.split(r"\n +(?=\d+  )", stored)[1:]
+    first = {
+        mode: next(int(m.split()[0]) for m in moments if re.search(rf"{mode} +computes", m))
+        for mode in ("eager", "define-then-run")
+    }
+    (explained,) = (
+        cell.source
+        for cell in cells_of(NOTEBOOKS / "02_two_modes.ipynb", "markdown", "explain")
+        if "In the figure these are the moments" in cell.source
+    )
+    assert "the moments {eager} and {define-then-run}:".format(**first) in explained
+
+
+def test_the_first_layer_is_kept_longest_as_lesson_10_says():
+    stored = words_of("10_mnist_twice", "dg.memory(")
+    spans = re.findall(r"^mlp/(\w+)/matmul;.* from step (\d+) to step (\d+);", stored, re.MULTILINE)
+    kept = {layer: int(last) - int(first) for layer, first, last in spans}
+    assert sorted(kept, key=kept.get, reverse=True) == ["hidden1", "hidden2", "output"]
+
+
+def words_of(lesson, start):
+    """The words that travel with a stored figure, for those who cannot see it."""
+    (data,) = (
+        output.data
+        for cell in cells_of(NOTEBOOKS / f"{lesson}.ipynb", "code", "look")
+        for output in cell.outputs
+        if cell.source.splitlines()[-1].startswith(start)
+    )
+    return re.search(r"<desc>(.*)</desc>", data["image/svg+xml"], re.DOTALL)[1]
