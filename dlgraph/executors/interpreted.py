@@ -1,14 +1,15 @@
 """Interpreted programs: node after node, as the graph was written; and what every program can tell.
 
 `source` and `profile` are stated here once.  A profile of an interpreted run also says how much
-memory is in use after every node.
+memory is in use after every node.  What only they need is imported when they are asked for: the
+first run of a session does not wait for it.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,10 +19,11 @@ from dlgraph.core.graph import Graph
 from dlgraph.core.program import Program, Settings
 from dlgraph.core.spec import Dim
 from dlgraph.errors import FeedError
-from dlgraph.executors.machine import machine
 from dlgraph.executors.plan import Timing
-from dlgraph.executors.profile import Profile, measured
-from dlgraph.executors.source import Source, source_of_records
+
+if TYPE_CHECKING:
+    from dlgraph.executors.profile import Profile
+    from dlgraph.executors.source import Source
 
 
 class InterpretedProgram(Program):
@@ -52,6 +54,8 @@ class InterpretedProgram(Program):
     @property
     def source(self) -> Source:
         """What runs, as short Python to be read, each line tied to its node."""
+        from dlgraph.executors.source import source_of_records
+
         return source_of_records(self.records, self.indices, self.title)
 
     def profile(self, feed: Mapping[Any, Any] | None = None, runs: int = 10) -> Profile:
@@ -64,6 +68,9 @@ class InterpretedProgram(Program):
 
         Raises `FeedError` if other nodes are fed than the program was made for.
         """
+        from dlgraph.executors.machine import machine
+        from dlgraph.executors.profile import Profile, measured
+
         checked = check_feed(self.graph, feed or {})
         if tuple(checked) != self.feeds:
             names = ", ".join(self.records[i].name for i in self.feeds) or "nothing"

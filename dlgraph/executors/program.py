@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,8 +25,10 @@ from dlgraph.executors.interpreted import InterpretedProgram
 from dlgraph.executors.lowering import Fed, Placed, lower
 from dlgraph.executors.plan import Plan, Timing
 from dlgraph.executors.planned import Runner
-from dlgraph.executors.source import Source, source_of_plan
 from dlgraph.passes import Optimised, PassManager
+
+if TYPE_CHECKING:
+    from dlgraph.executors.source import Source
 
 KEPT = 16  # plans, one per set of shapes
 LARGE = 20_000  # nodes: making a plan takes as long as several runs, and there may be only one
@@ -180,6 +182,8 @@ class PlannedProgram(InterpretedProgram):
         >>> [line.note for line in dg.Session(g).program(y, [x]).source]
         ['arena+0', 'in place of multiply_0']
         """
+        from dlgraph.executors.source import source_of_plan
+
         return source_of_plan(self.plan, self.title)
 
     def timed(self, feeds: list[Any]) -> list[Timing]:

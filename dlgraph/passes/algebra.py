@@ -22,8 +22,10 @@ MOST_STEPS = 50  # rewrites of one node, one after the other, before a rule coun
 Apply = Callable[[Edit, int], "int | None"]
 
 
-class Rule(NamedTuple):
+class Rule:
     """An entry of the table: where it starts (a primitive) and what it does there.
+
+    `name` is what reports call it, or a function that makes the name when it is asked for.
 
     `heads` are the primitives that the operands must have for the rule to be worth trying, None
     for any; there is one tuple for each order of the operands.  Without `heads` it is always tried.
@@ -42,11 +44,24 @@ class Rule(NamedTuple):
     1
     """
 
-    name: str
-    root: str
-    apply: Apply
-    exact: bool = False
-    heads: tuple[tuple[str | None, ...], ...] | None = None
+    __slots__ = ("_name", "apply", "exact", "heads", "root")
+
+    def __init__(
+        self,
+        name: str | Callable[[], str],
+        root: str,
+        apply: Apply,
+        exact: bool = False,
+        heads: tuple[tuple[str | None, ...], ...] | None = None,
+    ):
+        self._name, self.root, self.apply, self.exact, self.heads = name, root, apply, exact, heads
+
+    @property
+    def name(self) -> str:
+        """What reports call it."""
+        if not isinstance(self._name, str):
+            self._name = self._name()
+        return self._name
 
     def may_fit(self, operands: tuple[str, ...]) -> bool:
         """Is it worth trying on operands that these primitives made?"""

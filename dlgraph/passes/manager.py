@@ -12,7 +12,6 @@ from dlgraph.core.spec import spec_of
 from dlgraph.core.tree import flatten
 from dlgraph.errors import OperationError
 from dlgraph.passes.base import TARGETS, Job, Pass, Report
-from dlgraph.passes.check import compare, validate
 from dlgraph.passes.cost import Cost
 
 
@@ -179,11 +178,18 @@ class PassManager:
                 continue
             found.step(one, rewritten)
             if self.check:
-                what = f"the pass {one.name!r}"
-                validate(found.graph, what)
-                tolerance = 0 if one.keeps_bits(job) else one.tolerance
-                compare(what, before, (found.graph, found.job), values, tolerance)
+                _check(one, job, before, found, values)
         return found
+
+
+def _check(one: Pass, job: Job, before: Any, found: Optimised, values: list[Any] | None) -> None:
+    """Is the graph in order after this pass, and does it give what it gave before?"""
+    from dlgraph.passes.check import compare, validate
+
+    what = f"the pass {one.name!r}"
+    validate(found.graph, what)
+    tolerance = 0 if one.keeps_bits(job) else one.tolerance
+    compare(what, before, (found.graph, found.job), values, tolerance)
 
 
 def _index_in(graph: Graph) -> Any:

@@ -59,6 +59,8 @@ def rule(
     >>> dg.passes.RULES.remove(made)
     """
     made = compiled(pattern, replacement, where, exact, name)
+    if not made.name:  # making the name traces the replacement: a mistake in it shows here
+        raise OperationError("rule: a rule has a name")
     RULES.append(made)
     return made
 
@@ -82,9 +84,11 @@ def compiled(
     graph, variables, root = _traced(pattern, names, [square] * len(names))
     if root is None or not graph.records[root].inputs:
         raise OperationError("rule: a pattern is an expression with at least one operation")
-    if name is None:
+
+    def formula() -> str:
         after, _, end = _traced(replacement, names, [square] * len(names))
-        name = f"{_text(graph.records, root)} -> {_text(after.records, end)}"
+        return f"{_text(graph.records, root)} -> {_text(after.records, end)}"
+
     variants = list(_variants(graph.records))
 
     def apply(edit: Edit, index: int) -> int | None:
@@ -98,7 +102,7 @@ def compiled(
         tuple(None if i in variables else records[i].primitive.name for i in records[root].inputs)
         for records in variants
     )
-    return Rule(name, graph.records[root].primitive.name, apply, exact, heads)
+    return Rule(name or formula, graph.records[root].primitive.name, apply, exact, heads)
 
 
 def _traced(
