@@ -4,9 +4,9 @@
    modules that own them, so that no number stands in two places.
 2. Joins the modules of each bundle in the order of their imports, takes out what only people read
    (comments, spaces, long local names: tdewolff-minify, part of the `test` extra) and writes the
-   result under `dlgraph/draw/js/`, from where the package reads it: as a script (for widgets) and
-   packed (for figures; see dlgraph/draw/page.py, which knows how it is unpacked).  Packing here,
-   not when a figure is shown, makes a figure the same bytes with every zlib.
+   result under `dlgraph/draw/js/`, from where the package reads it: as a script and packed.
+   `unpack.js` is what unpacks it on a page (see dlgraph/draw/page.py).  Packing here, not when a
+   figure is shown, makes a figure the same bytes with every zlib.
 
 With `--check` nothing is written; the exit status says whether everything is up to date.  No Node
 is needed: the modules keep to a small form (imports and exports at the start of a line, names at
@@ -43,6 +43,7 @@ BUNDLES = {
     "step": "step/index.js",
     "build": "build/index.js",
 }
+UNPACK = "page/unpack.js"  # stands before the larger of them, so it is short and not packed
 
 _IMPORT = re.compile(r'^import \{([^}]*)\} from "([^"]+)";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:async )?function|const|let|class)", re.MULTILINE)
@@ -130,6 +131,15 @@ def bundle(entry: str) -> str:
     return minify.string("application/javascript", f'(()=>{{"use strict";{whole}}})()') + "\n"
 
 
+def expression(path: str) -> str:
+    """A module that is one function, as an expression."""
+    plain = _EXPORT.sub("", (SOURCE / path).read_text(encoding="utf-8"))
+    start = "let f="
+    return minify.string("application/javascript", start + plain[plain.index("function") :])[
+        len(start) :
+    ]
+
+
 def _only(wanted: set[str], content: str) -> str:
     """Of a written module, the constants that somebody imports."""
     rows = content.splitlines(keepends=True)
@@ -145,10 +155,10 @@ def packed(text: str) -> str:
     and the character that opens a tag.
     """
     text = text.strip()
-    data = zopfli.zlib.compress(text.encode())
+    data = zopfli.zlib.compress(text.encode())[2:-4]  # without zlib's head and checksum
     while -8 * len(data) % 13 > 7:  # the last 13 bits would hold a byte too many: refused
         text += "\n"
-        data = zopfli.zlib.compress(text.encode())
+        data = zopfli.zlib.compress(text.encode())[2:-4]
     bits = int.from_bytes(data, "little")
     alphabet = [chr(code) for code in range(33, 127) if chr(code) not in '"\\<']
     found = []
@@ -173,7 +183,7 @@ def main(arguments: list[str] | None = None) -> int:
     stale = _update({SOURCE / path: content for path, content in generated().items()}, check)
     if not (check and stale):
         bundles = {TARGET / f"{name}.js": bundle(BUNDLES[name]) for name in names}
-        wanted = dict(bundles)
+        wanted = {**bundles, TARGET / "unpack.js": expression(UNPACK)}
         for path, content in bundles.items():
             wanted[path.with_suffix(".packed")] = short = packed(content)
             size = len(content.encode())

@@ -64,6 +64,7 @@ def draw(x: Any, *inputs: Any, title: str = "", profile: Any = None) -> Figure:
     # Imported here, so that `import dlgraph` does not pay for drawing.
     from dlgraph.core.where import user_frame
     from dlgraph.draw.attempt import attempt, require_callable
+    from dlgraph.draw.collecting import no_collection
     from dlgraph.draw.figure import Figure
     from dlgraph.draw.from_graph import graph_of, picture_of
     from dlgraph.draw.measures import measures_of
@@ -78,6 +79,7 @@ def draw(x: Any, *inputs: Any, title: str = "", profile: Any = None) -> Figure:
         if made.error is not None:
             print(made.error)
         return Figure(made.picture, measures_of(made.graph, profile))
-    picture = picture_of(x, title=title, frame=frame)
-    graph = graph_of(x)
-    return Figure(picture, measures_of(graph, profile) if graph is not None else None)
+    with no_collection():
+        graph = graph_of(x)
+        picture = picture_of(x, title=title, frame=frame, graph=graph)
+        return Figure(picture, measures_of(graph, profile) if graph is not None else None)

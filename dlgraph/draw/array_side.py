@@ -129,7 +129,8 @@ def _key(picture: ArrayPicture, left: float, top: float) -> str:
     """The colours over the range of the histogram, with the numbers at its ends and at zero."""
     edges, scale = picture.histogram.edges, picture.scale
     low, high = edges[0], edges[-1]
-    centres = low + (np.arange(SIDE_WIDTH) + 0.5) / SIDE_WIDTH * (high / 2 - low / 2) * 2
+    share = (np.arange(SIDE_WIDTH) + 0.5) / SIDE_WIDTH
+    centres = low * (1 - share) + high * share  # high - low may be too large for a float
     strip = scale.levels(np.clip(centres, scale.low, scale.high)[None, :])
     data = base64.b64encode(png(strip, scale.palette)).decode()
     size = f'x="{number(left)}" y="{number(top)}" width="{SIDE_WIDTH}" height="{KEY_HEIGHT}"'

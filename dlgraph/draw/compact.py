@@ -18,6 +18,7 @@ _PAINT = re.compile(
 )
 _ELEMENT = re.compile(r"<(?!svg)\w[^>]*>")
 _PATHS = re.compile(r'<path d="([^"]*)"/>(?:<path d="[^"]*"/>)+')
+_ONE_PATH = re.compile(r"<g((?: (?!transform|id)[\w-]+=\"[^\"]*\")+)>(<path [^>]*?)/></g>")
 _ONE_SPAN = re.compile(r'<text((?: [xy]="[^"]*")+)><tspan( class="\w+")>([^<]*)</tspan></text>')
 _FONT = re.compile(r' font-family="[^"]*"')
 _BARE_GROUP = re.compile(r"<g>((?:(?!<g\b).)*?)</g>", re.DOTALL)
@@ -35,8 +36,9 @@ def shortened(svg: str) -> str:
     while (bare := _BARE_GROUP.sub(r"\1", found)) != found:
         found = bare
     found = _PATHS.sub(_joined, found)
+    found = _ONE_PATH.sub(r"\2\1/>", found)
     # Quoted names of fonts are long, and every system maps Arial to what it has.
-    found = _FONT.sub(' font-family="Helvetica,Arial,sans-serif"', found, count=1)
+    found = _FONT.sub(' font-family="Arial,sans-serif"', found, count=1)
     counts = Counter(paint[0] for tag in _ELEMENT.findall(found) for paint in _PAINT.finditer(tag))
     shared = [paint for paint, count in counts.items() if count > 1]
     names = {paint: _name(place) for place, paint in enumerate(shared)}

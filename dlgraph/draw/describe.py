@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dlgraph.draw.layout import Layout
-from dlgraph.draw.model import LEAVES, Picture, PictureNode, wire
+from dlgraph.draw.model import LEAVES, Picture, PictureNode
 from dlgraph.draw.text import clean
 from dlgraph.draw.wording import MISSING, is_operation
 
@@ -37,8 +37,8 @@ def sentence(picture: Picture) -> str:
     return clean("; ".join(parts), limit=600)
 
 
-def describe(picture: Picture, layout: Layout) -> str:
-    """The figure as text: the sentence, then every box in the order in which it is computed."""
+def describe(words: str, layout: Layout) -> str:
+    """The figure as text: its sentence, then every box in the order in which it is computed."""
     forward = sorted(
         (p for p in layout.boxes if p.box.key[0] == "f"),
         key=lambda p: (p.y + p.box.height / 2, p.x),
@@ -47,7 +47,7 @@ def describe(picture: Picture, layout: Layout) -> str:
         (p for p in layout.boxes if p.box.key[0] == "b"),
         key=lambda p: (-p.y - p.box.height / 2, p.x),
     )
-    lines = [sentence(picture)]
+    lines = [words]
     for heading, placed in (("forward", forward), ("backward", backward)):
         if placed and layout.axis is not None:
             lines.append(f"{heading}:")
@@ -68,7 +68,7 @@ def _computed(picture: Picture) -> str:
     operations = sum(map(is_operation, forward))
     if len(picture.outputs) == 1:
         texts = _expressions(picture)
-        place = wire(picture).position[picture.outputs[0]]
+        place = picture.wiring.position[picture.outputs[0]]
         node, text = nodes[place], texts[place]
         value = f" -> {node.value}" if node.value is not None else ""
         if text is not None:
@@ -85,7 +85,7 @@ def _computed(picture: Picture) -> str:
 
 def _expressions(picture: Picture) -> list[str | None]:
     """Every node written out as nested calls; None where that is too long to read."""
-    wiring = wire(picture)
+    wiring = picture.wiring
     texts: list[str | None] = [None] * len(picture.nodes)
     for place in wiring.order:
         node = picture.nodes[place]

@@ -17,7 +17,7 @@ from dlgraph.draw.from_graph import picture_of
 from dlgraph.draw.layout import Layout
 from dlgraph.draw.lineage import Lineage, lineage
 from dlgraph.draw.mirror import find_mirror
-from dlgraph.draw.model import Edge, Picture, wire
+from dlgraph.draw.model import Edge, Picture
 from dlgraph.draw.payload import payload_of
 from dlgraph.draw.svg import render
 from dlgraph.draw.text import clean
@@ -163,7 +163,7 @@ def _picture(versions: Lineage) -> tuple[Picture, dict[int, str]]:
     ids = {node.id for node in plain.nodes}
     more = [Edge(s, t, k) for s, t, k in versions.links if s in ids and t in ids]
     picture = Picture(plain.nodes, (*plain.edges, *more), plain.title, plain.outputs)
-    mirror = find_mirror(picture, wire(picture))
+    mirror = find_mirror(picture, picture.wiring)
     if mirror is None:
         return picture, {node.id: f"f{node.id}" for node in picture.nodes}
     boxes = {

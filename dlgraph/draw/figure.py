@@ -10,6 +10,7 @@ from typing import Any
 
 from dlgraph.draw import describe, page, svg
 from dlgraph.draw.collapse import visible
+from dlgraph.draw.collecting import no_collection
 from dlgraph.draw.layout import Layout, place
 from dlgraph.draw.measures import Measure
 from dlgraph.draw.model import Picture
@@ -58,7 +59,7 @@ class Figure:
 
     def describe(self) -> str:
         """The figure in words, one line per box: for those who cannot see it."""
-        return describe.describe(self.picture, self.layout)
+        return describe.describe(str(self), self.layout)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the figure to a file that ends in `.svg`; returns its path.
@@ -84,15 +85,16 @@ class Figure:
         return target
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        boxes = len(self.layout.boxes)
-        if boxes > SHOWN_LIMIT:
-            words = f"{self}\n({boxes:,} boxes: too many to show here; .save(path) writes them)"
-            return {"text/plain": words}
-        return {
-            "text/html": self._html(),
-            "image/svg+xml": self.svg,
-            "text/plain": str(self),
-        }
+        with no_collection():
+            boxes = len(self.layout.boxes)
+            if boxes > SHOWN_LIMIT:
+                words = f"{self}\n({boxes:,} boxes: too many to show here; .save(path) writes them)"
+                return {"text/plain": words}
+            return {
+                "text/html": self._html(),
+                "image/svg+xml": self.svg,
+                "text/plain": str(self),
+            }
 
     @cached_property
     def scene(self) -> Scene:
@@ -103,8 +105,10 @@ class Figure:
         words, bundle = str(self), self._bundle()
         legend = bundle != "figure"
         picture = svg.render(self.layout, self.picture.title, words, "", legend=legend)
-        scene = self.scene if self.scene.groups or self.scene.saved else None
-        payload = payload_of(self.picture, self.layout, scene)
+        scene = self.scene if self.scene.groups else None
+        # The lines of what is kept for the backward pass go along; they are shown on demand.
+        whole = place(visible(self.scene), saved=True) if self.scene.saved else self.layout
+        payload = payload_of(self.picture, whole, scene)
         if self.measures and bundle != "figure":
             payload["measures"] = self.measures
         return page.html(payload, bundle=bundle, svg=picture, text=words)
@@ -112,13 +116,17 @@ class Figure:
     def _bundle(self) -> str:
         """The shortest script that can do all that this picture asks for."""
         boxes = [placed.box for placed in self.layout.boxes]
-        if self.scene.groups or self.scene.saved or len(boxes) > SVG_LIMIT:
+        if self.scene.groups or len(boxes) > SVG_LIMIT:
             return "figure_large"
         plain = all(box.style in PLAIN and not box.ports for box in boxes)
         return "figure" if plain and len(boxes) <= PLAIN_LIMIT else "figure_kinds"
 
-    def __str__(self) -> str:
+    @cached_property
+    def _sentence(self) -> str:
         return describe.sentence(self.picture)
+
+    def __str__(self) -> str:
+        return self._sentence
 
     def __repr__(self) -> str:
         return str(self)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ _OPERATORS = (
 )
 
 
+@cache
 def binding(template: str) -> int:
     """How tightly a formula holds together: a sum less than a product, a call most.
 

@@ -61,10 +61,13 @@ def as_graph(program: Program) -> Graph:
     return graph
 
 
-def picture_of(x: Any, *, title: str = "", frame: FrameType | None = None) -> Picture:
+def picture_of(
+    x: Any, *, title: str = "", frame: FrameType | None = None, graph: Graph | None = None
+) -> Picture:
     """The picture of a Tensor, a Graph or a Node, or of a traced function's latest graph.
 
     Of a Session that of its graph, of a program (`session.program(y)`) just what it runs.
+    `graph` is what `graph_of` found, if that was asked already: of a tensor it is made anew.
 
     `frame` is where the user's variables are: what has no name of its own is called like the
     variable that holds it.  Raises OperationError for anything else.
@@ -73,7 +76,7 @@ def picture_of(x: Any, *, title: str = "", frame: FrameType | None = None) -> Pi
         released = x._op is not None and not x._inputs
         if released and not title:
             title = "its record was let go by backward(): draw it before, or retain_graph=True"
-        graph = x.graph
+        graph = graph or x.graph
         return _Reader(graph, frame, range(len(graph))).picture([len(graph) - 1], title)
     if isinstance(x, Node):
         wanted = _needed(x.graph, x.index)
@@ -85,7 +88,7 @@ def picture_of(x: Any, *, title: str = "", frame: FrameType | None = None) -> Pi
     if isinstance(x, Session):
         return picture_of(x.graph, title=title, frame=frame)
     if isinstance(x, Program):
-        graph = as_graph(x)
+        graph = graph or as_graph(x)
         # What is fed does not run, but is read; drawn with what it stands in for.
         fed = (one for index in x.feeds for one in _needed(graph, index))
         reader = _Reader(graph, frame, sorted({*x.indices, *fed}))

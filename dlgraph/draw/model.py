@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from dlgraph.errors import GraphError
@@ -131,7 +132,12 @@ class Picture:
                 f"a picture refers to node {missing[0]}, which it does not have",
                 hint="edges, twins and outputs name ids of nodes",
             )
-        wire(self)  # raises for a cycle
+        self.wiring  # noqa: B018, raises for a cycle
+
+    @cached_property
+    def wiring(self) -> Wiring:
+        """The edges by position of the node, and an order in which to compute."""
+        return _wire(self)
 
     def to_json(self) -> dict[str, Any]:
         """Plain lists and dicts that `json.dumps` writes the same way every time."""
@@ -176,8 +182,7 @@ class Picture:
             ) from problem
 
 
-def wire(picture: Picture) -> Wiring:
-    """The edges of a picture by position, and a topological order (lowest position first)."""
+def _wire(picture: Picture) -> Wiring:
     position = {node.id: place for place, node in enumerate(picture.nodes)}
     inputs: list[list[tuple[int, int]]] = [[] for _ in picture.nodes]
     readers: list[list[int]] = [[] for _ in picture.nodes]

@@ -18,28 +18,41 @@ from importlib import resources
 from dlgraph.draw.compact import shortened
 from dlgraph.draw.payload import Json, dumps
 
-# From what `script` returns to the code: 13 bits in two of 91 characters, then inflated.
-UNPACK = """async c=>{
-let o=[],n=0,k=0,p=0,v=i=>(i=c.charCodeAt(i))-33-(i>34)-(i>60)-(i>92);
-for(;p<c.length;p+=2){n|=v(p)+91*v(p+1)<<k;for(k+=13;k>7;k-=8){o.push(n&255);n>>>=8}}
-return new Response(new Blob([Uint8Array.from(o)]).stream().pipeThrough(
-new DecompressionStream("deflate"))).text()}""".replace("\n", "")
-
 # What happens on the page: unpack the code, run it in a script element (no eval: a page may forbid
-# it), start it on every host of this figure that is not live yet.  Where a step fails (an old
-# browser), the picture stays.
+# it), start it on every host of this figure that is not live yet.  The picture need not be drawn
+# where the figure covers it; where a step fails (an old browser) it stays.
 _LOADER = """(async(i,c,d)=>{
-let e=document.createElement("script"),h;
+let q=document,e=q.createElement("script"),h;
 e.text="document.currentScript.dg="+await(UNPACK)(c);
-document.head.append(e);e.remove();
-for(h of document.querySelectorAll(`[data-dlgraph="${i}"]`))
-h.shadowRoot||e.dg.main(h,d)})""".replace("\n", "").replace("UNPACK", UNPACK)
+q.head.append(e);e.remove();
+for(h of q.querySelectorAll(`[data-dlgraph="${i}"]`))if(!h.shadowRoot)
+try{e.dg.main(h,d);h.firstChild.removeAttribute("src")}
+catch(x){h.shadowRoot.innerHTML="<slot>";throw x}
+})""".replace("\n", "")
+
+# The browser can inflate by itself, but takes its time (see frontend/src/page/unpack.js).  So only
+# a small figure, of which this would be a good part, leaves it to the browser.
+_STREAM = """c=>{
+let o=[],n=0,k=0,p=0,s=new DecompressionStream("deflate-raw"),w=s.writable.getWriter(),
+v=i=>(i=c.charCodeAt(i))-33-(i>34)-(i>60)-(i>92);
+for(;p<c.length;p+=2){n|=v(p)+91*v(p+1)<<k;for(k+=13;k>7;k-=8){o.push(n&255);n>>>=8}}
+w.write(Uint8Array.from(o));w.close();return new Response(s.readable).text()}""".replace("\n", "")
+SMALL = "figure"
 
 
 @cache
 def script(bundle: str) -> str:
-    """The code of a bundle as `packed` of tools/build_frontend.py wrote it; `UNPACK` reads it."""
+    """The code of a bundle as `packed` of tools/build_frontend.py wrote it."""
     return resources.files("dlgraph.draw").joinpath(f"js/{bundle}.packed").read_text("ascii")
+
+
+@cache
+def unpack(bundle: str) -> str:
+    """A function, as text: from what `script` returns to the code, or to a promise of it."""
+    if bundle == SMALL:
+        return _STREAM
+    text = resources.files("dlgraph.draw").joinpath("js/unpack.js").read_text("utf-8")
+    return text.strip()
 
 
 def html(payload: Json, *, bundle: str = "figure", svg: str = "", text: str = "") -> str:
@@ -55,10 +68,10 @@ def html(payload: Json, *, bundle: str = "figure", svg: str = "", text: str = ""
     """
     data = dumps(payload)
     name = hashlib.sha256(f"{bundle}{text}{data}".encode()).hexdigest()[:10]
-    code = script(bundle)
+    code, loader = script(bundle), _LOADER.replace("UNPACK", unpack(bundle))
     return (
         f'<div data-dlgraph="{name}">{image(svg, text)}</div>'
-        f'<script>{_LOADER}("{name}","{code}",{data})</script>'
+        f'<script>{loader}("{name}","{code}",{data})</script>'
     )
 
 

@@ -40,7 +40,11 @@ def payload_of(
     {'0': ['', 'a', '', '', '4']}
     """
     words: dict[str, int] = {}
-    facts = {str(node.id): _facts(node, words) for node in picture.nodes}
+    nodes = picture.nodes
+    if layout is not None and scene is None:  # a constant that is a badge is never asked about
+        shown = {placed.box.key[1:] for placed in layout.boxes}
+        nodes = tuple(node for node in nodes if str(node.id) in shown)
+    facts = {str(node.id): _facts(node, words) for node in nodes}
     found: Json = {"title": clean(picture.title)} if picture.title else {}
     found |= {"facts": facts, "words": list(words)}
     if layout is not None:
@@ -54,8 +58,8 @@ def pack(layout: Layout) -> list[Any]:
     """A finished layout in rows: what a box does not have is left out at the end of its row.
 
     `[width, height, axis, badges, styles, boxes, lines]`; a box is `[key, style, x, y, width,
-    height, label, tag, detail, badges, ports, muted, title, group, inside]`, a line `[style, source, target, x,
-    y, x, y, ...]`, styles and boxes by number.
+    height, label, tag, detail, badges, ports, muted, title, group, inside]`, a line `[style,
+    source, target, x, y, x, y, ...]`, styles and boxes by number.
     """
     styles: dict[str, int] = {}
     boxes = [_box(placed, styles) for placed in layout.boxes]
@@ -136,7 +140,7 @@ def _facts(node: PictureNode, words: dict[str, int]) -> list[Any]:
         node.numbers,
         node.value or "",
     ]
-    known = [clean(one, TEXT_LIMIT) for one in row]
+    known = [one and clean(one, TEXT_LIMIT) for one in row]
     return _trimmed([*known, gradient, clean(node.shape, TEXT_LIMIT), dtype, scope, line])
 
 

@@ -6,10 +6,13 @@ In a recorded graph the rules have not run yet, but they say what they will read
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from typing import Any
 
 from dlgraph.core.primitive import Primitive
+
+Needs = Callable[[Primitive, int], frozenset[str]]  # as Primitive.needs
 
 
 def saved_values(graph: Any, wanted: Sequence[int]) -> tuple[tuple[int, int], ...]:
@@ -25,13 +28,14 @@ def saved_values(graph: Any, wanted: Sequence[int]) -> tuple[tuple[int, int], ..
     ((0, 1), (2, 2))
     """
     found: dict[tuple[int, int], None] = {}
+    needs = cache(Primitive.needs)
     for index in wanted:
         record = graph.records[index]
         if record.role == "backward" and record.twin is not None:
             sources = _values(record.primitive, record.inputs)
             found |= {(s, record.twin): None for s in sources if _forward(graph, s)}
         elif graph.recorded and record.inputs:
-            found |= {(value, index): None for value in _read_by_rules(graph, index)}
+            found |= {(value, index): None for value in _read_by_rules(graph, index, needs)}
     return tuple(found)
 
 
@@ -48,7 +52,7 @@ def _values(primitive: Primitive, inputs: Sequence[int]) -> Iterable[int]:
             yield source
 
 
-def _read_by_rules(graph: Any, index: int) -> Iterable[int]:
+def _read_by_rules(graph: Any, index: int, needs: Needs) -> Iterable[int]:
     """What the gradient rules of a recorded operation need: its inputs, or its own result."""
     record = graph.records[index]
     primitive = record.primitive
@@ -56,7 +60,7 @@ def _read_by_rules(graph: Any, index: int) -> Iterable[int]:
     for position, source in enumerate(record.inputs):
         tensor = graph.recorded.get(source)
         if tensor is not None and tensor.requires_grad:
-            read |= primitive.needs(position)
+            read |= needs(primitive, position)
     kept = list(_values(primitive, record.inputs))
     for position, source in enumerate(record.inputs):
         name = primitive.inputs[0 if primitive.variadic else position]

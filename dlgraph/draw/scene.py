@@ -12,7 +12,7 @@ from dlgraph.draw.boxes import BADGE_ROOM, Box, measured, sized
 from dlgraph.draw.folding import fold
 from dlgraph.draw.groups import add_groups
 from dlgraph.draw.mirror import Mirror, find_mirror
-from dlgraph.draw.model import LEAVES, Picture, Wiring, wire
+from dlgraph.draw.model import LEAVES, Picture, Wiring
 from dlgraph.draw.scene_parts import Group, Link, Scene
 from dlgraph.draw.text import clean, fit
 from dlgraph.draw.wording import (
@@ -40,7 +40,7 @@ class _Builder:
 
     def __init__(self, picture: Picture):
         self.picture = picture
-        wiring = wire(picture)
+        wiring = picture.wiring
         mirror = find_mirror(picture, wiring) or Mirror([None] * len(picture.nodes), {}, set(), [])
         folded = fold(picture.nodes, wiring, mirror)
         self.nodes, self.owner = folded.nodes, folded.owner

@@ -184,7 +184,8 @@ def _gather(
         if part < 0:
             tree[~part].parent = new
     group.parts[start:end] = [~new]
-    group.leaves = [leaf for leaf in group.leaves if leaf not in set(leaves)]
+    gone = set(leaves)
+    group.leaves = [leaf for leaf in group.leaves if leaf not in gone]
     return new
 
 

@@ -160,13 +160,9 @@ def lines(routes: Sequence[Sequence[Point]], style: LineStyle) -> str:
 
 def arrow(x: float, y: float, level: bool, ahead: float, style: LineStyle) -> str:
     """A filled triangle with its tip at (x, y), pointing along or across the page."""
-    length, half = ahead * style.arrow, style.arrow / 2
-    if level:
-        corners = [(x, y), (x - length, y - half), (x - length, y + half)]
-    else:
-        corners = [(x, y), (x - half, y - length), (x + half, y - length)]
-    path = "L".join(f"{number(px)} {number(py)}" for px, py in corners)
-    return f'<path d="M{path}Z"/>'
+    back, half = number(-ahead * style.arrow), number(-style.arrow / 2)
+    corners = f"l{back} {half}v" if level else f"l{half} {back}h"
+    return f'<path d="M{number(x)} {number(y)}{corners}{number(style.arrow)}z"/>'
 
 
 def _path(points: Sequence[Point]) -> str:
@@ -182,7 +178,7 @@ def _path(points: Sequence[Point]) -> str:
         if (x == x0) != (follower[0] == x) and (y == y0) != (follower[1] == y):
             parts.append(_rounded((x0, y0), (x, y), follower))
         else:
-            parts.append(f"L{number(x)} {number(y)}")
+            parts.append(f"V{number(y)}" if x == x0 else f"H{number(x)}")
     return "".join(parts)
 
 
@@ -191,10 +187,8 @@ def _rounded(before: Point, corner: Point, after: Point) -> str:
     x, y = corner
     enter = _towards(corner, before)
     leave = _towards(corner, after)
-    return (
-        f"L{number(enter[0])} {number(enter[1])}"
-        f"Q{number(x)} {number(y)} {number(leave[0])} {number(leave[1])}"
-    )
+    straight = f"V{number(enter[1])}" if before[0] == x else f"H{number(enter[0])}"
+    return f"{straight}Q{number(x)} {number(y)} {number(leave[0])} {number(leave[1])}"
 
 
 def _towards(corner: Point, other: Point) -> Point:

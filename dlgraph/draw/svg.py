@@ -72,10 +72,11 @@ def render(
     parts.append(f'<g transform="translate({number(shift)} {number(top)})">')
     parts += [headings, *_body(layout), _start(layout)]
     parts.append("</g>")
-    left = math.floor((width - legend_width) / 2)
-    parts.append(f'<g transform="translate({left} {number(top + layout.height - 6)})">')
-    parts += [_sample(entry) for entry in entries]
-    parts.append("</g>")
+    if entries:
+        left = math.floor((width - legend_width) / 2)
+        parts.append(f'<g transform="translate({left} {number(top + layout.height - 6)})">')
+        parts += [_sample(entry) for entry in entries]
+        parts.append("</g>")
     return _document("".join(parts), width, height, title or sentence, sentence, description)
 
 

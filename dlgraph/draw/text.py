@@ -114,7 +114,7 @@ def fit(text: str, size: float, room: float) -> str:
     >>> fit("encoder/block_7/weight", 10, 80)
     'encode…weight'
     """
-    if text_width(text, size) <= room:
+    if not text or text_width(text, size) <= room:
         return text
     head, tail = 0, len(text)
     left = room - text_width(ELLIPSIS, size)

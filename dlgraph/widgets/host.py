@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import Any
 
 from dlgraph.draw.figure import Figure
-from dlgraph.draw.page import UNPACK, script
+from dlgraph.draw.page import script, unpack
 from dlgraph.errors import MissingPackageError
 
 try:
@@ -29,9 +29,8 @@ except ImportError as error:
     ) from None
 
 # anywidget calls the default export once for each widget.
-_LOADER = """const unpack=UNPACK;
-export default async()=>{
-const text="export default "+await unpack("CODE");
+_LOADER = """export default async()=>{
+const text="export default "+UNPACK("CODE");
 const url=URL.createObjectURL(new Blob([text],{type:"text/javascript"}));
 try{return(await import(url)).default.widget()}finally{URL.revokeObjectURL(url)}
 }"""
@@ -41,7 +40,7 @@ _SHOWN: weakref.WeakSet[Widget] = weakref.WeakSet()
 
 def module(bundle: str) -> str:
     """The JavaScript module of a bundle, as anywidget takes it."""
-    return _LOADER.replace("UNPACK", UNPACK).replace("CODE", script(bundle))
+    return _LOADER.replace("UNPACK", unpack(bundle)).replace("CODE", script(bundle))
 
 
 class Widget(anywidget.AnyWidget):

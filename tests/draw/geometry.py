@@ -7,7 +7,7 @@ from itertools import pairwise
 from xml.etree import ElementTree
 
 from dlgraph.draw.layout import Layout
-from dlgraph.draw.model import LEAVES, Picture, wire
+from dlgraph.draw.model import LEAVES, Picture
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -89,7 +89,7 @@ def mirror_error(layout: Layout) -> float:
 def upward_edges(picture: Picture, layout: Layout) -> list[tuple[int, int]]:
     """Forward edges of the picture that do not lead downwards in the drawing."""
     middle = {p.box.key: p.y + p.box.height / 2 for p in layout.boxes}
-    readers = wire(picture).readers
+    readers = picture.wiring.readers
     found = []
     for source, target, _ in picture.edges:
         ends = middle.get(f"f{source}"), middle.get(f"f{target}")

@@ -92,11 +92,29 @@ def test_the_picture_stays_where_no_script_runs(open_page):
     assert box["width"] > 500 and box["height"] > 200
 
 
-def test_without_the_means_to_unpack_the_picture_stays(open_page):
-    broken = html(two_a_plus_three_b()).replace("DecompressionStream", "NoSuchStream")
-    page = open_page(broken)
+@pytest.mark.parametrize(
+    ("name", "there", "broken"),
+    [
+        ("two_a_plus_three_b", "new DecompressionStream", "new NoSuchStream"),
+        ("two_a_plus_three_b", '"layout":', '"no layout":'),
+        ("scopes", "new TextDecoder", "new NoSuchDecoder"),
+        ("scopes", '"layout":', '"no layout":'),
+    ],
+)
+def test_where_the_script_fails_the_picture_stays(open_page, name, there, broken):
+    text = html(EXAMPLES[name]())
+    assert text.count(there) == 1
+    page = open_page(text.replace(there, broken))
     page.wait_for_timeout(200)
+    assert page.problems != []
     assert page.locator("img").bounding_box()["width"] > 500
+    assert page.locator("img").is_visible()
+
+
+def test_the_picture_is_not_drawn_under_the_live_figure(open_page):
+    page = open_page(html(two_a_plus_three_b()))
+    live(page)
+    assert page.locator("img").get_attribute("src") is None
 
 
 def test_two_figures_and_the_same_twice(open_page):

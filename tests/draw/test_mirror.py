@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dlgraph.draw.mirror import find_mirror
-from dlgraph.draw.model import wire
 from dlgraph.draw.scene import build_scene
 from tests.draw.examples import Builder, shared_parameter, training_mlp, two_a_plus_three_b
 
 
 def mirror_of(builder: Builder):
     picture = builder.picture()
-    return find_mirror(picture, wire(picture))
+    return find_mirror(picture, picture.wiring)
 
 
 def sum_of_squares():

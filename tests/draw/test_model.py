@@ -7,7 +7,7 @@ import json
 import pytest
 
 from dlgraph.draw import model
-from dlgraph.draw.model import Edge, Picture, PictureNode, topological_order, wire
+from dlgraph.draw.model import Edge, Picture, PictureNode, topological_order
 from dlgraph.errors import GraphError
 from tests.draw.examples import EXAMPLES, diamond
 
@@ -22,7 +22,7 @@ def test_json_gives_back_the_picture(name):
 
 def test_inputs_are_sorted_by_slot_and_order_is_topological():
     nodes = tuple(PictureNode(i, "n") for i in (5, 3, 9))
-    wiring = wire(Picture(nodes, (Edge(9, 5, 1), Edge(3, 5, 0), Edge(9, 3))))
+    wiring = Picture(nodes, (Edge(9, 5, 1), Edge(3, 5, 0), Edge(9, 3))).wiring
     assert wiring.inputs[0] == [(1, 0), (2, 1)]
     assert wiring.order == [2, 1, 0]
 

@@ -25,13 +25,14 @@ svg{font-size:12px;text-anchor:middle;fill:var(--ink);--c:var(--f)}
 .muted,.shapes,dt{fill:var(--muted);color:var(--muted)}
 .parameter,.constant,.badge{--c:var(--p)}
 .backward,.gradient,.turn{--c:var(--g)}
+.saved{--c:var(--muted)}
 .o,.tip,tspan.c{fill:var(--c)}
 .o,.way,.extra{stroke:var(--c);stroke-width:1.5}
 .o{fill-opacity:var(--weak)}
-.input>.o,.parameter>.o,.badge{fill:none}
-.way,.extra,.ring{fill:none}
+.input>.o,.parameter>.o,.badge,.way,.extra,.ring{fill:none}
 .parameter>*,.badge{stroke-width:1}
 .backward>.o,.gradient>.way,.turn>.way{stroke-dasharray:5 3}
+.saved>.way{stroke-dasharray:2 3}
 .box{cursor:pointer;outline:0;pointer-events:all}
 .box:hover>.o,.active>.o,.selected>.o,.active>.way,.selected>.way{stroke-width:3}
 .box:focus>.ring{stroke:var(--ink);stroke-width:2}
@@ -39,11 +40,10 @@ svg{font-size:12px;text-anchor:middle;fill:var(--ink);--c:var(--f)}
 .shapes text{text-anchor:start;stroke:var(--bg);stroke-width:3px;paint-order:stroke}
 .panel{border-top:1px solid var(--frame);padding:8px 14px;width:0;min-width:100%}
 h4,dl,dd,p{margin:0 0 4px;overflow-wrap:anywhere}
-dl{display:grid;grid-template-columns:max-content 1fr;column-gap:14px}
 dd{margin:0}
-code{font-size:12px}
+dl{display:grid;grid-template-columns:max-content 1fr;column-gap:14px}
 .over{position:absolute;z-index:2;right:6px;top:34px;max-width:96%;background:var(--bg);
-border:1px solid var(--frame);border-radius:6px;padding:6px 8px;font-size:12px;max-height:300px;overflow:auto}
+border:1px solid var(--frame);border-radius:6px;padding:6px 8px;max-height:300px;overflow:auto}
 .said{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
 [hidden]{display:none!important}
 @media(prefers-reduced-motion:no-preference){.box,.line{transition:opacity .15s}}

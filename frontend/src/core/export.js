@@ -19,6 +19,8 @@ export function svgText(figure) {
       shapes[i],
       Object.fromEntries(names.map((name) => [name, computed.getPropertyValue(name)])),
     );
+    const words = shape.ariaLabel;
+    if (words) shapes[i].prepend(s("title", {}, words));
     if (shape.matches(".ring,.wide")) shapes[i].remove();
   });
   const fill = getComputedStyle(figure.frame).backgroundColor;

@@ -9,7 +9,7 @@
  *       const figure = mount(host, payload);
  *       figure.addButton({ label: "Next step", text: "Next", keys: "n", action: step });
  *       figure.caption.append("y = 2a + 3b");
- *       figure.setValues({ b3: { tag: "", detail: "1 · 2 = 2", muted: false } });
+ *       setValues(figure, { b3: { tag: "", detail: "1 · 2 = 2", muted: false } });
  *       figure.highlight(["b3", "b6>b3"], "active");
  *       figure.announce("gradient of 2a: 1");
  *     }
@@ -44,11 +44,9 @@ import { unpack } from "./unpack.js";
  * @returns the figure:
  *   - `select(key)`: select a box and show its details, `null` for none; `selected`.
  *   - `focus(key)`: put the keyboard there and scroll it into view; `focused`.
- *   - `setValues({key: {label, tag, detail, muted, badges}})`: other texts in boxes; what is left out
- *     stays; `null` instead of texts: as drawn.
+ *   - `values`: other texts in boxes; `setValues` and `paint` of values.js change boxes.
  *   - `highlight(keys, name)`: put a CSS class on these boxes and lines and take it off all others:
  *     "active" (bold), "faint", "failed", or one of your own with `options.style`.
- *   - `paint(colours)`: `{key: colour}` fills boxes; `null` gives all their own colour back.
  *   - `say(key)`: a box in one sentence; `rows(key)`: its details as pairs; `trace("inputs" | "readers")`.
  *   - `announce(text)`: said by a screen reader, and kept for tests in `figure.said`.
  *   - `on(name, listener)`: "select" (key), "focus" (key), "draw" (layout), "zoom" (factor),
@@ -144,8 +142,8 @@ class Figure {
   }
 
   zoom(scale) {
-    const fit = Math.min(1, this.stage.clientWidth / this.scene.width || 1);
-    this.scale = Math.min(4, Math.max(0.05, scale || fit));
+    const fit = () => Math.min(1, this.stage.clientWidth / this.scene.width || 1);
+    this.scale = Math.min(4, Math.max(0.05, scale || fit()));
     this.scene.resize(this.scale);
     this.tell("zoom", this.scale);
   }
@@ -223,14 +221,6 @@ class Figure {
     this.tell("focus", key);
   }
 
-  setValues(values) {
-    for (const [key, texts] of Object.entries(values)) {
-      this.values.set(key, texts ? { ...this.values.get(key), ...texts } : {});
-      this.scene.write(key, this.values.get(key));
-    }
-    if (this.selected) showPanel(this);
-  }
-
   /** The texts of a box as they stand now. */
   texts(key) {
     return { ...this.box(key), ...this.values.get(key) };
@@ -238,10 +228,6 @@ class Figure {
 
   highlight(keys, name) {
     this.scene.mark(keys, name);
-  }
-
-  paint(colours) {
-    for (const key of this.order) this.scene.paint(key, colours?.[key]);
   }
 
   announce(text) {

@@ -29,6 +29,10 @@ export function watchKeys(figure) {
     event.preventDefault();
     found[1](event);
   };
+  stage.onpointermove = ({ target, clientX, clientY }) => {
+    const key = figure.scene.at(target, clientX, clientY);
+    stage.title = key ? figure.say(key) : "";
+  };
   stage.onclick = ({ target, clientX, clientY }) => {
     const key = figure.scene.at(target, clientX, clientY);
     if (key) figure.focus(key);

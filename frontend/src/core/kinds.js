@@ -3,6 +3,8 @@
  * Kept apart so that the script of a small figure stays small.  A box may have a mark in a strip at
  * its left, a thinner line on top, an outline of its own. */
 
+import { s } from "./dom.js";
+import { FOOT, measure } from "./scene.js";
 import { MARKS, rounded, SHAPES } from "./shapes.js";
 
 /** Let boxes of these kinds be drawn. */
@@ -22,6 +24,17 @@ export function drawAllKinds() {
     update: octagon,
     failed: octagon,
   });
+  FOOT.texts = portTexts;
+}
+
+/* Names of where lines leave, side by side around `middle`. */
+function portTexts(ports, middle, y) {
+  const rooms = ports.map((port) => measure(port) + 12);
+  let left = middle - rooms.reduce((sum, room) => sum + room, 0) / 2;
+  return ports.map((port, i) => {
+    left += rooms[i];
+    return s("text", { class: "small muted", x: left - rooms[i] / 2, y }, port);
+  });
 }
 
 function octagon(x, y, width, height) {
@@ -36,11 +49,10 @@ export const KINDS_STYLE = `
 .scope_gradient{--c:var(--g)}
 .update{--c:var(--u)}
 .failed{--c:var(--e)}
-.saved{--c:var(--muted)}
 g.badge>.o{fill:none}
 .extra{stroke-width:1}
 .scope_gradient>.o{stroke-dasharray:5 3}
-.update>.way,.saved>.way{stroke-dasharray:2 3}
+.update>.way{stroke-dasharray:2 3}
 .failed>.o,.failed>.way,.scope>.o,.scope_gradient>.o{stroke-width:2.5}
 .failed>.way{stroke-dasharray:9 4}
 .legend{display:flex;flex-wrap:wrap;gap:4px 16px;justify-content:center;padding:2px 12px 8px;

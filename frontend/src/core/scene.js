@@ -9,6 +9,10 @@ import { outline, stripOf, wayOf } from "./shapes.js";
 const SMALL_TEXT = 11; // px, badges and ports; nothing is smaller
 const HEADINGS = 26; // px above the boxes
 const WIDE_HEADING = 160;
+
+/** Texts along the lower side of a box; kinds.js knows them. */
+export const FOOT = { texts: () => [] };
+
 const ORDER = ["update", "saved", "parameter", "turn", "gradient", "failed", "forward"];
 
 /**
@@ -40,18 +44,28 @@ export function drawSvg(layout, say) {
   const all = s("g", { transform: `translate(0 ${top})` }, ...headings(layout), ...drawn, words);
   const element = s("svg", { viewBox: `0 0 ${width} ${height}` }, all);
   const box = (key) => groups.get(key)?.[0];
+  // A frame around a box, made when somebody may want to see it.
+  const ring = (group) => {
+    if (!group.box || group.ring) return;
+    const { x, y, width, height } = group.box;
+    group.ring = path("ring", outline("", x - 4, y - 4, width + 8, height + 8)[0]);
+    group.prepend(group.ring);
+  };
   return {
     ...{ element, width, height },
     svg: () => element,
     resize: (scale) => set(element, { width: width * scale, height: height * scale }),
     mark(keys, name) {
       for (const group of element.querySelectorAll(`.${name}`)) group.classList.remove(name);
-      for (const key of keys) for (const group of groups.get(key) ?? []) group.classList.add(name);
+      for (const group of [...keys].flatMap((key) => groups.get(key) ?? [])) {
+        ring(group);
+        group.classList.add(name);
+      }
     },
     write(key, texts) {
       if (!box(key)) return;
       writeBox(box(key), texts);
-      set(box(key), { "aria-label": say(key) }).firstChild.textContent = say(key);
+      set(box(key), { "aria-label": say(key) });
     },
     paint(key, colour) {
       const style = colour ? `fill:${colour};fill-opacity:1` : null;
@@ -62,7 +76,7 @@ export function drawSvg(layout, say) {
     at: (target) => target.closest(".box")?.dataset.key ?? null,
     focus(key, scroll) {
       for (const group of element.querySelectorAll("[tabindex='0']")) set(group, { tabindex: -1 });
-      set(box(key), { tabindex: 0 });
+      ring(set(box(key), { tabindex: 0 }));
       if (!scroll) return;
       box(key).focus({ preventScroll: true });
       box(key).scrollIntoView({ block: "nearest", inline: "nearest" });
@@ -70,18 +84,17 @@ export function drawSvg(layout, say) {
   };
 }
 
-const path = (name, d) => d && s("path", { class: name, d });
+const path = (name, d) => s("path", { class: name, d });
 
 function drawBox(box, words) {
   const { key, style, x, y, width, height } = box;
   const [shape, extra] = outline(style, x, y, width, height);
+  const known = { "data-key": key, role: "img", "aria-label": words };
   const group = s(
     "g",
-    { class: `box ${style}`, "data-key": key, role: "img", "aria-label": words, tabindex: -1 },
-    s("title", {}, words),
-    path("ring", outline("", x - 4, y - 4, width + 8, height + 8)[0]),
+    { class: `box ${style}`, ...known },
     path("o", shape),
-    path("extra", extra),
+    extra && path("extra", extra),
     s("g"),
   );
   group.box = box;
@@ -96,26 +109,25 @@ function writeBox(group, texts) {
   const middle = x + (width + stripOf(style)) / 2;
   const base = y + (detail ? 18 : (height - (ports.length ? 16 : 0)) / 2 + 4.5);
   const rooms = badges.map((badge) => measure(badge) + 12);
-  const first = measure(label, 13, "bold ") + measure(tag && ` ${tag}`, 12);
-  let left = middle - (rooms.reduce((sum, room) => sum + room + 6, 0) + first) / 2;
+  const front = rooms.reduce((sum, room) => sum + room + 6, 0);
+  let left = middle - front / 2;
+  if (front) left -= (measure(label, 13, "bold ") + measure(tag && ` ${tag}`, 12)) / 2;
   const parts = badges.flatMap((badge, i) => {
     const at = left;
     left += rooms[i] + 6;
     const text = s("text", { class: "small", x: at + rooms[i] / 2, y: base - 0.5 }, badge);
     return [path("badge o", outline("badge", at, base - 13.5, rooms[i], 18)[0]), text];
   });
-  const name = s("tspan", { class: "label" }, label);
-  parts.push(s("text", { x: left + first / 2, y: base }, name, tag && ` ${tag}`));
+  const at = { x: middle + front / 2, y: base };
+  parts.push(
+    tag
+      ? s("text", at, s("tspan", { class: "label" }, label), ` ${tag}`)
+      : s("text", { class: "label", ...at }, label),
+  );
   const below = { class: muted ? "muted" : null, x: middle, y: y + 35 };
-  parts.push(detail && s("text", below, detail));
-  const spaces = ports.map((port) => measure(port) + 12);
-  left = x + width / 2 - spaces.reduce((sum, one) => sum + one, 0) / 2;
-  ports.forEach((port, i) => {
-    const at = { class: "small muted", x: left + spaces[i] / 2, y: y + height - 5 };
-    parts.push(s("text", at, port));
-    left += spaces[i];
-  });
-  group.lastChild.replaceChildren(...parts.filter(Boolean));
+  if (detail) parts.push(s("text", below, detail));
+  parts.push(...FOOT.texts(ports, x + width / 2, y + height - 5));
+  group.lastChild.replaceChildren(...parts);
 }
 
 /* `forward: values` over the one half, `backward: gradients` over the other. */

@@ -5,6 +5,7 @@
 
 import { h } from "../core/dom.js";
 import { mountFull } from "../core/full.js";
+import { setValues } from "../core/values.js";
 import { CONTROLS, controls } from "./controls.js";
 import { PLAY, player } from "./play.js";
 import { talk } from "./talk.js";
@@ -75,7 +76,7 @@ function render({ model, el }) {
       say(answer.words, true);
     } else if (answer.kind !== "selected") {
       Object.assign(payload.facts, answer.facts);
-      figure.setValues(answer.texts);
+      setValues(figure, answer.texts);
       if (figure.selected) figure.select(figure.selected); // its details
       if (answer.words) say(answer.words);
       play(answer, sent?.how === "drag");

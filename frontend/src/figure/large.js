@@ -3,7 +3,8 @@
 import { drawCanvas } from "../core/canvas.js";
 import { mountFull } from "../core/full.js";
 import { drawSvg } from "../core/scene.js";
-import { addParts } from "./parts.js";
+import { addOverlays } from "./overlays.js";
+import { addReading } from "./reading.js";
 import { addScopes } from "./scopes.js";
 
 const SVG_LIMIT = 500; // boxes; beyond, an SVG is slow to pan
@@ -13,7 +14,8 @@ export function main(host, payload) {
   const draw = (layout, ...rest) =>
     (layout.boxes.length > SVG_LIMIT ? drawCanvas : drawSvg)(layout, ...rest);
   const ready = (figure) => {
-    addParts(figure);
+    addOverlays(figure);
+    addReading(figure);
     if (payload.scene) addScopes(figure);
   };
   return mountFull(host, payload, { draw, ready });

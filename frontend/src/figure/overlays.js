@@ -1,6 +1,7 @@
 /* What is laid over the picture: colours by memory, time or gradient, shapes on the edges. */
 
 import { addChoice } from "../core/toolbar.js";
+import { paint, setValues } from "../core/values.js";
 
 const STRONGEST = 60; // % of the colour; text stays readable on it
 
@@ -11,7 +12,7 @@ export function addOverlays(figure) {
   let colour = "";
   let shapes = false;
   const show = () => {
-    paint(figure, measures[colour]);
+    colourBy(figure, measures[colour]);
     if (shapes) figure.scene.labels(shapesOn(figure.layout, facts));
     else figure.scene.labels(figure.layout.words ?? []);
   };
@@ -36,11 +37,11 @@ export function addOverlays(figure) {
 }
 
 /* Colour by the logarithm of the share, and the number beside it: never colour alone. */
-function paint(figure, measure) {
+function colourBy(figure, measure) {
   const keys = figure.order.filter((key) => key[0] === "f");
   if (!measure) {
-    figure.paint(null);
-    figure.setValues(Object.fromEntries(keys.map((key) => [key, null])));
+    paint(figure, null);
+    setValues(figure, Object.fromEntries(keys.map((key) => [key, null])));
     return;
   }
   const known = Object.values(measure).map(([size]) => size);
@@ -54,8 +55,8 @@ function paint(figure, measure) {
     colours[key] = `color-mix(in srgb,var(--f) ${Math.round(share * STRONGEST)}%,var(--bg))`;
     texts[key] = { detail: words, muted: false };
   }
-  figure.paint(colours);
-  figure.setValues(texts);
+  paint(figure, colours);
+  setValues(figure, texts);
 }
 
 /* Where a line leaves its box: there it belongs to no other line. */

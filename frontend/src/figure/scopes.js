@@ -1,4 +1,4 @@
-/* Scopes that open and close, and the lines of what is kept for the backward pass. */
+/* Scopes that open and close. */
 
 import { h } from "../core/dom.js";
 import { layOut } from "../layout/index.js";
@@ -7,14 +7,14 @@ import { unpackScene } from "./scenes.js";
 const TIME = 300; // ms for a better order of the boxes
 
 function arranged(figure) {
-  const { opened, saved } = figure;
   figure.full ??= unpackScene(figure.payload.scene);
-  return layOut(figure.full, { open: opened, saved, deadline: performance.now() + TIME });
+  const deadline = performance.now() + TIME;
+  return layOut(figure.full, { open: figure.opened, saved: true, deadline });
 }
 
 /** Keys and buttons of a figure whose scopes can be opened and closed. */
 export function addScopes(figure) {
-  const { groups, opened, saved } = figure.payload.scene;
+  const { groups, opened } = figure.payload.scene;
   figure.opened = new Set(opened);
   const again = (key) => {
     figure.redraw(arranged(figure));
@@ -49,17 +49,6 @@ export function addScopes(figure) {
     all("Open all", true, "o");
     all("Close all", false, "c");
     figure.stage.ondblclick = open;
-  }
-  if (saved.length) {
-    const button = figure.addButton({
-      ...{ label: "Show what is kept for the backward pass", text: "Kept", keys: "k" },
-      pressed: false,
-      action: () => {
-        figure.saved = !figure.saved;
-        button.setAttribute("aria-pressed", String(figure.saved));
-        again(figure.focused);
-      },
-    });
   }
   const small = (words, onclick) => h("button", { type: "button", tabindex: -1, onclick }, words);
   figure.more = (key) => {

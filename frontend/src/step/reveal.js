@@ -1,5 +1,7 @@
 /* What a figure with a slider shows of its picture: what is known by now, and where to look. */
 
+import { setValues } from "../core/values.js";
+
 const VALUE = 4; // column of a node's facts, see draw/payload.py
 
 /** The key of a line. */
@@ -20,7 +22,7 @@ export function reveal(figure, known) {
     if (facts) facts[VALUE] = now?.detail ?? "";
     values[key] = { tag, detail, muted: muted && !now, ...now };
   }
-  figure.setValues(values);
+  setValues(figure, values);
   const ends = layout.lines.map(({ source, target }) => [source, target]);
   const open = ends.filter((both) => !both.every((key) => known[key]));
   const waiting = layout.boxes.map(({ key }) => key).filter((key) => !known[key]);
