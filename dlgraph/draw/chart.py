@@ -24,6 +24,7 @@ BAR = 14
 LABELS = 200  # px for the names at the left, at most
 NOTES = 130  # px for the words at the right, at most
 CURVES = 96  # px of height for the curves
+NAME_ROW = 14
 TICKS = 5
 
 STROKES = {
@@ -50,12 +51,20 @@ class Bar(NamedTuple):
     lines: tuple[str, ...]
 
 
+# Colour and dashes of a curve, by its style.
+CURVE_STROKES = {
+    "naive": (theme.MUTED, "5 3"),
+    "planned": (theme.FORWARD, ""),
+    "again": (theme.UPDATE, "2 2"),
+}
+
+
 class Curve(NamedTuple):
-    """Steps above the axis: a value per unit of it.  A dashed one is there for comparison."""
+    """Steps above the axis, all equally wide.  `style` is a key of `CURVE_STROKES`."""
 
     name: str
     values: tuple[float, ...]
-    dashed: bool = False
+    style: str = "planned"
 
 
 class Chart(NamedTuple):
@@ -78,7 +87,8 @@ class Chart(NamedTuple):
 def render(chart: Chart, sentence: str, description: str) -> str:
     """The SVG of a chart; `sentence` and `description` are read out by screen readers."""
     left = theme.MARGIN + _widest([bar.label for bar in chart.bars], LABELS) + 10
-    right = _widest([bar.note for bar in chart.bars], NOTES) + 10
+    names = _widest([curve.name for curve in chart.curves], LABELS)
+    right = max(_widest([bar.note for bar in chart.bars], NOTES), names + 20) + 10
     width = math.ceil(left + PLOT + right + theme.MARGIN)
     top = theme.MARGIN + (20 if chart.title else 0)
     parts = []
@@ -161,32 +171,44 @@ def _curves(chart: Chart, left: float, top: float) -> str:
     parts = [f'<path data-c="grid" d="M{number(left)} {number(floor)}h{PLOT}" '
              f'stroke="{theme.MUTED}"/>']  # fmt: skip
     for curve in chart.curves:
-        points: list[str] = []
+        count = len(curve.values)
+        path = ""
         for place, value in enumerate(curve.values):
             y = number(floor - CURVES * value / highest)
-            x = number(_x(place, chart.extent, left))
-            points.append(
-                f"{'L' if points else 'M'}{x} {y}H{number(_x(place + 1, chart.extent, left))}"
-            )
-        dash = ' stroke-dasharray="5 3"' if curve.dashed else ""
-        colour, style = (theme.MUTED, "other") if curve.dashed else (theme.FORWARD, "planned")
-        path = "".join(points)
-        if not curve.dashed:
+            start, end = (number(_x(at, count, left)) for at in (place, place + 1))
+            path += f"{'L' if path else 'M'}{start} {y}H{end}"
+        colour, dashes = CURVE_STROKES[curve.style]
+        dash = f' stroke-dasharray="{dashes}"' if dashes else ""
+        if not dash:
             shade = f"{path}V{number(floor)}H{number(left)}Z"
             parts.append(f'<path data-c="shade" d="{shade}" fill="#cfe4f2" opacity="0.5"/>')
-        parts.append(f'<path data-c="curve {style}" d="{path}" fill="none" stroke="{colour}" '
-                     f'stroke-width="1.5"{dash}/>')  # fmt: skip
-        parts.append(_name(curve, left, floor, highest))
+        parts.append(f'<path data-c="curve {curve.style}" d="{path}" fill="none" '
+                     f'stroke="{colour}" stroke-width="1.5"{dash}/>')  # fmt: skip
+    parts += _names(chart.curves, left, floor, highest)
     parts.append(_words(left - 8, top + 5, chart.most, "end", muted=True))
     parts.append(_words(left - 8, floor + 4, "0", "end", muted=True))
     return "".join(parts)
 
 
-def _name(curve: Curve, left: float, floor: float, highest: float) -> str:
-    """The name of a curve beside its last value, at the right of the plot."""
-    y = floor - CURVES * (curve.values[-1] if curve.values else 0) / highest
-    y = min(max(y + 4, floor - CURVES + 8), floor)
-    return _words(left + PLOT + 8, y, curve.name, "start", muted=True)
+def _names(curves: Sequence[Curve], left: float, floor: float, highest: float) -> list[str]:
+    """The names of the curves at the right of the plot, beside their last values.
+
+    Each with a piece of its line, and none over another.
+    """
+    ends = [(floor - CURVES * (c.values[-1] if c.values else 0) / highest, c) for c in curves]
+    ends.sort(key=lambda end: end[0])
+    parts = []
+    lowest = floor - CURVES + 6
+    for below, (y, curve) in zip(range(len(ends) - 1, -1, -1), ends, strict=True):
+        y = min(max(y, lowest), floor - 4 - below * NAME_ROW)
+        lowest = y + NAME_ROW
+        colour, dashes = CURVE_STROKES[curve.style]
+        dash = f' stroke-dasharray="{dashes}"' if dashes else ""
+        parts.append(f'<path data-c="curve {curve.style}" d="M{number(left + PLOT + 8)} '
+                     f'{number(y)}h16" fill="none" stroke="{colour}" '
+                     f'stroke-width="1.5"{dash}/>')  # fmt: skip
+        parts.append(_words(left + PLOT + 28, y + 4, curve.name, "start", muted=True))
+    return parts
 
 
 def _words(

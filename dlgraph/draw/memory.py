@@ -1,7 +1,8 @@
 """`memory`: which value of a program is in memory when, and why it still is.
 
 A row per stretch of memory, from the step that fills it to the last that reads it; above the rows,
-the bytes in use at every step, beside what they would be without reuse.
+the bytes in use at every step, beside what they would be without reuse, and if values were computed
+again rather than held.
 """
 
 from __future__ import annotations
@@ -57,21 +58,29 @@ class ChartFigure(Figure):
         return self.words
 
 
-def memory(program: Any) -> ChartFigure:
+def memory(program: Any, budget: int | None = None) -> ChartFigure:
     """Draw the memory of a planned program: who is there when, and why.
 
     `program` is what `session.program(fetches, feed)` gave; its plan is drawn, for the shapes that
     were fed last.  Every row is a stretch of memory, from the step that fills it to the last that
-    reads it; the curves are the bytes in use at each step, as planned and if no memory were used
-    twice.  Raises OperationError for what has no plan.
+    reads it.  The curves are the bytes in use at each step: if no memory were used twice; as
+    planned; and if values that are cheap to make were computed again until `budget` bytes are
+    enough, or as few as can be (by default half of what is planned; see `dg.passes.Recompute`).
+
+    Raises OperationError for what has no plan, and for a budget that is no number of bytes.
 
     >>> import dlgraph as dg
     >>> with dg.Graph().as_default() as g:
     ...     x = dg.placeholder((1000,), name="x")
     ...     y = dg.exp(dg.sin(x) * dg.cos(x)).sum()
     >>> print(dg.memory(dg.Session(g).program(y, [x])))
-    memory of 5 steps: at most 7.9 KiB at once, 15.8 KiB without reuse
+    memory of 5 steps: at most 7.9 KiB at once, 15.8 KiB without reuse; recomputation saves nothing
     """
+    if budget is not None and (isinstance(budget, bool) or not isinstance(budget, int)):
+        raise OperationError(
+            f"memory: a budget is a whole number of bytes, not {budget!r}",
+            hint="for example dg.memory(program, 1_000_000)",
+        )
     plan = getattr(program, "plan", program)
     if not isinstance(plan, Plan):
         raise OperationError(
@@ -79,17 +88,30 @@ def memory(program: Any) -> ChartFigure:
             hint="pass what session.program(fetches, feed) returns, of a session that plans "
             '(its executor is not "interpreter")',
         )
-    return ChartFigure(*chart_of(plan))
+    less = None if plan is program else program.plan_within(budget or plan.peak // 2)
+    return ChartFigure(*chart_of(plan, less))
 
 
-def chart_of(plan: Plan) -> tuple[Chart, str]:
-    """The chart of a plan, and its sentence."""
+def chart_of(plan: Plan, less: Plan | None = None) -> tuple[Chart, str]:
+    """The chart of a plan, and its sentence; `less` is the plan that computes values again."""
     steps = len(plan.instructions)
     alive, naive = _curves(plan, steps)
+    peak, naive_peak = show_bytes(plan.peak), show_bytes(plan.naive_peak)
+    curves = [
+        Curve(f"without reuse: {naive_peak}", naive, "naive"),
+        Curve(f"planned: {peak}", alive, "planned"),
+    ]
     words = (
-        f"memory of {steps} step{'s' * (steps != 1)}: at most {show_bytes(plan.peak)} at once, "
-        f"{show_bytes(plan.naive_peak)} without reuse"
+        f"memory of {steps} step{'s' * (steps != 1)}: at most {peak} at once, "
+        f"{naive_peak} without reuse"
     )
+    if less is not None and less.peak < plan.peak:
+        more = len(less.instructions) - steps
+        least = show_bytes(less.peak)
+        words += f", {least} with {more} step{'s' * (more != 1)} of recomputation"
+        curves.append(Curve(f"recomputed: {least}", _curves(less, steps + more)[0], "again"))
+    elif less is not None:
+        words += "; recomputation saves nothing"
     largest = sorted(plan.blocks, key=lambda b: (-b.size, b.first, b.offset))[:ROWS]
     bars = [
         _bar(plan, block, steps) for block in sorted(largest, key=lambda b: (b.first, b.offset))
@@ -108,8 +130,8 @@ def chart_of(plan: Plan) -> tuple[Chart, str]:
         max(steps, 1),
         ticks_of(steps),
         tuple(bars),
-        (Curve("without reuse", naive, dashed=True), Curve("planned", alive)),
-        show_bytes(max([*alive, *naive], default=0)),
+        tuple(curves),
+        show_bytes(max(plan.peak, plan.naive_peak)),
         (turn, "backward begins") if turn is not None else None,
     )
     return chart, words

@@ -133,18 +133,25 @@ class PlannedProgram(InterpretedProgram):
     def make_plan(self, feeds: Sequence[Fed]) -> Plan:
         """The plan for feeds of these shapes."""
         optimised = self._optimise(feeds)
-        fed = dict(zip(optimised.feeds, feeds, strict=True))
-        plan = lower(optimised.graph, optimised.fetches, fed, placed=self.placed)
+        plan = self._lowered(optimised, feeds)
         self._optimised = optimised
         return plan
 
-    def _optimise(self, feeds: Sequence[Fed]) -> Optimised:
+    def _lowered(self, optimised: Optimised, feeds: Sequence[Fed]) -> Plan:
+        fed = dict(zip(optimised.feeds, feeds, strict=True))
+        return lower(optimised.graph, optimised.fetches, fed, placed=self.placed)
+
+    def _optimise(self, feeds: Sequence[Fed], memory_budget: int | None = None) -> Optimised:
         executor, level, exact, check, _ = self.settings
         passes = PassManager(level, exact, check)
         pairs = zip(self.feeds, feeds, strict=True)
         specs = [Spec(fed.shape, self.records[i].spec.dtype) for i, fed in pairs]
         try:
-            return passes.run(self.graph, self.fetches, self.feeds, specs, target=executor)
+            return passes.run(
+                *(self.graph, self.fetches, self.feeds, specs),
+                target=executor,
+                memory_budget=memory_budget,
+            )
         except DlgraphError as error:
             if check:
                 raise
@@ -211,6 +218,28 @@ class PlannedProgram(InterpretedProgram):
         for runner in reversed(self._runners.values()):
             if runner is not None:
                 return runner.plan
+        try:
+            return self.make_plan(self._fed())
+        except NoPlan as no:
+            raise OperationError(f"this program cannot be planned: {no}") from None
+
+    def plan_within(self, memory_budget: int) -> Plan:
+        """What `plan` would be if values were computed again rather than held.
+
+        As many as it takes to get by with `memory_budget` bytes, or as can be (see
+        `dg.passes.Recompute`); nothing runs by it.  Raises `OperationError` as `plan` does.
+        """
+        feeds = self._fed()
+        try:
+            return self._lowered(self._optimise(feeds, memory_budget), feeds)
+        except NoPlan as no:
+            raise OperationError(f"this program cannot be planned: {no}") from None
+
+    def _fed(self) -> list[Fed]:
+        """The shapes that were fed last, or those that the graph says."""
+        for key, runner in reversed(self._runners.items()):
+            if runner is not None:
+                return [Fed(*one) for one in key]
         records = self.records
         shapes = [records[i].spec.shape for i in self.feeds]
         if not all(isinstance(size, int) for shape in shapes for size in shape):
@@ -218,10 +247,7 @@ class PlannedProgram(InterpretedProgram):
                 "the plan depends on sizes that are not known before something is fed",
                 hint="session.program(y, {x: value}).plan, or run it first",
             )
-        try:
-            laid_out = [
-                np.empty(s, records[i].spec.dtype) for s, i in zip(shapes, self.feeds, strict=True)
-            ]
-            return self.make_plan([Fed(a.shape, a.strides) for a in laid_out])
-        except NoPlan as no:
-            raise OperationError(f"this program cannot be planned: {no}") from None
+        laid_out = [
+            np.empty(s, records[i].spec.dtype) for s, i in zip(shapes, self.feeds, strict=True)
+        ]
+        return [Fed(a.shape, a.strides) for a in laid_out]

@@ -15,7 +15,7 @@ def chart(label="relu"):
         Bar("m0", label, 0, 2, "forward", "6 KiB", (label, "kept for the gradient")),
         Bar("m1", "d_relu", 2, 3, "gradient", "1 KiB", ("d_relu",)),
     )
-    curves = (Curve("without reuse", (1.0, 2.0, 3.0), dashed=True), Curve("planned", (1, 2, 1)))
+    curves = (Curve("without reuse", (1.0, 2.0, 3.0), "naive"), Curve("planned", (1, 2, 1)))
     return Chart("Who?", "step", 3, ticks_of(3), bars, curves, "3 KiB", (2, "backward begins"))
 
 

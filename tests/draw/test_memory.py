@@ -22,9 +22,51 @@ def program():
 
 def test_the_planned_curve_stays_below_the_peak_and_the_other_one_ends_far_above():
     found = program()
-    curves = {curve.name: curve.values for curve in dg.memory(found).chart.curves}
+    curves = {curve.style: curve.values for curve in dg.memory(found).chart.curves}
     assert 0 < max(curves["planned"]) <= found.plan.peak  # there may be gaps between values
-    assert curves["without reuse"][-1] > 2 * found.plan.peak
+    assert curves["naive"][-1] > 2 * found.plan.peak
+
+
+def chain():
+    with dg.Graph().as_default() as graph:
+        x = y = dg.placeholder((1000,), name="x")
+        for _ in range(8):
+            y = dg.relu(dg.sin(y))
+        gradient = dg.gradients(dg.sum(y), x)
+    return dg.Session(graph).program(gradient, [x])
+
+
+def test_three_peaks_naive_planned_recomputed():
+    found = chain()
+    figure = dg.memory(found, budget=20_000)
+    less = found.plan_within(20_000)
+    curves = {curve.style: curve for curve in figure.chart.curves}
+    assert less.peak < found.plan.peak < found.plan.naive_peak
+    assert max(curves["again"].values) <= less.peak < max(curves["planned"].values)
+    assert len(curves["again"].values) == len(less.instructions) > figure.chart.extent
+    kib = {
+        name: f"{size / 1024:.1f} KiB"
+        for name, size in (
+            ("planned", found.plan.peak),
+            ("naive", found.plan.naive_peak),
+            ("again", less.peak),
+        )
+    }
+    for style, curve in curves.items():
+        assert curve.name.endswith(kib[style]) and kib[style] in str(figure)
+        assert f'curve {style}"' in figure.svg
+
+
+def test_where_recomputation_saves_nothing_the_words_say_so():
+    figure = dg.memory(program())
+    assert str(figure).endswith("recomputation saves nothing")
+    assert [curve.style for curve in figure.chart.curves] == ["naive", "planned"]
+
+
+@pytest.mark.parametrize("budget", [1.5, "1 MB", True])
+def test_a_budget_is_a_number_of_bytes(budget):
+    with pytest.raises(dg.errors.OperationError, match="whole number of bytes"):
+        dg.memory(chain(), budget=budget)
 
 
 def test_a_value_that_the_backward_pass_reads_says_for_which_operation():

@@ -18,6 +18,7 @@ svg [data-c~=update]{stroke:var(--u);fill:color-mix(in srgb,var(--u) 18%,var(--b
 svg [data-c~=parameter]{stroke:var(--p);fill:color-mix(in srgb,var(--p) 18%,var(--bg))}
 svg [data-c~=curve]{stroke:var(--muted)}
 svg [data-c~=planned]{stroke:var(--f)}
+svg [data-c~=again]{stroke:var(--u)}
 svg [data-c=shade]{fill:color-mix(in srgb,var(--f) 18%,var(--bg))}
 svg [data-c=turning]{stroke:var(--g)}
 [data-key]{cursor:pointer;outline:0}
@@ -103,7 +104,7 @@ function sceneOf(element, { width, height }, { rows }) {
       set(element, { width: width * scale, height: height * scale });
     },
     svg: () => element,
-    at: ({ target }) => target.closest?.("[data-key]")?.dataset.key ?? null,
+    at: (target) => target.closest("[data-key]")?.dataset.key ?? null,
     rove(key) {
       for (const [own, [group]] of groups) set(group, { tabindex: own === key ? 0 : -1 });
     },
