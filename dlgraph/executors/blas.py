@@ -9,9 +9,9 @@ anything differs (another BLAS, another platform) there is none, and `np.matmul`
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from functools import cache
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +19,11 @@ import numpy as np
 ROW_MAJOR, AS_IT_IS, TRANSPOSED = 101, 111, 112
 # How the functions are called in NumPy's wheels and elsewhere; with "64_" sizes have 64 bits.
 _SPELLINGS = ("scipy_cblas_{}gemm64_", "cblas_{}gemm64_", "scipy_cblas_{}gemm", "cblas_{}gemm")
+
+
+_THREADS = tuple(
+    f"{first}openblas_{{}}_num_threads{last}" for last in ("64_", "") for first in ("scipy_", "")
+)
 
 
 class Gemm(NamedTuple):
@@ -48,6 +53,24 @@ def gemm() -> Gemm | None:
     return None
 
 
+def thread_setting() -> tuple[str, Callable[[], int], Callable[[int], None]] | None:
+    """The version of NumPy's OpenBLAS, and what tells and sets its number of threads.
+
+    None for another library; threadpoolctl knows more, but takes longer to look for them.
+    """
+    for library in _libraries():
+        for spelling in _THREADS:
+            if _address(library, spelling.format("set")):
+                get, set_ = (getattr(library, spelling.format(verb)) for verb in ("get", "set"))
+                config = getattr(library, spelling.replace("_{}_num_threads", "_get_config"), None)
+                if config is None:
+                    continue
+                config.restype, set_.restype = ctypes.c_char_p, None
+                text = (config() or b"").decode("ascii", "replace").split()
+                return (text[1] if len(text) > 1 else "?"), get, set_
+    return None
+
+
 def _address(library: Any, name: str) -> int:
     function = getattr(library, name, None)
     return 0 if function is None else ctypes.cast(function, ctypes.c_void_p).value or 0
@@ -58,13 +81,14 @@ def _libraries() -> Iterator[Any]:
     # Windows, where the library lies in a folder beside the package.
     import numpy.linalg._umath_linalg as module
 
-    package = Path(np.__file__).parent
-    paths = [Path(str(module.__file__))]
-    for folder in (package / ".dylibs", package.with_name("numpy.libs")):
-        paths += sorted(folder.glob("*openblas*"))
+    package = os.path.dirname(np.__file__)
+    paths = [str(module.__file__)]
+    for folder in (os.path.join(package, ".dylibs"), f"{package}.libs"):
+        found = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+        paths += [os.path.join(folder, name) for name in found if "openblas" in name]
     for path in paths:
         try:
-            yield ctypes.CDLL(str(path))
+            yield ctypes.CDLL(path)
         except OSError:
             continue
 

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dlgraph.errors import OperationError
+from dlgraph.executors.blas import thread_setting
 
 SMALL = 100e6  # floating point operations; below, a second thread cannot pay
 TRIALS = 5
@@ -40,7 +41,9 @@ def blas() -> Blas | None:
     >>> found is None or found.get() >= 1
     True
     """
-    import numpy.linalg  # noqa: F401 (loads the library, which must be there to be found)
+    found = thread_setting()
+    if found is not None:
+        return Blas("openblas", *found)
     from threadpoolctl import ThreadpoolController
 
     controller = ThreadpoolController().select(user_api="blas")

@@ -4,6 +4,7 @@ import ctypes
 
 import numpy as np
 import pytest
+from threadpoolctl import ThreadpoolController
 
 from dlgraph.executors import blas
 
@@ -45,3 +46,24 @@ def test_a_library_that_answers_wrongly_is_not_used(monkeypatch):
 def test_without_a_library_there_is_none(monkeypatch):
     monkeypatch.setattr(blas, "_libraries", lambda: iter(()))
     assert blas.gemm.__wrapped__() is None
+
+
+def test_the_threads_are_those_that_threadpoolctl_knows():
+    found = blas.thread_setting()
+    if found is None:
+        pytest.skip("NumPy's BLAS is not OpenBLAS")
+    version, get, set_ = found
+    before = get()
+    libraries = ThreadpoolController().select(internal_api="openblas").lib_controllers
+    (mine,) = [one for one in libraries if "numpy" in one.filepath]
+    assert (mine.version, mine.get_num_threads()) == (version, before)
+    try:
+        set_(1)
+        assert mine.get_num_threads() == get() == 1
+    finally:
+        set_(before)
+
+
+def test_another_blas_is_left_to_threadpoolctl(monkeypatch):
+    monkeypatch.setattr(blas, "_libraries", lambda: iter([object()]))
+    assert blas.thread_setting() is None

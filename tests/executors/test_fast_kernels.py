@@ -59,7 +59,8 @@ def applied(name, sample):
 
 @pytest.mark.parametrize(("name", "sample"), samples("float32", "float64", "int64"))
 def test_every_sample_of_the_registry(name, sample):
-    close(*both(applied(name, sample), *sample.arrays))
+    with np.errstate(divide="ignore"):  # arctanh of the integer 1
+        close(*both(applied(name, sample), *sample.arrays))
 
 
 EXACT = [p for p in samples("float32", "float64") if p.values[0] != "gemm"]  # never exact
