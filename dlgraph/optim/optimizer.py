@@ -8,7 +8,6 @@ A rule is written with operators only (`rules.py`).  `step()` runs it on arrays 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -137,6 +136,8 @@ class Optimizer:
                     (new,) = self.rule(old, g, **given)
                     p._replace(new)
                     continue
+                if arrays.MODULES:
+                    _follow(slots, old)
                 held = {name: slot._data for name, slot in slots.items()}
                 new, *rest = self.rule(old, g, **given, **held)
                 p._replace(new)
@@ -317,10 +318,12 @@ def _follow(slots: dict[str, Parameter], p: Any) -> None:
 def _given(factors: Mapping[str, Any], options: Mapping[str, Any], dtype: Any) -> dict[str, Any]:
     """What a rule needs beside the slots, the factors in the dtype of the parameter."""
     # NumPy multiplies faster by an array without axes than by its own scalars; CuPy takes these.
-    made = dtype.type if arrays.MODULES else partial(np.array, dtype=dtype)
     given = dict(options)
     for name, value in factors.items():
-        given[name] = made(value) if isinstance(value, float) else astype(value, dtype)
+        if not isinstance(value, float):
+            given[name] = astype(value, dtype)
+        else:
+            given[name] = dtype.type(value) if arrays.MODULES else np.array(value, dtype)
     return given
 
 
