@@ -41,6 +41,7 @@ class Leaves:
     ):
         self.draft = Draft(graph, fetches)
         self.feeds, self.flatten, self.copied, self.loose = feeds, flatten, copied, loose
+        self.held: Any = (np.ndarray, np.generic)  # the types of the arrays of variables
         self.dummies = layout.Dummies()
         self.specs: dict[int, Any] = {}
         self.variables: dict[int, Place] = {}  # of tensors that are only read, by id
@@ -78,7 +79,7 @@ class Leaves:
         place = self.variables.get(id(tensor))
         if place is None:
             data = tensor._data
-            if not isinstance(data, (np.ndarray, np.generic)):
+            if not isinstance(data, self.held):
                 raise NoPlan("a variable that is no NumPy array", passing=True)
             root = self.draft.root("variable", data.nbytes, tensor, index)
             place = Place(root.number, 0, data.shape, data.strides, data.dtype)
@@ -115,7 +116,7 @@ class Leaves:
             if key in self.loose:
                 continue
             data = tensor._data
-            if not isinstance(data, (np.ndarray, np.generic)):
+            if not isinstance(data, self.held):
                 raise NoPlan("a variable that is no NumPy array", passing=True)
             if not layout.contiguous(data.shape, data.strides, data.dtype.itemsize):
                 self.loose.add(key)

@@ -1,8 +1,10 @@
 """Arrays on an NVIDIA GPU, through CuPy: `pip install "dlgraph[cuda12]"` or `"dlgraph[cuda13]"`.
 
 Nothing here is imported, and no CuPy, before a device is asked for.  Read `devices.py` (what moves
-values), `cupy_backend.py` (the one file that imports CuPy), `program.py` (a graph on the device),
-`cuda.py` (element-wise groups and reductions as CUDA C, made from `ops/scalar.py`).
+values), `program.py` (a graph on the device), `runner.py` (one plan: its launches, or a recording of
+them), `launches.py` (from a plan to launches), `memory.py`, `cuda.py`, `kernels.py` and `rows.py` (the
+kernels as CUDA C, from `ops/scalar.py`), `cublas.py` (products), `driver.py` (what all this asks of
+a device), `cupy_backend.py` (the one file that imports CuPy).
 """
 
 from dlgraph.gpu.devices import Device, device, is_available

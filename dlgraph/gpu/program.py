@@ -1,20 +1,34 @@
-"""Programs of `Session(graph, device="gpu")`, node by node: every operation on arrays of CuPy.
+"""Programs of `Session(graph, device="gpu")`: planned and compiled, or node by node.
 
 What a graph holds comes to the device once, what is fed at each run, and what is fetched goes back.
+Read next: `runner.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from dlgraph.core import arrays
-from dlgraph.core.program import Program
+from dlgraph.core.graph import Graph
+from dlgraph.core.primitive import Primitive
+from dlgraph.core.program import Program, Settings
+from dlgraph.core.spec import Spec
 from dlgraph.errors import OperationError
+from dlgraph.executors.draft import NoPlan
 from dlgraph.executors.interpreted import InterpretedProgram
+from dlgraph.executors.lowering import Fed, lower
+from dlgraph.executors.plan import Plan, strides_of
+from dlgraph.executors.program import KEPT, PlannedProgram
+from dlgraph.executors.source import Source
 from dlgraph.gpu.devices import Device, library, move_in_place
+from dlgraph.gpu.driver import driver_of
+from dlgraph.gpu.runner import GpuRunner
+
+# Operations for which the memory plan knows more than where the result goes.
+_PLANNED = ("gemm", "concatenate")
 
 
 def executor_on_gpu(executor: str) -> Callable[..., Program]:
@@ -25,7 +39,7 @@ def executor_on_gpu(executor: str) -> Callable[..., Program]:
             hint='dg.Session(graph, device="gpu") makes kernels for the GPU by itself',
         )
     library()
-    return InterpretedOnGpu
+    return GpuProgram if executor == "planned" else InterpretedOnGpu
 
 
 class InterpretedOnGpu(InterpretedProgram):
@@ -61,3 +75,88 @@ def handed_out(value: Any) -> Any:
     if not np.ndim(found):
         return found[()]
     return found.copy() if found is value else found
+
+
+def placed(
+    primitive: Primitive, attrs: dict[str, Any], inputs: list[Any], spec: Spec
+) -> tuple[int, ...] | None:
+    """Everything is computed into memory of the plan, without gaps."""
+    if primitive.name in _PLANNED:
+        return None
+    return strides_of(spec.shape, spec.dtype.itemsize)
+
+
+class GpuProgram(PlannedProgram, InterpretedOnGpu):
+    """A program that runs by plans on the GPU: kernels of our own and products of cuBLAS.
+
+    What cannot be planned (loops, branches, sizes that only the run tells) runs node by node.
+
+    >>> import dlgraph as dg
+    >>> if dg.gpu.is_available():
+    ...     with dg.Graph().as_default() as g:
+    ...         x = dg.placeholder((2,), name="x")
+    ...         y = dg.exp(x) * 2.0
+    ...     program = dg.Session(g, device="gpu").program(y, [x])
+    ...     assert "__global__" in str(program.source)
+    """
+
+    def __init__(
+        self, graph: Graph, fetches: Iterable[int], feeds: Iterable[int], settings: Settings
+    ):
+        # The passes are told for what they rewrite.
+        super().__init__(graph, fetches, feeds, settings._replace(executor="gpu"))
+        self.placed, self._waits, self._reason = placed, False, ""
+
+    def _planned(self, feeds: list[Any]) -> list[Any] | None:
+        runner = self._runner(feeds)
+        return None if runner is None else runner.run(feeds)
+
+    def _runner(self, feeds: list[Any]) -> Any:
+        key = tuple([np.shape(value) for value in feeds])
+        if key not in self._runners:
+            dtypes = [self.records[i].spec.dtype for i in self.feeds]
+            fed = [
+                Fed(shape, strides_of(shape, dtype.itemsize))
+                for shape, dtype in zip(key, dtypes, strict=True)
+            ]
+            try:
+                self._runners[key] = self.bind(self.make_plan(fed))
+            except NoPlan as no:
+                self._reason = str(no)
+                if no.passing:
+                    return None
+                self._runners[key] = None
+            if len(self._runners) > KEPT:
+                self._runners.popitem(last=False)
+        return self._runners[key]
+
+    def bind(self, plan: Plan) -> Any:
+        """Compile the kernels of a plan and give it memory on the device."""
+        return GpuRunner(plan, driver_of(library()))
+
+    def make_plan(self, feeds: Sequence[Fed]) -> Plan:
+        """The plan for feeds of these shapes."""
+        optimised = self._optimise(feeds)
+        fed = dict(zip(optimised.feeds, feeds, strict=True))
+        held = (np.ndarray, np.generic, *arrays.MODULES)
+        plan = lower(
+            optimised.graph, optimised.fetches, fed, flatten=False, placed=self.placed, held=held
+        )
+        self._optimised = optimised
+        return plan
+
+    @property
+    def notes(self) -> list[str]:
+        """How the program runs: in how many launches, recorded or not, and why."""
+        runner = next(reversed(self._runners.values()), None)
+        if runner is not None:
+            return runner.notes
+        return [f"runs node by node: {self._reason}"] if self._reason else []
+
+    @property
+    def source(self) -> Source:
+        """The kernels in CUDA C, and the launches in order, for the shapes fed last."""
+        runner: Any = next((r for r in reversed(self._runners.values()) if r is not None), None)
+        if runner is None:
+            runner = self.bind(self.plan)
+        return runner.source(self.title)

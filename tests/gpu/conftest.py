@@ -6,7 +6,8 @@ import pytest
 
 import dlgraph as dg
 from dlgraph.core import arrays
-from tests.gpu import strict_arrays
+from dlgraph.gpu.driver import DRIVERS
+from tests.gpu import emulator, strict_arrays
 
 
 def without_gpu() -> str:
@@ -26,6 +27,7 @@ def gpu(request, monkeypatch):
     monkeypatch.setattr(arrays, "MODULES", {})
     if request.param == "strict":
         arrays.register(strict_arrays.ndarray, strict_arrays)
+        monkeypatch.setitem(DRIVERS, strict_arrays.__name__, emulator.Emulator())
         return strict_arrays
     reason = without_gpu()
     if reason:

@@ -9,45 +9,58 @@ import pytest
 
 import dlgraph as dg
 from dlgraph.core.primitive import REGISTRY
-from tests.gpu.test_sweep import DTYPES, TOLERANCES, differentiable, function_of, sweep
+from tests.gpu.test_sweep import DTYPES, TOLERANCES, function_of, sweep
 from tests.gpu.test_training import MODELS, OPTIMISERS, batch
-from tests.ops.forms import Sample, in_dtype, is_real
+from tests.ops.forms import Sample, in_dtype
+from tests.ops.samples import SAMPLES
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
 EXECUTORS = pytest.mark.parametrize("executor", ["interpreter", "planned"])
 
 
-def built(name: str, sample: Sample) -> tuple[Any, Any, dict]:
-    """The primitive, and its gradients where it has them, as nodes with their feeds."""
+def built(name: str, samples: list[Sample]) -> tuple[Any, Any, dict]:
+    """The primitive on samples, and its gradients where it has them, as nodes with their feeds."""
+    feed, fetched = {}, []
     with dg.Graph().as_default() as graph:
-        nodes = [dg.placeholder(a.shape, a.dtype) for a in sample.arrays]
-        result = function_of(name, sample)(*nodes)
-        fetched = [result]
-        xs = [n for n, a in zip(nodes, sample.arrays, strict=True) if a.dtype.kind == "f"]
-        if differentiable(name, in_dtype(sample, "float64")) or (REGISTRY[name].rules and xs):
-            fetched += dg.gradients(dg.sum(result * result), xs)
-    return graph, fetched, dict(zip(nodes, sample.arrays, strict=True))
+        for sample in samples:
+            nodes = [dg.placeholder(a.shape, a.dtype) for a in sample.arrays]
+            result = function_of(name, sample)(*nodes)
+            fetched.append(result)
+            xs = [n for n, a in zip(nodes, sample.arrays, strict=True) if a.dtype.kind == "f"]
+            if REGISTRY[name].rules and xs and result.dtype.kind == "f":
+                fetched += dg.gradients(dg.sum(result * result), xs)
+            feed |= dict(zip(nodes, sample.arrays, strict=True))
+    return graph, fetched, feed
 
 
-@EXECUTORS
-@DTYPES
-@sweep()
-def test_every_operation(gpu, name, sample, dtype, executor):
-    real = any(is_real(a) for a in sample.arrays)
-    sample = in_dtype(sample, dtype)
-    graph, fetched, feed = built(name, sample)
+def compare(graph: Any, fetched: Any, feed: dict, executor: str) -> None:
     wanted = dg.Session(graph, "interpreter").run(fetched, feed)
-    found = dg.Session(graph, executor, device="gpu").run(fetched, feed)
-    for got, want in zip(found, wanted, strict=True):
-        assert isinstance(got, (np.ndarray, np.generic))
-        assert (np.shape(got), got.dtype) == (np.shape(want), want.dtype)
-        if want.dtype.kind == "f" and real:
+    session = dg.Session(graph, executor, device="gpu")
+    for _ in range(2):  # the second run of a plan is a recorded one
+        found = session.run(fetched, feed)
+        for got, want in zip(found, wanted, strict=True):
+            assert isinstance(got, (np.ndarray, np.generic))
+            assert (np.shape(got), got.dtype) == (np.shape(want), want.dtype)
+            if want.dtype.kind != "f":
+                np.testing.assert_array_equal(got, want)
+                continue
             finite = np.abs(want[np.isfinite(want)])
             size = max(1.0, finite.max(initial=0.0))
-            close = 10 * TOLERANCES[dtype]
+            close = 10 * TOLERANCES[want.dtype.name]
             np.testing.assert_allclose(got, want, rtol=close, atol=close * size)
-        else:
-            np.testing.assert_array_equal(got, want)
+
+
+@DTYPES
+@sweep()
+def test_every_operation_node_by_node(gpu, name, sample, dtype):
+    compare(*built(name, [in_dtype(sample, dtype)]), "interpreter")
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_every_operation_in_kernels(gpu, name):
+    """All samples of an operation in one plan, so that the compiler is called once."""
+    samples = [in_dtype(s, dtype) for s in SAMPLES[name].samples for dtype in TOLERANCES]
+    compare(*built(name, samples), "planned")
 
 
 def train(model: str, optimiser: str, **options: Any) -> tuple[list[float], dict[str, Any]]:

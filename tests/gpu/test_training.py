@@ -22,7 +22,7 @@ MODELS: dict[str, tuple[Any, Any]] = {
         (5, 1, 8, 8),
     ),
     "norms": (
-        lambda: nn.Sequential(nn.Linear(6, 8), nn.BatchNorm(8), nn.LayerNorm(8), nn.Linear(8, 3)),
+        lambda: nn.Sequential(nn.BatchNorm(6), nn.Linear(6, 8), nn.LayerNorm(8), nn.Linear(8, 3)),
         (5, 6),
     ),
     "average": (

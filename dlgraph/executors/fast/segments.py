@@ -57,8 +57,11 @@ class Segment(NamedTuple):
 
 def split(plan: Plan, target: Target, exact: bool = False) -> list[Segment]:
     """The plan in segments, in the order in which they run."""
-    pending = _pending(plan, target, exact)
-    _prune(plan, pending)
+    pending = formed(
+        plan,
+        lambda step: works(step, exact),
+        lambda step, number: None if exact else _piece(step, number, target),
+    )
     segments: list[Segment] = []
     pieces: list[Piece] = []
 
@@ -82,42 +85,51 @@ def split(plan: Plan, target: Target, exact: bool = False) -> list[Segment]:
     return segments
 
 
-def _group_piece(item: _Open, target: Target, exact: bool) -> Piece:
+def _group_piece(item: Forming, target: Target, exact: bool) -> Piece:
     group, places = item.growing.finished(item.kept)
     recipe = Recipe(places, lambda: kernel(group, target, exact))
     return Piece(repr(group), recipe, places, tuple(item.growing.numbers), group.shape)
 
 
-class _Open:
-    """A group whose stores are not decided yet."""
+class Forming:
+    """A group that is being formed; `kept` are the stores that somebody reads."""
 
     def __init__(self, growing: Growing):
         self.growing = growing
         self.kept = list(growing.stores.values())
 
 
-def _pending(plan: Plan, target: Target, exact: bool) -> list[Any]:
-    """Groups, pieces, and numbers of instructions that are left to NumPy, in order."""
+def formed(
+    plan: Plan,
+    works_of: Callable[[Instruction], list[Work] | None],
+    piece_of: Callable[[Instruction, int], Any],
+) -> list[Any]:
+    """Groups, pieces, and numbers of instructions that are left to others, in order.
+
+    `works_of` says what an instruction does element by element, `piece_of` gives a kernel for
+    another one (with `numbers` of instructions); both answer None if they cannot.
+    """
     found: list[Any] = []
     for number, step in enumerate(plan.instructions):
         if _nothing_to_do(plan, step):
             continue
         writable = step.output is not None and plan.buffers[step.output.buffer].kind in WRITABLE
-        parts = works(step, exact) if writable else None
+        parts = works_of(step) if writable else None
         if parts is not None:
             for part in parts:
                 _grow(found, number, _with_numbers(plan, part))
             continue
-        piece = _piece(step, number, target) if writable and not exact else None
+        piece = piece_of(step, number) if writable else None
         found.append(number if piece is None else piece)
+    _prune(plan, found)
     return found
 
 
 def _grow(found: list[Any], number: int, part: Work) -> None:
     """Take work into the last group, or into a new one."""
     last = found[-1] if found else None
-    if not (isinstance(last, _Open) and last.growing.add(number, part)):
-        last = _Open(Growing(part.shape))
+    if not (isinstance(last, Forming) and last.growing.add(number, part)):
+        last = Forming(Growing(part.shape))
         found.append(last)
         if not last.growing.add(number, part):  # its output overlaps its own input otherwise
             found[-1] = number
@@ -173,7 +185,7 @@ def _prune(plan: Plan, pending: list[Any]) -> None:
         if index in plan.places:
             _want(wanted, plan.places[index])
     for item in reversed(pending):
-        if isinstance(item, _Open):
+        if isinstance(item, Forming):
             stores = item.growing.stores.values()
             item.kept = [s for s in stores if _has_reader(plan, wanted, s.place)]
             for _, place, _ in item.growing.folds:

@@ -7,6 +7,7 @@ this kind.  Read next: `groups.py`, `windows.py`.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -38,15 +39,21 @@ def read_by(step: Instruction) -> list[Place]:
     return [p for p, name in pairs if p is not None and name not in skipped]
 
 
-def works(step: Instruction, exact: bool) -> list[Work] | None:
-    """What the instruction does element by element; None if it is not of that kind."""
+def works(
+    step: Instruction, exact: bool, able: Callable[..., bool] | None = None
+) -> list[Work] | None:
+    """What the instruction does element by element; None if it is not of that kind.
+
+    `able(operation, kinds, exact)` says whether a generator of code has an operation for operands
+    of these types; LLVM's is asked unless another one is given.
+    """
     output = step.output
     if output is None or not all(map(usable, (output, *read_by(step)))):
         return None
     try:
         found = _works(step, output)
         for work in found or ():
-            _try_out(work, exact)
+            _try_out(work, exact, able or _can_do)
     except Unsupported:
         return None
     return found
@@ -203,7 +210,7 @@ def _reduction(step: Instruction, output: Place) -> Work:
     return Work(source.shape, steps, value, target, fold)
 
 
-def _try_out(work: Work, exact: bool) -> None:
+def _try_out(work: Work, exact: bool, able: Callable[..., bool]) -> None:
     """Raise `Unsupported` if one of the steps cannot be compiled."""
     if exact and (work.fold or any(step.name in INEXACT for step in work.steps)):
         raise Unsupported("this order of sums is not NumPy's")
@@ -220,9 +227,9 @@ def _try_out(work: Work, exact: bool) -> None:
             (work.steps[one].dtype if isinstance(one, int) else one.dtype).str
             for one in step.operands
         ]
-        key = (step.name, repr(step.attrs), *kinds, step.dtype.str, exact)
+        key = (able, step.name, repr(step.attrs), *kinds, step.dtype.str, exact)
         if key not in _TRIED:
-            _TRIED[key] = _can_do(step, kinds, exact)
+            _TRIED[key] = able(step, kinds, exact)
         if not _TRIED[key]:
             raise Unsupported(f"{step.name} of {' and '.join(kinds)}")
 
