@@ -16,6 +16,7 @@ from dlgraph.draw.text import clean, fit, text_width
 
 BADGES_SHOWN = 3
 LABEL_ROOM, TAG_ROOM, DETAIL_ROOM, BADGE_ROOM = 230, 110, 220, 60
+LEAST_ROOM = 14  # px; a text that is cut to less says nothing
 TALL, LOW = 44, 30  # heights of boxes with two lines of text and with one
 PORTS = 16  # height of the row that names the values of a loop
 
@@ -51,10 +52,28 @@ def measured(box: Box, badges: list[str], title: str, badges_shown: int = BADGES
     box.badges = tuple(texts)
     box.label = fit(clean(box.label), theme.LABEL_SIZE, LABEL_ROOM)
     box.tag = fit(clean(box.tag), theme.DETAIL_SIZE, TAG_ROOM)
-    box.detail = fit(clean(box.detail), theme.DETAIL_SIZE, DETAIL_ROOM)
+    box.detail = fit_value(clean(box.detail), DETAIL_ROOM)
     uses = [f"uses {badge}" for badge in badges] if box.key[0] == "f" else []
     box.title = "\n".join(clean(line) for line in [*title.split("\n"), *uses])
     return sized(box)
+
+
+def fit_value(text: str, room: float) -> str:
+    """A formula with its value, cut to fit: numbers stay whole or are left out.
+
+    >>> from dlgraph.draw.boxes import fit_value
+    >>> fit_value("logits + bias = [0.1, 0.25]", 130), fit_value("x = [0.1, 0.25, 0.5]", 80)
+    ('logit…ias = [0.1, 0.25]', 'x = […]')
+    """
+    if text_width(text, theme.DETAIL_SIZE) <= room:
+        return text
+    formula, equals, value = text.rpartition("= ")
+    if not equals:
+        return fit(text, theme.DETAIL_SIZE, room)
+    if value.startswith("[") and text_width(value, theme.DETAIL_SIZE) > 0.7 * room:
+        value = "[…]"
+    left = room - text_width(equals + value, theme.DETAIL_SIZE)
+    return (fit(formula, theme.DETAIL_SIZE, left) if left > LEAST_ROOM else "") + equals + value
 
 
 def sized(box: Box) -> Box:

@@ -6,6 +6,7 @@ The only module of this package that knows the engine.  Read next: model.py.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from types import FrameType
 from typing import Any
 
@@ -133,7 +134,7 @@ class _Reader:
         self.owners = find_owners(graph.records, self.wanted)
         self.names: dict[int, str] = {}
         self.formulas: dict[int, tuple[str, int]] = {}
-        self.values: dict[int, tuple[str, int]] = {}
+        self.values: dict[int, str] = {}
 
     def picture(self, outputs: list[int], title: str) -> Picture:
         """All wanted nodes with their edges."""
@@ -176,12 +177,11 @@ class _Reader:
         name = self.names[index] = self._name(index, record, tensor)
         value = _value(record, tensor)
         if value:
-            self.values[index] = (value, SIGN if value.startswith("-") else ATOM)
+            self.values[index] = value
         self.formulas[index] = (
-            self.values.get(index, ("constant", ATOM))
-            if kind == "constant"
-            else self._formula(index)
+            number_in_formula(value or "constant") if kind == "constant" else self._formula(index)
         )
+        operands = [self.values.get(source) for source in record.inputs]
         gradient = tensor.grad if tensor is not None and not several else None
         where = tensor._where if tensor is not None else record.where
         if self.graph.recorded and tensor is None:
@@ -201,7 +201,7 @@ class _Reader:
             formula="" if leaf else self._shown_formula(record, index),
             where=str(where) if where is not None else None,
             twin=self.owners.twin.get(index, record.twin),
-            numbers=self._numbers(record, value),
+            numbers=numbers_text(record.primitive, operands, value),
         )
 
     def _name(self, index: int, record: Any, tensor: Tensor | None) -> str:
@@ -236,17 +236,6 @@ class _Reader:
         operands = [self._reference(source) for source in record.inputs]
         return write(record.primitive, operands), binding(record.primitive.text)
 
-    def _numbers(self, record: Any, value: str | None) -> str:
-        """The formula with the numbers put in, `8 + 15 = 23`, where all are known and short."""
-        known = [self.values[source] for source in record.inputs if source in self.values]
-        nested = record.primitive.name in NESTED or _is_item(record)
-        if not value or nested or not known or len(known) < len(record.inputs):
-            return ""
-        # Written out, -4 binds like a sum: 2·(-4), but -8 + 15.
-        known = [(text, SUM if level == SIGN else level) for text, level in known]
-        text = f"{write(record.primitive, known)} = {value}"
-        return text if len(text) <= NUMBERS_LIMIT else ""
-
     def _shown_formula(self, record: Any, index: int) -> str:
         """The formula, unless it only repeats what the lines show: `relu(add)`."""
         if record.primitive.name in NESTED:
@@ -270,6 +259,31 @@ class _Reader:
         if len(text) <= REFERENCE_LIMIT:
             return text, level
         return self._operation(index), ATOM
+
+
+def number_in_formula(text: str) -> tuple[str, int]:
+    """A number as an operand of `write`."""
+    return text, SIGN if text.startswith("-") else ATOM
+
+
+def numbers_text(primitive: Any, operands: Sequence[str | None], value: str | None) -> str:
+    """The formula with the numbers put in, `8 + 15 = 23`, where all are known and short.
+
+    >>> import dlgraph as dg
+    >>> from dlgraph.draw.from_graph import numbers_text
+    >>> numbers_text(dg.multiply, ["2", "-4"], "-8"), numbers_text(dg.add, ["-8", "15"], "7")
+    ('2·(-4) = -8', '-8 + 15 = 7')
+    >>> numbers_text(dg.add, ["8", None], None)
+    ''
+    """
+    known = [text for text in operands if text is not None]
+    several = primitive.name in NESTED or primitive.name == "item"
+    if not value or several or not known or len(known) < len(operands):
+        return ""
+    # Written out, -4 binds like a sum: 2·(-4), but -8 + 15.
+    levels = [(text, SUM if text.startswith("-") else ATOM) for text in known]
+    text = f"{write(primitive, levels)} = {value}"
+    return text if len(text) <= NUMBERS_LIMIT else ""
 
 
 def _is_item(record: Any) -> bool:

@@ -19,7 +19,7 @@ from dlgraph.core.arrays import Bundle
 from dlgraph.core.node import Node
 from dlgraph.core.tensor import Tensor
 from dlgraph.draw.figure import Figure
-from dlgraph.draw.from_graph import picture_of
+from dlgraph.draw.from_graph import numbers_text, picture_of
 from dlgraph.draw.layout import Layout, lay_out
 from dlgraph.draw.model import Picture
 from dlgraph.draw.payload import payload_of
@@ -28,7 +28,7 @@ from dlgraph.widgets.entry import read_numbers
 from dlgraph.widgets.live import Change, Live
 from dlgraph.widgets.sheet import sheet_of
 from dlgraph.widgets.sliders import plain_number, slider_range
-from dlgraph.widgets.texts import boxes_of, cut, gradient_words, numbers_words, roomy, value_words
+from dlgraph.widgets.texts import boxes_of, cut, gradient_words, roomy, value_words
 
 BOXES = 400  # a larger picture answers too slowly to be played with
 SLIDERS = 8  # inputs that have a slider from the beginning; others get one when selected
@@ -82,9 +82,7 @@ class Exploration:
 
     def _numbers(self, index: int, values: dict[int, str | None]) -> str:
         record = self.live.graph.records[index]  # of which what is fed has no operands
-        return numbers_words(
-            record.primitive, [values.get(i) for i in record.inputs], values[index]
-        )
+        return numbers_text(record.primitive, [values.get(i) for i in record.inputs], values[index])
 
     def figure(self) -> Figure:
         """The figure that `dg.draw` would make of the present values."""

@@ -9,18 +9,15 @@ import numpy as np
 
 from dlgraph.core.arrays import Bundle
 from dlgraph.draw import theme
-from dlgraph.draw.boxes import Box
+from dlgraph.draw.boxes import LEAST_ROOM, Box, fit_value
 from dlgraph.draw.collapse import visible
-from dlgraph.draw.formula import ATOM, SIGN, gradient_text, value_text, write
-from dlgraph.draw.from_graph import NUMBERS_LIMIT
+from dlgraph.draw.formula import gradient_text, value_text
 from dlgraph.draw.model import Picture
-from dlgraph.draw.nested import NESTED
 from dlgraph.draw.scene import build_scene
 from dlgraph.draw.text import fit, text_width
 
 ROOM = "-0.001234"  # every number in a box may become as long as this one
 SPELT = 3  # numbers of a vector that are written out
-LEAST = 14  # px; a text that is cut to less says nothing
 _NUMBER = re.compile(r"-?\d[\d.]*(?:e[+-]?\d+)?|nan|-?inf")
 
 
@@ -46,23 +43,6 @@ def gradient_words(value: Any) -> str | None:
     return gradient_text(array.reshape(1, -1) if array.ndim and array.size > SPELT else array)
 
 
-def numbers_words(primitive: Any, operands: list[str | None], value: str | None) -> str:
-    """The formula with the numbers put in, `8 + 15 = 23`; empty where one of them is not known.
-
-    >>> import dlgraph as dg
-    >>> from dlgraph.widgets.texts import numbers_words
-    >>> numbers_words(dg.add, ["8", "-15"], "-7"), numbers_words(dg.add, ["8", None], None)
-    ('8 + -15 = -7', '')
-    """
-    known = [text for text in operands if text is not None]
-    several = primitive.name in NESTED or primitive.name == "item"
-    if value is None or several or not known or len(known) < len(operands):
-        return ""
-    levels = [(text, SIGN if text.startswith("-") else ATOM) for text in known]
-    text = f"{write(primitive, levels)} = {value}"
-    return text if len(text) <= NUMBERS_LIMIT else ""
-
-
 def roomy(text: str | None) -> str | None:
     """A text with as much room for each number as a number may take."""
     return None if text is None else _NUMBER.sub(ROOM, text)
@@ -76,17 +56,7 @@ def cut(box: Box, place: Box) -> dict[str, Any]:
         text_width(badge, theme.SMALL_SIZE) + 18 for badge in box.badges
     )
     return {
-        "tag": fit(box.tag, theme.DETAIL_SIZE, room - label) if room - label > LEAST else "",
-        "detail": _cut_detail(box.detail, room),
+        "tag": fit(box.tag, theme.DETAIL_SIZE, room - label) if room - label > LEAST_ROOM else "",
+        "detail": fit_value(box.detail, room),
         "muted": box.muted,
     }
-
-
-def _cut_detail(text: str, room: float) -> str:
-    """The second line of a box; a number in it stays whole or is left out."""
-    if text_width(text, theme.DETAIL_SIZE) <= room:
-        return text
-    formula, equals, value = text.rpartition(" = ")
-    value = "[…]" if value.startswith("[") else value
-    left = room - text_width(equals + value, theme.DETAIL_SIZE)
-    return (fit(formula, theme.DETAIL_SIZE, left) if left > LEAST else "") + equals + value
