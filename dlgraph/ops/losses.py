@@ -70,6 +70,8 @@ def cross_entropy(
     """
     if _kind(labels) == "f" and spec_of(labels).ndim == spec_of(logits).ndim:
         return _soft_cross_entropy(logits, labels, weights, smoothing, reduction)
+    if weights is None and ignore is None and not smoothing:
+        return reduced("cross_entropy", softmax_cross_entropy(logits, labels), reduction)
     counts = None if ignore is None else not_equal(labels, ignore)
     # An ignored label may be no class at all: it is looked up as class 0, and its loss dropped.
     safe = labels if counts is None else where(counts, labels, 0)

@@ -7,6 +7,7 @@ All of them broadcast like NumPy; gradients of stretched inputs are summed back 
 from __future__ import annotations
 
 import operator
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -327,7 +328,30 @@ def relu(xp: Any, x: Any) -> Any:
     >>> print(dg.relu(dg.Tensor([-1.0, 0.0, 2.0])))
     [0. 0. 2.]
     """
+    if type(x) is np.ndarray and x.dtype.kind == "f" and x.flags.c_contiguous:
+        return _relu_in_order(x)
     return xp.maximum(x, xp.zeros((), x.dtype))  # not just 0: booleans would become integers
+
+
+def _relu_in_order(x: np.ndarray) -> np.ndarray:
+    # NumPy compares with an array three times as fast as with one number.
+    zeros = _zeros(x.dtype)
+    size, step = x.size, zeros.size
+    if size <= step:
+        return np.maximum(x, zeros[:size].reshape(x.shape))
+    made = np.empty_like(x)
+    given, filled = x.reshape(-1), made.reshape(-1)
+    for start in range(0, size, step):
+        part = given[start : start + step]
+        np.maximum(part, zeros[: part.size], out=filled[start : start + step])
+    return made
+
+
+@lru_cache
+def _zeros(dtype: np.dtype) -> np.ndarray:
+    made = np.zeros(1 << 14, dtype)
+    made.flags.writeable = False
+    return made
 
 
 relu.vjp(x=lambda g, y: g * (y > 0))

@@ -249,14 +249,13 @@ def sum_like(xp: Any, x: Any, like: Any) -> Any:
     >>> print(dg.sum_like(dg.Tensor([[1.0, 2.0], [3.0, 4.0]]), bias))
     [4. 6.]
     """
-    if x.shape == like.shape:
-        return x
-    extra = x.ndim - like.ndim
+    shape = like.shape
+    extra = x.ndim - len(shape)
     if extra:
         x = xp.add.reduce(x, axis=0 if extra == 1 else tuple(range(extra)), dtype=x.dtype)
-        if x.shape == like.shape:
-            return x
-    stretched = tuple(i for i, (a, b) in enumerate(zip(x.shape, like.shape, strict=True)) if a != b)
+    if x.shape == shape:
+        return x
+    stretched = tuple(i for i, (a, b) in enumerate(zip(x.shape, shape, strict=True)) if a != b)
     return xp.add.reduce(x, axis=stretched, keepdims=True, dtype=x.dtype)
 
 
