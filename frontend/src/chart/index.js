@@ -30,7 +30,8 @@ svg [data-c=turning]{stroke:var(--g)}
 /** Start the chart in `host`; called by the script of the page. */
 export function main(host, payload) {
   const drawn = picture(host);
-  const figure = mount(host, payload, {
+  const facts = {}; // all that is known of a row stands in its title
+  const figure = mount(host, { ...payload, facts }, {
     layOut: () => layoutOf(drawn, payload),
     draw: (layout) => sceneOf(drawn, layout, payload),
     style: STYLE,
