@@ -84,10 +84,11 @@ def _written(bound: Bound, step: Instruction) -> list[Call]:
     assert step.output is not None
     assert writer is not None
     out, write = bound.array(step.output), writer.write
+    attrs = {**step.attrs, **dict.fromkeys(step.facts, True)}
 
     def calls(inputs: list[Any]) -> Any:
         scratch = map(bound.array, step.scratch)
-        return write(out, *inputs, room=lambda shape, dtype: next(scratch), **step.attrs)
+        return write(out, *inputs, room=lambda shape, dtype: next(scratch), **attrs)
 
     if is_fixed(bound, step):
         return calls([bound.array(p) for p in step.inputs if p is not None])

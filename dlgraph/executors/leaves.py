@@ -170,9 +170,10 @@ class Leaves:
         output: Place | None,
         kind: str,
         scratch: tuple = (),
+        facts: tuple[str, ...] = (),
     ) -> Any:
         self.draft.steps.append(
-            Instruction(index, primitive, attrs, inputs, output, kind, None, scratch)
+            Instruction(index, primitive, attrs, inputs, output, kind, None, scratch, facts)
         )
         return output
 

@@ -45,18 +45,20 @@ def lower(
     flatten: bool = True,
     placed: Placed | None = None,
     held: tuple[type, ...] = (np.ndarray, np.generic),
+    exact: bool = True,
 ) -> Plan:
     """The plan for these fetches and feeds.  Raises `NoPlan` where only the interpreter will do.
 
     With `flatten` fused groups are taken apart into single functions, as NumPy needs them.
     `placed` says for which further operations an executor has code that writes into planned
     memory, and in which strides; `held` are the types of arrays in which variables may be.
+    Without `exact` the last bits may be others than those of eager code.
     """
     copied: set[int] = set()
     loose: set[int] = set()
     while True:
         lowering = Lowering(graph, tuple(fetches), feeds, flatten, copied, loose)
-        lowering.placed, lowering.held = placed, held
+        lowering.placed, lowering.held, lowering.exact = placed, held, exact
         try:
             lowering.go_through()
             blocks, size = arrange(lowering.draft)
@@ -73,6 +75,7 @@ class Lowering(Leaves):
     """The second half of an attempt: the operations."""
 
     placed: Placed | None = None
+    exact = True
     checked: set[tuple[Place, int]]  # labels that were checked, and for how many classes
 
     def go_through(self) -> None:
@@ -222,7 +225,7 @@ class Lowering(Leaves):
         strides = writer.layout(inputs, spec, attrs)
         if strides is None:
             return None
-        attrs = self._with_checked(primitive, attrs, inputs)
+        facts = self._facts(primitive, inputs)
         scratch: list[Place] = []
 
         def room(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
@@ -232,17 +235,20 @@ class Lowering(Leaves):
 
         probe = self._arena(index, spec.shape, strides, spec.dtype)
         values = [self._dummy(p) for p in inputs]
-        if writer.write(self._dummy(probe), *values, room=room, **attrs) is None:
+        more = {**attrs, **dict.fromkeys(facts, True)}
+        if writer.write(self._dummy(probe), *values, room=room, **more) is None:
             return None
-        return self._step(index, primitive, attrs, tuple(inputs), probe, "call_out", tuple(scratch))
+        made = (index, primitive, attrs, tuple(inputs), probe, "call_out", tuple(scratch), facts)
+        return self._step(*made)
 
-    def _with_checked(self, primitive: Any, attrs: dict, inputs: list) -> dict:
-        """Labels that a loss has checked before need not be checked again."""
-        if primitive.name in CHECKING:
+    def _facts(self, primitive: Any, inputs: list) -> tuple[str, ...]:
+        """What a writer may rely on: that labels were checked before, that a bit may differ."""
+        name = primitive.name
+        if name in CHECKING:
             self.checked.add((inputs[-1], inputs[0].shape[-1]))
-        elif primitive.name == "minus_one_hot":
-            return {**attrs, "checked": (inputs[1], inputs[0].shape[-1]) in self.checked}
-        return attrs
+        elif name == "minus_one_hot" and (inputs[1], inputs[0].shape[-1]) in self.checked:
+            return ("checked",)
+        return ("loose",) if name == "max" and not self.exact else ()
 
     def _parameter_row(
         self, index: int, primitive: Any, attrs: dict, inputs: list, spec: Any

@@ -42,7 +42,7 @@ def _drop_unread(draft: Draft) -> None:
         unread = step.kind in _PURE and out is not None and out.buffer not in wanted
         if unread and not (step.primitive.name in CHECKING and step.inputs[-1] in relied):
             continue
-        if step.attrs.get("checked"):
+        if "checked" in step.facts:
             relied.add(step.inputs[1])
         kept.append(step)
         wanted.update(p.buffer for p in draft.read(step))

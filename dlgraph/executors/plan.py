@@ -94,7 +94,8 @@ class Instruction(NamedTuple):
     An input is None if the run does not read it (`primitive.unused`).  Of the inputs named in
     `primitive.shape_only` only shape and dtype may be read: their memory may hold something else.
     `in_place` is the position of an input whose memory `output` takes over.  `scratch` is memory
-    that the step may use while it runs.
+    that the step may use while it runs.  `facts` are what a writer may rely on besides: `checked`
+    labels, a `loose` last bit.
     """
 
     record: int
@@ -105,6 +106,7 @@ class Instruction(NamedTuple):
     kind: str
     in_place: int | None = None
     scratch: tuple[Place, ...] = ()
+    facts: tuple[str, ...] = ()
 
 
 class Timing(NamedTuple):

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from dlgraph.executors import blas, windows
+from dlgraph.executors import blas, labels, windows
 from dlgraph.executors.plan import Place
 from dlgraph.executors.writers import Calls, Room, in_order, writer, writer_of
 
-# `writer_of` knows the writers of all operations, those of both files included.
-__all__ = ["product", "windows", "writer_of"]
+# `writer_of` knows the writers of all operations, those of all these files included.
+__all__ = ["labels", "product", "windows", "writer_of"]
 
 
 def product(inputs: Sequence[Place], out: Place | None) -> Callable[..., Any] | None:
@@ -28,7 +28,7 @@ def product(inputs: Sequence[Place], out: Place | None) -> Callable[..., Any] | 
     if out is None or any(not p.known or not 1 <= len(p.shape) <= 2 for p in inputs):
         return None
     same = all(p.dtype == out.dtype for p in inputs) and out.dtype.char in "fd"
-    return np.dot if same and out.contiguous and out.shape else None
+    return np.dot if same and out.contiguous else None
 
 
 def _point(calls: Calls, position: int, array: Any) -> bool:

@@ -139,7 +139,8 @@ class PlannedProgram(InterpretedProgram):
 
     def _lowered(self, optimised: Optimised, feeds: Sequence[Fed]) -> Plan:
         fed = dict(zip(optimised.feeds, feeds, strict=True))
-        return lower(optimised.graph, optimised.fetches, fed, placed=self.placed)
+        exact = self.settings.exact
+        return lower(optimised.graph, optimised.fetches, fed, placed=self.placed, exact=exact)
 
     def _optimise(self, feeds: Sequence[Fed], memory_budget: int | None = None) -> Optimised:
         executor, level, exact, check, _ = self.settings
