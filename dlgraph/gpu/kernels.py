@@ -9,6 +9,7 @@ text, so a kernel has pointers as its only parameters.  Read next: `rows.py`, `l
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -19,6 +20,8 @@ from dlgraph.gpu.cuda import Cuda, number, type_of
 from dlgraph.ops.scalar import Unsupported, element
 
 THREADS = 256
+_VARIABLE = re.compile(r"const [a-z ]+ (\w+) = ")
+_WORD = re.compile(r"[A-Za-z_]\w*")
 ACROSS = 32  # results of a block that lie side by side
 
 
@@ -219,7 +222,19 @@ def _function(group: Group, lines: Sequence[str]) -> str:
 def function(parameters: Sequence[str], lines: Sequence[str]) -> str:
     """The text of a kernel, its name left open as `NAME`."""
     head = f'extern "C" __global__ void NAME({", ".join(parameters)}) {{'
-    return "\n".join([head, *_indented(lines), "}"])
+    return "\n".join([head, *_indented(_read(lines)), "}"])
+
+
+def _read(lines: Sequence[str]) -> list[str]:
+    """The lines without variables that nobody reads."""
+    words: set[str] = set()
+    kept = []
+    for line in reversed(lines):
+        named = _VARIABLE.match(line.strip())
+        if named is None or named[1] in words:
+            words.update(_WORD.findall(line.split(" = ", 1)[-1] if named else line))
+            kept.append(line)
+    return kept[::-1]
 
 
 def _indented(lines: Sequence[str]) -> list[str]:

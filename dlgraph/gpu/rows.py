@@ -142,11 +142,12 @@ def _minus_one_hot(places: Sequence[Place]) -> Kernel:
 
 def _picked(places: Sequence[Place]) -> Kernel:
     x, at, out = places
-    kind, size = type_of(at.dtype), x.shape[-1]
+    kind = type_of(at.dtype)
+    counted = f"index < 0 ? index + {x.shape[-1]} : index" if at.dtype.kind == "i" else "index"
     lines = [
         f"{_each(x, at.shape[-1])} {{",
         f"  const {kind} index = at[{_at('k', at)}];",
-        f"  const {kind} place = index < 0 ? index + {size} : index;",
+        f"  const {kind} place = {counted};",
         f"  y[{_at('k', out)}] = x[{_at('place', x)}];",
         "}",
     ]
