@@ -6,6 +6,7 @@ export const DETAIL_ROOM = 220;
 export const DETAIL_SIZE = 12;
 export const LABEL_ROOM = 230;
 export const LABEL_SIZE = 13;
+export const LEAST_ROOM = 14;
 export const LINE_GAP = 16;
 export const LOW = 30;
 export const MARGIN = 20;

@@ -27,8 +27,9 @@ const STYLE = `
 
 /** Start the figure in `host`; called by the script of the page. */
 export async function main(host, payload) {
+  const shadow = host.attachShadow({ mode: "open" }); // at once: a second start would find it
+  const drawn = pictureOf(host); // first: the page takes the image away once this has returned
   const values = await readValues(payload);
-  const drawn = pictureOf(host);
   const tiles = [...drawn.querySelectorAll("[data-tile]")];
   const bars = [...drawn.querySelectorAll("[data-bar]")];
   const { rows, columns, prefixes, block, axes } = payload;
@@ -48,7 +49,6 @@ export async function main(host, payload) {
 
   drawn.append(mark);
   set(host, { "data-lm-suppress-shortcuts": "true" });
-  const shadow = host.attachShadow({ mode: "open" });
   shadow.append(h("style", {}, FIGURE_STYLE + STYLE), frame);
   watchTheme((dark) => frame.classList.toggle("dark", dark));
   point(-1);
