@@ -1,4 +1,4 @@
-"""The tasks of the gallery, done as it asks, with mouse and keyboard: each figure has the answer."""
+"""The tasks of the gallery, done as it asks, with mouse and keyboard: each figure answers."""
 
 import shutil
 
