@@ -43,6 +43,27 @@ def check_feed(graph: Graph, feed: Mapping[Any, Any]) -> dict[int, Any]:
     return dict(sorted(checked.items()))
 
 
+def check_steps(graph: Graph, feed: Mapping[Any, Any]) -> tuple[dict[int, Any], int]:
+    """The values for several steps, which their first axis counts, and the number of steps.
+
+    Raises `FeedError` for what `check_feed` refuses in a step, and for different numbers of steps.
+    """
+    values = {k: value_of(v) if isinstance(v, Tensor) else v for k, v in dict(feed).items()}
+    stacked = {k: v if arrays.is_array(v) else np.asarray(v) for k, v in values.items()}
+    counts = {len(v) if np.ndim(v) else 0 for v in stacked.values()}
+    if len(counts) != 1 or counts == {0}:
+        given = ", ".join(f"{np.shape(v)}" for v in stacked.values()) or "nothing"
+        raise FeedError(
+            f"run_steps was fed with {given}: the first axis of every value counts the steps, so "
+            "it must be there, and the same for all",
+            hint="for 10 batches of 16 images feed an array of shape (10, 16, ...)",
+        )
+    first = check_feed(graph, {k: v[0] for k, v in stacked.items()})
+    by_index = {graph.index_of(k): v for k, v in stacked.items()}
+    ready = {i: by_index[i].astype(v.dtype, copy=False) for i, v in first.items()}
+    return ready, counts.pop()
+
+
 def _fed(graph: Graph, index: int, value: Any) -> Any:
     record = graph.records[index]
     if isinstance(value, Node):

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dlgraph.core.feeds import check_feed
+from dlgraph.core.feeds import check_feed, check_steps
 from dlgraph.core.graph import Graph
 from dlgraph.core.node import Node
 from dlgraph.core.program import DEVICES, EXECUTORS, Program, Settings
@@ -113,6 +113,28 @@ class Session:
             return self._run_any(fetches, feed, key)
         found = entry.program.answer(values)
         return found[0] if alone else found if form is list else tuple(found)
+
+    def run_steps(self, fetches: Any, feed: Mapping[Any, Any]) -> Any:
+        """Run once for each element of the fed values, in order: several training steps in one go.
+
+        Every fed value has one axis more than its placeholder, the first one, which counts the
+        steps; so has every answer.  It gives what as many calls of `run` give.  On a GPU many steps
+        are one launch, so that nothing has to wait for the CPU between them.
+
+        Raises what `run` raises, and `FeedError` if the values disagree about the number of steps.
+
+        >>> import dlgraph as dg
+        >>> with dg.Graph().as_default() as g:
+        ...     x, w = dg.placeholder((), name="x"), dg.variable(0.0, name="w")
+        ...     step = dg.assign(w, w + x)
+        >>> dg.Session(g).run_steps(step, {x: [1.0, 2.0, 3.0]})
+        array([1., 3., 6.], dtype=float32)
+        """
+        flat, form = self._resolved(fetches)
+        feeds, count = check_steps(self.graph, feed)
+        program = self._program(flat, tuple(feeds))
+        answers = program.answer_steps(list(feeds.values()), count)
+        return rebuild(form, answers)
 
     def _short_key(self, nodes: Any, feed: Any) -> tuple[tuple | None, list[Any]]:
         """The nodes by number, if nothing but nodes of this graph was given; and what is fed."""

@@ -106,6 +106,10 @@ class CupyDriver:
         """Copy an array of NumPy to a view."""
         view.set(value)
 
+    def copy(self, target: Any, source: Any) -> None:
+        """Copy on the device."""
+        target.data.copy_from_device_async(source.data, source.nbytes, self.stream)
+
     def address(self, array: Any) -> int:
         """Where the first element lies."""
         return array.data.ptr

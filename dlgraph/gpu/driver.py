@@ -36,6 +36,9 @@ class Driver(Protocol):
     def put(self, view: Any, value: Any) -> None:
         """Copy an array of NumPy, without gaps, to a view without gaps."""
 
+    def copy(self, target: Any, source: Any) -> None:
+        """Copy an array on the device to another one, both without gaps; it can be recorded."""
+
     def synchronize(self) -> None:
         """Wait until the device has done everything."""
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from dlgraph.core import arrays
 from dlgraph.core.graph import Graph
+from dlgraph.core.mode import MODE
 from dlgraph.core.primitive import Primitive
 from dlgraph.core.program import Program, Settings
 from dlgraph.core.spec import Spec
@@ -110,6 +111,15 @@ class GpuProgram(PlannedProgram, InterpretedOnGpu):
     def _planned(self, feeds: list[Any]) -> list[Any] | None:
         runner = self._runner(feeds)
         return None if runner is None else runner.run(feeds)
+
+    def answer_steps(self, feeds: list[Any], count: int) -> list[Any]:
+        """What the user gets for several steps, which the first axis of each feed counts."""
+        mode = MODE.get()
+        with self._lock:
+            runner = self._runner([value[0] for value in feeds])
+            if runner is not None and (mode is None or mode.watch is None):
+                return runner.run_steps(feeds, count)
+        return super().answer_steps(feeds, count)
 
     def _runner(self, feeds: list[Any]) -> Any:
         key = tuple([np.shape(value) for value in feeds])

@@ -21,6 +21,7 @@ from dlgraph.executors.source import Source, SourceLine
 from dlgraph.gpu.driver import Driver
 from dlgraph.gpu.launches import Launch, launches_of, source_of
 from dlgraph.gpu.memory import DeviceMemory
+from dlgraph.gpu.steps import Unrolled, run_steps
 from dlgraph.ops.index import check_labels
 
 
@@ -56,6 +57,7 @@ class GpuRunner:
         self.memory = DeviceMemory(plan, driver)
         self._factors: dict[np.dtype, tuple[int, int, Any]] = {}
         self.recorded: Callable[[], None] | None = None
+        self.unrolled: dict[int, Unrolled] = {}
         self.bind()
 
     # ---- running
@@ -76,6 +78,16 @@ class GpuRunner:
             return [self._give(i) for i in self.plan.fetches]
         finally:
             self.driver.end()
+
+    def run_steps(self, feeds: Sequence[Any], count: int) -> list[Any]:
+        """Answers for several steps, which the first axis of each feed counts."""
+        self._check(feeds)
+        return run_steps(self, feeds, count)
+
+    def gives(self, index: int) -> bool:
+        """Has this fetch a value?"""
+        known = index in self.plan.places
+        return known and self.plan.graph.records[index].spec != NO_VALUE
 
     def timed(self, feeds: Sequence[Any]) -> list[Timing]:
         """One run, each launch by itself, with the time until the device had done it."""
@@ -136,7 +148,7 @@ class GpuRunner:
             view[...] = value
 
     def _give(self, index: int) -> Any:
-        if self.plan.graph.records[index].spec == NO_VALUE or index not in self.plan.places:
+        if not self.gives(index):
             return None
         place = self.plan.places[index]
         found = (
@@ -149,6 +161,7 @@ class GpuRunner:
         """Make all calls; again whenever memory has moved, which also ends a recording."""
         self.memory.bind()
         self.recorded = None
+        self.unrolled.clear()
         self._fed = [self.plan.places[i] for i in self.plan.feeds]
         self.calls = [self._call(launch) for launch in self.launches]
 

@@ -305,3 +305,34 @@ def test_sessions_run_in_several_threads(g):
     for k, found in results.items():
         wanted = (np.exp(np.full(50, k / 10, np.float32)) * np.float32(2)).sum()
         assert found == {float(wanted)}
+
+
+def test_run_steps_gives_what_as_many_runs_give():
+    with dg.Graph().as_default() as g:
+        x = dg.placeholder((2,), name="x")
+        w = dg.variable(np.zeros(2, "float32"), name="w")
+        step = dg.assign(w, w + x)
+        total = dg.sum(dg.read(w))
+    xs = np.arange(6, dtype="float32").reshape(3, 2)
+    found, (again, nothing) = dg.Session(g).run_steps((step, [total, dg.group([step])]), {x: xs})
+    assert isinstance(again, np.ndarray) and again.shape == (3,) and nothing is None
+    np.testing.assert_array_equal(found, np.cumsum(xs, 0))
+
+
+@pytest.mark.parametrize("values", [({},), ({"x": 1.0},), ({"x": [1.0], "z": [1.0, 2.0]},)])
+def test_run_steps_needs_the_same_number_of_steps_everywhere(values):
+    with dg.Graph().as_default() as g:
+        x, z = dg.placeholder((), name="x"), dg.placeholder((), name="z")
+        y = x + z
+    with pytest.raises(dg.errors.FeedError, match="first axis of every value counts the steps"):
+        dg.Session(g).run_steps(y, values[0])
+
+
+def test_run_steps_refuses_what_run_refuses():
+    with dg.Graph().as_default() as g:
+        x = dg.placeholder((2,), name="x")
+        y = x * 2
+    with pytest.raises(dg.errors.FeedError, match="was fed with float64"):
+        dg.Session(g).run_steps(y, {x: np.zeros((3, 2))})
+    with pytest.raises(dg.errors.FeedError, match="was fed with shape"):
+        dg.Session(g).run_steps(y, {x: np.zeros((3, 4), "float32")})

@@ -104,6 +104,11 @@ class Emulator:
         assert self._inside and self.recording is None
         view._on_device[...] = value
 
+    def copy(self, target: Any, source: Any) -> None:
+        assert self._inside and (target.shape, target.dtype) == (source.shape, source.dtype)
+        assert target.flags.c_contiguous and source.flags.c_contiguous
+        self._do("copy", lambda: np.copyto(target._on_device, source._on_device))
+
     def address(self, array: Any) -> int:
         return array._on_device.__array_interface__["data"][0]
 

@@ -216,3 +216,78 @@ def test_names_of_nodes_cannot_leave_their_comment(device):
     session = dg.Session(graph, device="gpu")
     np.testing.assert_array_equal(session.run(y, {x: [1.0, 2.0, 3.0]}), [3, 6, 9])
     assert "// evil #error /" in str(session.program(y, [x]).source)
+
+
+# ---- several steps
+
+
+def steps_of(feed, count):
+    """Different batches for every step."""
+    rng = np.random.default_rng(1)
+    found = {}
+    for node, value in feed.items():
+        shape = (count, *value.shape)
+        whole = value.dtype.kind == "i"
+        numbers = rng.integers(0, 3, shape) if whole else rng.normal(size=shape)
+        found[node] = numbers.astype(value.dtype)
+    return found
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 120])
+def test_several_steps_give_what_as_many_runs_give(device, count):
+    driver = device()
+    found = []
+    for way in ("together", "one by one", "cpu", "cpu together"):
+        graph, loss, train, feed, net, _ = model()
+        session = dg.Session(graph, device="cpu" if "cpu" in way else "gpu")
+        session.run(graph.startup)
+        steps = steps_of(feed, count)
+        if "together" in way:
+            losses, nothing = session.run_steps([loss, train], steps)
+            assert nothing is None
+        else:
+            runs = [{node: value[k] for node, value in steps.items()} for k in range(count)]
+            losses = np.array([session.run([loss, train], one)[0] for one in runs])
+        if way == "together" and count == 120:
+            # One run to load everything, then 50 steps, 50 and 19 as a launch each.
+            assert driver.replayed == 3
+        found.append((losses, net.state_dict()))
+    losses, state = found[0]
+    assert losses.shape == (count,)
+    np.testing.assert_array_equal(losses, found[1][0])
+    np.testing.assert_array_equal(found[2][0], found[3][0])
+    np.testing.assert_allclose(losses, found[2][0], rtol=1e-4)
+    for name, value in state.items():
+        np.testing.assert_array_equal(value, found[1][1][name])
+        np.testing.assert_allclose(value, found[2][1][name], rtol=1e-3, atol=1e-5)
+
+
+def test_steps_go_on_after_parameters_were_assigned(device):
+    device()
+    graph, loss, train, feed, net, _ = model()
+    session, start = sessions(graph, net)
+    steps = steps_of(feed, 5)
+    first = session.run_steps([loss, train], steps)[0]
+    net.load_state_dict(start)
+    held = net[0].weight._data  # so that the parameters have to move
+    np.testing.assert_array_equal(session.run_steps([loss, train], steps)[0], first)
+    np.testing.assert_array_equal(held.get(), start["0.weight"])
+
+
+def test_steps_without_a_recording(device):
+    device(with_blas=False)
+    graph, loss, train, feed, net, _ = model()
+    session, _ = sessions(graph, net)
+    assert session.run_steps([loss, train], steps_of(feed, 3))[0].shape == (3,)
+
+
+def test_a_wrong_label_in_a_later_step_changes_nothing(device):
+    device()
+    graph, loss, train, feed, net, _ = model()
+    session, before = sessions(graph, net)
+    steps = steps_of(feed, 4)
+    steps[next(n for n in feed if n.name == "labels")][3, 1] = 9
+    with pytest.raises(dg.errors.LabelError, match="label 9 at position \\[3, 1\\]"):
+        session.run_steps([loss, train], steps)
+    for name, value in net.state_dict().items():
+        np.testing.assert_array_equal(value, before[name])
