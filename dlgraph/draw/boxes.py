@@ -51,7 +51,7 @@ def measured(box: Box, badges: list[str], title: str, badges_shown: int = BADGES
         texts.append(f"+{len(badges) - len(shown)}")
     box.badges = tuple(texts)
     box.label = fit(clean(box.label), theme.LABEL_SIZE, LABEL_ROOM)
-    box.tag = fit(clean(box.tag), theme.DETAIL_SIZE, TAG_ROOM)
+    box.tag = fit_value(clean(box.tag), TAG_ROOM)
     box.detail = fit_value(clean(box.detail), DETAIL_ROOM)
     uses = [f"uses {badge}" for badge in badges] if box.key[0] == "f" else []
     box.title = "\n".join(clean(line) for line in [*title.split("\n"), *uses])

@@ -26,7 +26,7 @@ let q=document,e=q.createElement("script"),h;
 e.text="document.currentScript.dg="+await(UNPACK)(c);
 q.head.append(e);e.remove();
 for(h of q.querySelectorAll(`[data-dlgraph="${i}"]`))if(!h.shadowRoot)
-try{e.dg.main(h,d);h.firstChild.removeAttribute("src")}
+try{await e.dg.main(h,d);h.firstChild.removeAttribute("src")}
 catch(x){h.shadowRoot.innerHTML="<slot>";throw x}
 })""".replace("\n", "")
 

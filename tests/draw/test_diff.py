@@ -44,7 +44,7 @@ def test_what_stays_stays_in_its_place_and_every_stage_has_its_marks():
         assert set(stage.marks.values()) <= {"gone", "new", "changed", "later"}
     assert "gone" not in figure.stages[0].marks.values()
     # What passes add to an update or a gradient is drawn in its box, which has changed.
-    assert set(figure.stages[-1].marks.values()) == {"changed", "gone"}
+    assert {"changed", "gone"} <= set(figure.stages[-1].marks.values())
     assert boxes & set(figure.stages[-1].marks)
 
 

@@ -31,11 +31,15 @@ svg [data-c=turning]{stroke:var(--g)}
 export function main(host, payload) {
   const drawn = picture(host);
   const facts = {}; // all that is known of a row stands in its title
-  const figure = mount(host, { ...payload, facts }, {
-    layOut: () => layoutOf(drawn, payload),
-    draw: (layout) => sceneOf(drawn, layout, payload),
-    style: STYLE,
-  });
+  const figure = mount(
+    host,
+    { ...payload, facts },
+    {
+      layOut: () => layoutOf(drawn, payload),
+      draw: (layout) => sceneOf(drawn, layout, payload),
+      style: STYLE,
+    },
+  );
   for (const [key, step] of [
     ["ArrowUp", -1],
     ["ArrowDown", 1],

@@ -28,7 +28,7 @@ const STYLE = `
 /** Start the figure in `host`; called by the script of the page. */
 export async function main(host, payload) {
   const shadow = host.attachShadow({ mode: "open" }); // at once: a second start would find it
-  const drawn = pictureOf(host); // first: the page takes the image away once this has returned
+  const drawn = pictureOf(host);
   const values = await readValues(payload);
   const tiles = [...drawn.querySelectorAll("[data-tile]")];
   const bars = [...drawn.querySelectorAll("[data-bar]")];
