@@ -3,7 +3,7 @@
 The harness beside the repository (`shared/bench`) runs this file in a process of its own, next to
 PyTorch and the other peers, with the same data, weights and check values; `python bench/run.py`
 hands it over.  Each `make` gives `(setup, step)`; `step(n)` does n iterations and returns the check
-value.
+value.  Where there is a GPU, W1 to W6 have forms that end in `-gpu` too.
 """
 
 from __future__ import annotations
@@ -70,9 +70,60 @@ def static(build, feeds=None, **options):
     return make
 
 
+def on_gpu(build, feeds, together=1):
+    """A graph on the GPU, batches there already; the answer of the last iteration comes back.
+
+    With `together`, so many iterations are one call of `run_steps`, which brings their batches.
+    """
+
+    def make():
+        state = {"i": 0}
+
+        def setup():
+            graph = dg.Graph()
+            with graph.as_default():
+                state["fetch"], nodes = build()
+            session = state["session"] = dg.Session(graph, device="gpu")
+            session.run(graph.startup)
+            data = feeds()
+            state["feeds"] = [
+                {node: dg.Tensor(v).to("gpu") for node, v in zip(nodes, batch, strict=True)}
+                for batch in data
+            ]
+            state["stacked"] = {node: np.stack(v) for node, *v in zip(nodes, *data, strict=True)}
+
+        def one(last):
+            feed = state["feeds"][state["i"] % len(state["feeds"])]
+            state["i"] += 1
+            return state["session"].run(state["fetch"] if last else state["fetch"][-1], feed)
+
+        def several(count, last):
+            chosen = (state["i"] + np.arange(count)) % len(state["feeds"])
+            feed = {node: values[chosen] for node, values in state["stacked"].items()}
+            state["i"] += count
+            fetch = state["fetch"] if last else state["fetch"][-1]
+            return state["session"].run_steps(fetch, feed)
+
+        def step(n):
+            alone = not isinstance(state["fetch"], list)
+            left = n
+            while left:
+                count = min(left, together)
+                left -= count
+                last = alone or not left
+                found = one(last) if together == 1 else several(count, last)
+            return float(np.ravel(found[0] if isinstance(found, list) else found)[-1])
+
+        return setup, step
+
+    return make
+
+
 def statics(build, feeds):
     """The forms in which a graph runs: as it is by default, and compiled."""
+    there = dg.gpu.is_available()
     return {
+        **({"static-gpu": on_gpu(build, feeds)} if there else {}),
         "static": static(build, feeds),
         "static-numpy": static(build, feeds, exact=False),
         "static-fast": static(build, feeds, executor="fast"),
@@ -82,9 +133,19 @@ def statics(build, feeds):
 # ---- W1, W2: the cost of an operation ------------------------------------------------------------
 
 
-def chain_state(grad):
+def eagers(prepare, turn, check=lambda state, last: last):
+    """A workload run eagerly on the CPU and, if there is one, on the GPU: `prepare(device)`."""
+    places = {"eager": "cpu"} | ({"eager-gpu": "gpu"} if dg.gpu.is_available() else {})
+    return {
+        form: eager(lambda device=device: prepare(device), turn, check)
+        for form, device in places.items()
+    }
+
+
+def chain_state(grad, device):
     x, a, b = shared.w1_data()
-    return {"x": dg.Tensor(x, requires_grad=grad), "a": dg.Tensor(a), "b": dg.Tensor(b)}
+    made = {"x": dg.Tensor(x, requires_grad=grad), "a": dg.Tensor(a), "b": dg.Tensor(b)}
+    return {name: tensor.to(device) for name, tensor in made.items()}
 
 
 def chain_forward(s):
@@ -109,8 +170,9 @@ def formula_check(s, y):
     return y.item() + s["a"].grad.item() + s["b"].grad.item()
 
 
-def formula_state():
-    return {k: dg.Tensor(v, requires_grad=True) for k, v in (("a", 3.0), ("b", 4.0))}
+def formula_state(device):
+    values = (("a", 3.0), ("b", 4.0))
+    return {name: dg.Tensor(v, requires_grad=True).to(device) for name, v in values}
 
 
 # ---- W3, W4: training ----------------------------------------------------------------------------
@@ -146,10 +208,10 @@ class CNN(dg.nn.Module):
 def training(model, optimizer, data):
     """A training workload in both forms."""
 
-    def prepare():
-        net = model()
-        xs, ys = data()
-        batches = [(dg.Tensor(x), dg.Tensor(y)) for x, y in zip(xs, ys, strict=True)]
+    def prepare(device):
+        net = model().to(device)
+        pairs = zip(*data(), strict=True)
+        batches = [(dg.Tensor(x).to(device), dg.Tensor(y).to(device)) for x, y in pairs]
         return {"net": net, "opt": optimizer(net.parameters()), "batches": batches}
 
     def turn(s):
@@ -168,19 +230,21 @@ def training(model, optimizer, data):
         loss = dg.cross_entropy(net(x), y)
         return [loss, optimizer(net.parameters()).minimize(loss)], (x, y)
 
-    return {
-        "eager": eager(prepare, turn),
-        **statics(build, lambda: list(zip(*data(), strict=True))),
-    }
+    def feeds():
+        return list(zip(*data(), strict=True))
+
+    several = {"steps50-gpu": on_gpu(build, feeds, 50)} if dg.gpu.is_available() else {}
+    return {**eagers(prepare, turn), **statics(build, feeds), **several}
 
 
 # ---- W5: element-wise chain ----------------------------------------------------------------------
 
 
 def w5_forms(grad):
-    def prepare():
+    def prepare(device):
         x, *rest = shared.w5_data()
-        return {"x": dg.Tensor(x, requires_grad=grad), "rest": [dg.Tensor(v) for v in rest]}
+        rest = [dg.Tensor(v).to(device) for v in rest]
+        return {"x": dg.Tensor(x, requires_grad=grad).to(device), "rest": rest}
 
     def turn(s):
         s["x"].grad = None
@@ -196,16 +260,16 @@ def w5_forms(grad):
         y = shared.w5_chain(node, *map(dg.constant, rest), dg.tanh, dg.exp)
         return (dg.gradients(y.sum(), node) if grad else y).mean(), (node,)
 
-    return {"eager": eager(prepare, turn), **statics(build, lambda: [shared.w5_data()[:1]])}
+    return {**eagers(prepare, turn), **statics(build, lambda: [shared.w5_data()[:1]])}
 
 
 # ---- W6: LSTM ------------------------------------------------------------------------------------
 
 
-def lstm_loss(xs, target, wx, wh, b):
+def lstm_loss(xs, target, wx, wh, b, device="cpu"):
     """32 steps written out, and the mean squared error of the last state."""
     n = shared.LSTM_H
-    h = c = dg.Tensor(np.zeros((shared.LSTM_B, n), np.float32))
+    h = c = dg.Tensor(np.zeros((shared.LSTM_B, n), np.float32)).to(device)
     for t in range(shared.LSTM_T):
         z = xs[t] @ wx + h @ wh + b
         i, f, g, o = (z[:, k * n : (k + 1) * n] for k in range(4))
@@ -215,15 +279,16 @@ def lstm_loss(xs, target, wx, wh, b):
 
 
 def w6_forms():
-    def prepare():
+    def prepare(device):
         xs, target = shared.lstm_data()
-        weights = [dg.Parameter(v) for v in shared.lstm_params()]
-        rows = [dg.Tensor(x) for x in xs]
+        weights = [dg.Parameter(v).to(device) for v in shared.lstm_params()]
+        rows = [dg.Tensor(x).to(device) for x in xs]
         opt = dg.optim.SGD(weights, lr=shared.LSTM_LR)
-        return {"xs": rows, "target": dg.Tensor(target), "weights": weights, "opt": opt}
+        target = dg.Tensor(target).to(device)
+        return {"xs": rows, "target": target, "weights": weights, "opt": opt, "device": device}
 
     def turn(s):
-        loss = lstm_loss(s["xs"], s["target"], *s["weights"])
+        loss = lstm_loss(s["xs"], s["target"], *s["weights"], device=s["device"])
         s["opt"].zero_grad()
         loss.backward()
         s["opt"].step()
@@ -236,10 +301,7 @@ def w6_forms():
         loss = lstm_loss(x, dg.constant(target), *weights)
         return [loss, dg.optim.SGD(weights, lr=shared.LSTM_LR).minimize(loss)], (x,)
 
-    return {
-        "eager": eager(prepare, turn),
-        **statics(build, lambda: [shared.lstm_data()[:1]]),
-    }
+    return {**eagers(prepare, turn), **statics(build, lambda: [shared.lstm_data()[:1]])}
 
 
 # ---- W7: large graphs ----------------------------------------------------------------------------
@@ -265,14 +327,14 @@ def scale(size):
 
 def workloads():
     """Every workload by `name/form`."""
-    found = {
-        "W1.fwd/eager": eager(lambda: chain_state(False), chain_forward, lambda s, y: y.sum()),
-        "W1.fwdbwd/eager": eager(
-            lambda: chain_state(True), chain_backward, lambda s, _: s["x"].grad.sum()
+    small = {
+        "W1.fwd": eagers(lambda on: chain_state(False, on), chain_forward, lambda s, y: y.sum()),
+        "W1.fwdbwd": eagers(
+            lambda on: chain_state(True, on), chain_backward, lambda s, _: s["x"].grad.sum()
         ),
-        "W2/eager": eager(formula_state, formula, formula_check),
+        "W2": eagers(formula_state, formula, formula_check),
     }
-    forms = {"W5.fwd": w5_forms(False), "W5.grad": w5_forms(True), "W6": w6_forms()}
+    forms = small | {"W5.fwd": w5_forms(False), "W5.grad": w5_forms(True), "W6": w6_forms()}
     for batch in (16, 64, 256, 1024):
         forms[f"W3.b{batch}"] = training(
             MLP,
@@ -282,5 +344,5 @@ def workloads():
     forms["W4.b64"] = training(
         CNN, lambda p: dg.optim.Adam(p, lr=shared.CNN_LR), lambda: shared.cnn_data(64)
     )
-    found |= {f"{name}/{form}": make for name, one in forms.items() for form, make in one.items()}
+    found = {f"{name}/{form}": make for name, one in forms.items() for form, make in one.items()}
     return found | {f"W7.{name}/static": scale(n) for name, n in shared.W7_SIZES.items()}
