@@ -8,19 +8,28 @@ import numpy as np
 
 from dlgraph.core import arrays
 from dlgraph.core.explain import check_one_device, explain
-from dlgraph.core.mode import is_tracing
+from dlgraph.core.mode import MODE
 from dlgraph.core.primitive import Primitive, target_dtype, weak_kind
 from dlgraph.core.tensor import Tensor, as_array, result, value_of
 
 
 def apply_eager(primitive: Primitive, inputs: tuple, attrs: dict[str, Any]) -> Tensor:
     """Interpret a primitive on Tensors: compute now, record if a gradient may be needed."""
-    if is_tracing():
+    mode = MODE.get()
+    if mode is not None and mode.tracing:
         return primitive.staged(inputs, attrs)
+    wants_grad = False
     try:
         kept = inputs
-        operands = _as_they_are(primitive, inputs)
-        if operands is None:
+        operands: list[Any] = []
+        for x in inputs:
+            if not isinstance(x, Tensor):
+                operands.append(None)
+                continue
+            operands.append(x._data)
+            if x.requires_grad:
+                wants_grad = True
+        if not _as_they_are(primitive, operands):
             operands = eager_operands(primitive, inputs)
             # The record keeps the Tensors themselves (the links of the graph); what was not a
             # Tensor, or was an integer tensor that had to become float, is kept as the array that
@@ -37,33 +46,23 @@ def apply_eager(primitive: Primitive, inputs: tuple, attrs: dict[str, Any]) -> T
         data = primitive.forward(xp, *operands, **attrs)
     except Exception as error:
         raise explain(primitive, inputs, attrs, error) from None
-    wants_grad = False
-    for x in inputs:
-        if isinstance(x, Tensor) and x.requires_grad:
-            wants_grad = primitive.differentiable
-    return result(data, primitive, kept, wants_grad, attrs)
+    return result(data, primitive, kept, wants_grad and primitive.differentiable, attrs)
 
 
-def _as_they_are(primitive: Primitive, inputs: tuple) -> list[Any] | None:
-    """The arrays of the inputs if they need no conversion: the usual case, found out cheaply."""
-    operands = []
-    for x in inputs:
-        data = x._data if isinstance(x, Tensor) else None
-        if data is None:
-            return None
-        operands.append(data)
+def _as_they_are(primitive: Primitive, operands: list[Any]) -> bool:
+    """Do these arrays need no conversion?  The usual case, found out cheaply."""
+    for data in operands:
+        if data is None:  # no tensor, or one without values
+            return False
     promotes = primitive.promotes
-    if promotes:
-        if primitive.variadic:
-            return None
-        dtype = operands[promotes[0]].dtype
-        if dtype.kind != "f":
-            return None
-        if len(promotes) > 1:
-            for i in promotes:
-                if operands[i].dtype is not dtype:
-                    return None
-    return operands
+    if not promotes:
+        return True
+    if primitive.variadic:
+        return False
+    dtype = operands[promotes[0]].dtype
+    if len(promotes) == 1 or dtype.kind != "f":
+        return dtype.kind == "f"
+    return all(operands[i].dtype is dtype for i in promotes)
 
 
 def eager_operands(primitive: Primitive, inputs: tuple) -> list[Any]:
