@@ -60,17 +60,16 @@ class Store:
 
     def prepare(self) -> None:
         """Before a run that writes: all values are here, and nobody else holds them."""
-        views = self.views
-        if [*map(getrefcount, views)] != self._usual or getrefcount(self.public) != self._alone:
-            self._settle()
-        else:
-            for tensor, view in zip(self.tensors, views, strict=True):
-                if tensor._data is not view:
-                    self._settle()
-                    break
-        now = _order()
-        for tensor in self.tensors:
+        views, now = self.views, _order()
+        # Counted before the loop, whose variable would be one reference more.
+        here = [*map(getrefcount, views)] == self._usual and getrefcount(self.public) == self._alone
+        for tensor, view in zip(self.tensors, views, strict=True):
+            if tensor._data is not view:
+                here = False
             tensor._changed = now
+        if not here:
+            del view
+            self._settle()
 
     def _settle(self) -> None:
         """Take back what was assigned from outside, or move if somebody holds an array."""

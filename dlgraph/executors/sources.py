@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import dis
+import functools
 import inspect
 import textwrap
 from collections.abc import Iterable, Iterator
@@ -225,10 +226,16 @@ def _ours(found: Any, home: str) -> bool:
 
 
 def _definition(value: Any) -> Any:
-    """The function behind a primitive, unless an array function is all there is."""
-    if isinstance(value, Primitive) and not value.ufunc:
-        return value.__wrapped__  # type: ignore[attr-defined]
+    """The function behind a primitive, unless an array function is all there is; or behind a cache.
+
+    A file that is meant to be read does without caches.
+    """
+    if isinstance(value, _CACHED) or (isinstance(value, Primitive) and not value.ufunc):
+        return value.__wrapped__  # type: ignore[union-attr]
     return value
+
+
+_CACHED = type(functools.cache(len))
 
 
 def _namespace(value: Any) -> dict[str, Any]:
