@@ -1,0 +1,207 @@
+"""What a value can tell: its shape, its numbers, its text; and arrays from what users pass.
+
+`Values` is the part of Tensor that only reads.  Next: `tensor.py`, which computes and records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from dlgraph.core import arrays
+from dlgraph.core.operators import Operators
+from dlgraph.core.spec import DEFAULT_FLOAT, Spec, spec_of
+from dlgraph.errors import DlgraphError, DtypeError, OperationError, UninitialisedError
+
+
+class Values(Operators):
+    """What one can ask a tensor for.
+
+    >>> import dlgraph as dg
+    >>> x = dg.Tensor([[1.0, 2.0, 3.0]])
+    >>> x.shape, x.dtype.name, x.tolist()
+    ((1, 3), 'float32', [[1.0, 2.0, 3.0]])
+    """
+
+    __slots__ = ()
+
+    _data: Any
+    name: str | None
+    requires_grad: bool
+
+    # ---- what it is
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Sizes of the dimensions."""
+        return value_of(self).shape
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Element type."""
+        return value_of(self).dtype
+
+    @property
+    def ndim(self) -> int:
+        """Number of dimensions."""
+        return value_of(self).ndim
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return value_of(self).size
+
+    @property
+    def spec(self) -> Spec:
+        """Shape and dtype together."""
+        return spec_of(value_of(self))
+
+    # ---- values out
+    def numpy(self) -> np.ndarray:
+        """The values as a NumPy array that cannot be written to (no copy, but from a GPU).
+
+        >>> import dlgraph as dg
+        >>> dg.Tensor([1.0, 2.0]).numpy()
+        array([1., 2.], dtype=float32)
+        """
+        return arrays.read_only(value_of(self))
+
+    def item(self) -> Any:
+        """The one element as a Python number."""
+        data = value_of(self)
+        if data.size != 1:
+            raise OperationError(
+                f"item() needs exactly one element, this tensor has {self.size} (shape "
+                f"{self.shape})",
+                hint="reduce it first: x.sum().item(), or index it: x[0].item()",
+            )
+        return data.item()
+
+    def tolist(self) -> Any:
+        """The values as nested Python lists."""
+        return value_of(self).tolist()
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        found = np.asarray(arrays.to_numpy(value_of(self)))
+        if dtype is not None and found.dtype != dtype:
+            return found.astype(dtype)
+        return found.copy() if copy else arrays.read_only(found)
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __index__(self) -> int:
+        if self.dtype.kind not in "iu":
+            raise DtypeError(f"a tensor of {self.dtype} cannot be used as an index")
+        return int(self.item())
+
+    def __bool__(self) -> bool:
+        if self.size != 1:
+            raise OperationError(
+                f"the truth of a tensor of shape {self.shape} is ambiguous: it has {self.size} "
+                "elements",
+                hint="compare all of them: (x > 0).numpy().all(), or any()",
+            )
+        return bool(self.item())
+
+    def __len__(self) -> int:
+        if not self.ndim:
+            raise OperationError(
+                f"{describe(self)} is a scalar: it has no length and no elements to go through",
+                hint="x.item() is its number",
+            )
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[i] for i in range(len(self)))
+
+    def __contains__(self, value: Any) -> bool:
+        return bool((value_of(self) == getattr(value, "_data", value)).any())
+
+    # ---- shown
+    def __str__(self) -> str:
+        return str(value_of(self))
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item() if spec else str(self), spec)
+
+
+def value_of(tensor: Values) -> Any:
+    """The array of a tensor, or the error that says why there is none yet."""
+    if tensor._data is None:
+        raise UninitialisedError(
+            f"{describe(tensor)} has no value yet",
+            hint="it was made for a graph: run the initialisers first, session.run(graph.startup)",
+        )
+    return tensor._data
+
+
+def describe(tensor: Values) -> str:
+    """How a tensor is called in errors."""
+    kind = type(tensor).__name__.lower()
+    return f"{kind} {tensor.name!r}" if tensor.name else f"this {kind}"
+
+
+def show_value(value: Any, threshold: int = 6) -> str:
+    """A value in one line, long arrays shortened."""
+    if not np.ndim(value):
+        return str(value[()] if isinstance(value, np.ndarray) else value)
+    value = arrays.to_numpy(value)
+    return " ".join(np.array2string(value, separator=", ", threshold=threshold).split())
+
+
+def as_array(data: Any, dtype: Any = None, *, copy: bool = True) -> Any:
+    """An array of the engine's own: floats of Python become float32, integers int64."""
+    if isinstance(data, Values):
+        data = value_of(data)
+    if arrays.is_array(data):
+        target = data.dtype if dtype is None else np.dtype(dtype)
+        found = data.astype(target) if copy or data.dtype != target else data
+    else:
+        found = _from_python(data, dtype)
+    if found.dtype.kind not in "biufc":
+        raise DtypeError(
+            f"cannot compute with {arrays.elements(found.dtype)}",
+            hint="tensors hold numbers or booleans",
+        )
+    # NumPy computes ten times faster with its scalars than with arrays without axes.  (A scalar has
+    # the byte order of the machine.)
+    scalar = found.ndim == 0 and found.dtype.kind == "f" and found.dtype.isnative
+    return found[()] if scalar else found
+
+
+def _from_python(data: Any, dtype: Any) -> np.ndarray:
+    try:
+        if type(data) in (float, int, bool):
+            found = np.array(data, dtype)
+        else:
+            _check_not_cut_off(data)
+            # Given a dtype, NumPy would read "3" as 3 and None as NaN: so first without.
+            found = np.array(data)
+            if dtype is not None and found.dtype.kind in "biufc":
+                found = np.array(data, dtype)
+    except DlgraphError:
+        raise
+    except (ValueError, TypeError, OverflowError) as error:
+        raise OperationError(
+            f"cannot make an array of this {type(data).__name__}: {arrays.reason(error)}",
+            hint="use a number, an array, or a nested list whose rows have equal lengths",
+        ) from None
+    return found.astype(DEFAULT_FLOAT) if dtype is None and found.dtype == np.float64 else found
+
+
+def _check_not_cut_off(data: Any) -> None:
+    # Copying values out of tensors would cut them off from their gradients without a word.
+    row = data
+    while isinstance(row, (list, tuple)) and row:
+        if any(isinstance(one, Values) and one.requires_grad for one in row):
+            raise OperationError(
+                "a list of tensors that require gradients: copying their values would cut them "
+                "off from their gradients",
+                hint="dg.stack([...]) joins tensors and keeps the gradients",
+            )
+        row = row[0]
