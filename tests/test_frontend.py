@@ -33,8 +33,13 @@ def test_script_in_the_package_is_a_fresh_build(name):
     assert stored == build.bundle(build.BUNDLES[name]), "run python tools/build_frontend.py"
 
 
+def test_what_unpacks_them_is_a_fresh_build():
+    stored = (build.TARGET / "unpack.js").read_text(encoding="utf-8")
+    assert stored == build.expression(build.UNPACK), "run python tools/build_frontend.py"
+
+
 def test_no_script_is_left_over():
-    assert {path.stem for path in build.TARGET.glob("*.js")} == set(build.BUNDLES)
+    assert {path.stem for path in build.TARGET.glob("*.js")} == {*build.BUNDLES, "unpack"}
 
 
 @pytest.fixture
@@ -89,7 +94,8 @@ def test_check_writes_nothing(modules, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(build, "TARGET", tmp_path / "js")
     monkeypatch.setattr(build, "ROOT", tmp_path)
     monkeypatch.setattr(build, "BUNDLES", {"main": "main.js"})
-    modules(main="export const ONE = 1;\n")
+    monkeypatch.setattr(build, "UNPACK", "unpack.js")
+    modules(main="export const ONE = 1;\n", unpack="export function unpack() {}\n")
     assert build.main(["--check"]) == 1
     assert not (tmp_path / "js").exists()
     assert build.main([]) == 0
