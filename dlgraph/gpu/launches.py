@@ -17,7 +17,7 @@ from dlgraph.executors.fast.segments import Forming, formed
 from dlgraph.executors.fast.works import works
 from dlgraph.executors.plan import Instruction, Place, Plan
 from dlgraph.gpu.cublas import Product, product
-from dlgraph.gpu.cuda import Cuda, helpers
+from dlgraph.gpu.cuda import Cuda
 from dlgraph.gpu.kernels import Kernel, kernel
 from dlgraph.gpu.rows import LABELLED, row_kernel
 from dlgraph.ops.scalar import Unsupported, element
@@ -56,8 +56,10 @@ def able(step: Operation, kinds: Sequence[str], exact: bool) -> bool:
     return True
 
 
-def launches_of(plan: Plan, blas: bool) -> tuple[list[Launch], list[Labels]]:
+def launches_of(plan: Plan, blas: bool, fused: bool = True) -> tuple[list[Launch], list[Labels]]:
     """The launches of a plan, in order, and the labels to check; `blas` tells of a cuBLAS.
+
+    Without `fused` every instruction has a kernel of its own.
 
     Raises `NoPlan` if some memory is known only while it runs.
     """
@@ -70,7 +72,7 @@ def launches_of(plan: Plan, blas: bool) -> tuple[list[Launch], list[Labels]]:
         return found or _rows(plan, step, number, labels)
 
     found: list[Launch] = []
-    for item in formed(plan, lambda step: works(step, False, able), piece):
+    for item in formed(plan, lambda step: works(step, False, able), piece, apart=not fused):
         if isinstance(item, int):
             found.append(Launch((item,)))
         elif isinstance(item, Forming):
@@ -142,9 +144,6 @@ def _product(step: Instruction, number: int) -> _Piece | None:
     return _Piece((number,), (Launch((number,), places, kernel(group)), last))
 
 
-# ---- the source ----------------------------------------------------------------------------------
-
-
 def _named(plan: Plan, launches: list[Launch]) -> list[Launch]:
     """The launches with names for their kernels; equal kernels have one name."""
     names: dict[str, str] = {}
@@ -158,26 +157,3 @@ def _named(plan: Plan, launches: list[Launch]) -> list[Launch]:
             launch = launch._replace(name=names[text])
         found.append(launch)
     return found
-
-
-def source_of(plan: Plan, launches: Sequence[Launch]) -> str:
-    """All kernels as one text of CUDA C, each with the nodes that it computes."""
-    texts: dict[str, str] = {}
-    for launch in launches:
-        if launch.kernel is not None and launch.name not in texts:
-            head = "\n".join(f"// {line}" for line in described(plan, launch))
-            texts[launch.name] = f"{head}\n{launch.kernel.text.replace('NAME', launch.name)}"
-    kernels = "\n\n".join(texts.values())
-    return "\n\n".join(filter(None, [helpers(kernels), kernels]))
-
-
-def described(plan: Plan, launch: Launch) -> list[str]:
-    """The nodes that a launch computes, with the lines that made them."""
-    records = plan.graph.records
-    lines = []
-    for index in dict.fromkeys(plan.instructions[n].record for n in launch.numbers):
-        record = records[index]
-        where = f"  ({record.where.place})" if record.where else ""
-        # One line of a comment: no line breaks, and no backslash that would continue it.
-        lines.append(" ".join(f"{record.name}{where}".replace("\\", "/").split()))
-    return lines

@@ -169,4 +169,4 @@ class GpuProgram(PlannedProgram, InterpretedOnGpu):
         runner: Any = next((r for r in reversed(self._runners.values()) if r is not None), None)
         if runner is None:
             runner = self.bind(self.plan)
-        return runner.source(self.title)
+        return runner.source

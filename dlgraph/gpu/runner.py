@@ -17,10 +17,10 @@ from dlgraph.core.arrays import beside, device_of, to_numpy
 from dlgraph.core.node import NO_VALUE
 from dlgraph.core.program import Named, explained
 from dlgraph.executors.plan import Instruction, Place, Plan, Timing
-from dlgraph.executors.source import Source, SourceLine
 from dlgraph.gpu.driver import Driver
-from dlgraph.gpu.launches import Launch, launches_of, source_of
+from dlgraph.gpu.launches import Launch, launches_of
 from dlgraph.gpu.memory import DeviceMemory
+from dlgraph.gpu.source import GpuSource
 from dlgraph.gpu.steps import Unrolled, run_steps
 from dlgraph.ops.index import check_labels
 
@@ -32,18 +32,6 @@ def _check_index(step: Instruction, value: Any, size: int) -> None:
         raise IndexError(f"an index is out of bounds for an axis of size {size}")
 
 
-class GpuSource(Source):
-    """The launches of a program, a line each; printed with the kernels in CUDA C above them."""
-
-    def __init__(self, title: str, lines: Sequence[SourceLine], code: str):
-        super().__init__(title, lines)
-        self.code = code
-
-    def __str__(self) -> str:
-        order = "\n".join(f"// {line}" for line in self)
-        return "\n\n".join(filter(None, [f"// {self.title}", self.code, order]))
-
-
 class GpuRunner:
     """One plan, bound to memory on the device.  Not to be entered twice at once."""
 
@@ -51,9 +39,9 @@ class GpuRunner:
         self.plan, self.driver = plan, driver
         self.blas = driver.products()
         self.launches, self.labels = launches_of(plan, self.blas is not None)
-        self.code = source_of(plan, self.launches)
+        self.source = GpuSource(plan, self.launches)
         names = list(dict.fromkeys(launch.name for launch in self.launches if launch.name))
-        self._kernels = driver.compile(self.code, names) if names else {}
+        self._kernels = driver.compile(self.source.code, names) if names else {}
         self.memory = DeviceMemory(plan, driver)
         self._factors: dict[np.dtype, tuple[int, int, Any]] = {}
         self.recorded: Callable[[], None] | None = None
@@ -222,24 +210,6 @@ class GpuRunner:
             return self.driver.xp.zeros(place.shape, place.dtype)
         return self.memory.view(place)
 
-    # ---- shown
-    def source(self, title: str) -> Source:
-        """The kernels, and the launches in order."""
-        records, lines = self.plan.graph.records, []
-        for launch in self.launches:
-            step = self.plan.instructions[launch.numbers[-1]]
-            record = records[step.record]
-            if launch.kernel is not None:
-                grid, block = (" x ".join(map(str, n)) for n in launch.kernel[1:])
-                text = f"{launch.name}<<<{grid}, {block}>>>"
-            elif launch.product is not None:
-                m, n, k = launch.product.sizes
-                text = f"cuBLAS gemm, {m} x {k} by {k} x {n}"
-            else:
-                text = f"CuPy {step.primitive.name}"
-            lines.append(SourceLine(text, record.name, "", record.where))
-        return GpuSource(title, lines, self.code)
-
     # ---- recording
     def _record(self) -> None:
         if self.recordable:
@@ -253,14 +223,12 @@ class GpuRunner:
     @property
     def notes(self) -> list[str]:
         """How it runs, in words."""
-        kernels = sum(launch.kernel is not None for launch in self.launches)
-        products = sum(launch.product is not None for launch in self.launches)
         others = [
             self.plan.instructions[launch.numbers[0]].primitive.name
             for launch in self.launches
             if launch.kernel is None and launch.product is None
         ]
-        said = [f"{kernels} kernels and {products} products in a run"]
+        said = [self.source.counted]
         if others:
             names = ", ".join(sorted(set(others)))
             said.append(f"{len(others)} operations by CuPy ({names}): so a run is not recorded")

@@ -103,11 +103,13 @@ def formed(
     plan: Plan,
     works_of: Callable[[Instruction], list[Work] | None],
     piece_of: Callable[[Instruction, int], Any],
+    apart: bool = False,
 ) -> list[Any]:
     """Groups, pieces, and numbers of instructions that are left to others, in order.
 
     `works_of` says what an instruction does element by element, `piece_of` gives a kernel for
-    another one (with `numbers` of instructions); both answer None if they cannot.
+    another one (with `numbers` of instructions); both answer None if they cannot.  With `apart`
+    every instruction is a group of its own.
     """
     found: list[Any] = []
     for number, step in enumerate(plan.instructions):
@@ -117,7 +119,7 @@ def formed(
         parts = works_of(step) if writable else None
         if parts is not None:
             for part in parts:
-                _grow(found, number, _with_numbers(plan, part))
+                _grow(found, number, _with_numbers(plan, part), apart)
             continue
         piece = piece_of(step, number) if writable else None
         found.append(number if piece is None else piece)
@@ -125,9 +127,9 @@ def formed(
     return found
 
 
-def _grow(found: list[Any], number: int, part: Work) -> None:
+def _grow(found: list[Any], number: int, part: Work, apart: bool) -> None:
     """Take work into the last group, or into a new one."""
-    last = found[-1] if found else None
+    last = found[-1] if found and not apart else None
     if not (isinstance(last, Forming) and last.growing.add(number, part)):
         last = Forming(Growing(part.shape))
         found.append(last)
