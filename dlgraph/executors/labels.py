@@ -45,7 +45,14 @@ def _unsigned(labels: Any) -> Any:
 
 
 def _usable(labels: Any) -> bool:
-    return labels.dtype.kind == "i" and labels.size > 0 and labels.flags.c_contiguous
+    wide = labels.dtype.kind == "i" and labels.dtype.itemsize > 2  # see `check_labels`
+    return bool(wide and labels.size > 0 and labels.flags.c_contiguous)
+
+
+def _checking(labels: Any, classes: int, room: Room) -> tuple[Any, tuple]:
+    below = room(labels.shape, bool)
+    unsigned = _unsigned(labels)
+    return _check_labels, (unsigned, np.array(classes, unsigned.dtype), below, labels, classes)
 
 
 @writer("softmax_cross_entropy", when_in_order)
@@ -57,7 +64,7 @@ def _cross_entropy(out: Any, logits: Any, labels: Any, *, room: Room) -> Calls |
     chosen, at = room((labels.size,), logits.dtype), room((labels.size,), np.int64)
     flat, starts = shifted.reshape(-1), row_starts(logits.shape)
     return [
-        (_check_labels, (_unsigned(labels), labels, logits.shape[-1])),
+        _checking(labels, logits.shape[-1], room),
         *(largest(row, logits, room) or [(np.maximum.reduce, (logits, -1, None, row, True))]),
         (np.subtract, (logits, row, shifted)),
         (np.add, (starts, labels.reshape(-1), at)),
@@ -76,7 +83,7 @@ def _from_sums(out: Any, shifted: Any, sums: Any, labels: Any, *, room: Room) ->
     chosen, at = room(labels.shape, shifted.dtype), room(labels.shape, np.int64)
     starts = row_starts(shifted.shape).reshape(labels.shape)
     return [
-        (_check_labels, (_unsigned(labels), labels, shifted.shape[-1])),
+        _checking(labels, shifted.shape[-1], room),
         (np.add, (starts, labels, at)),
         (shifted.reshape(-1).take, (at, None, chosen, "clip")),
         (np.log, (sums, out)),
@@ -84,8 +91,9 @@ def _from_sums(out: Any, shifted: Any, sums: Any, labels: Any, *, room: Room) ->
     ]
 
 
-def _check_labels(unsigned: Any, labels: Any, classes: int) -> None:
-    if np.maximum.reduce(unsigned, None) >= classes:
+def _check_labels(unsigned: Any, limit: Any, below: Any, labels: Any, classes: int) -> None:
+    np.less(unsigned, limit, below)
+    if b"\0" in below.tobytes():  # found in half the time that NumPy takes for all()
         check_labels(labels, classes)  # which says what is wrong
 
 

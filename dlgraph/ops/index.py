@@ -368,7 +368,9 @@ def check_labels(labels: Any, classes: int) -> None:
     if not labels.size:
         return
     # Read as unsigned, a negative label is enormous: one comparison finds both kinds.
-    unsigned = labels.view(_UNSIGNED[labels.dtype.itemsize]) if labels.ndim else labels.astype("u8")
+    # In 8 or 16 bits not enormous enough: -1 is 255, which may be a class.
+    size = labels.dtype.itemsize if labels.ndim else 0
+    unsigned = labels.view(_UNSIGNED[size]) if size > 2 else labels.astype("u8")
     if unsigned.max() < classes:
         return
     wrong = np.argwhere((np.atleast_1d(labels) < 0) | (np.atleast_1d(labels) >= classes))

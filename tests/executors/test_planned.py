@@ -464,3 +464,17 @@ def test_labels_are_checked_also_where_only_a_loss_that_nobody_reads_would_do_it
     if label < 0:
         row = dg.Session(graph).run(dg.minus_one_hot(z, y), feed)
         assert same_bits(row, dg.minus_one_hot(feed[z], feed[y]))
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int16", "int32", "int64"])
+def test_a_negative_label_is_found_in_every_width(dtype):
+    classes = 40_000 if dtype == "int16" else 200
+    with dg.Graph().as_default() as graph:
+        z = dg.placeholder((2, classes), name="z")
+        y = dg.placeholder((2,), dtype, name="y")
+        loss = dg.cross_entropy(z, y)
+        fetches = [loss, dg.gradients(loss, z)]
+    feed = {z: np.zeros((2, classes), np.float32), y: np.array([5, -1], dtype)}
+    for options in ({"executor": "interpreter"}, {}, {"exact": False}):
+        with pytest.raises(dg.errors.LabelError, match="label -1 at position"):
+            dg.Session(graph, **options).run(fetches, feed)
