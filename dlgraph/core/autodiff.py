@@ -222,11 +222,12 @@ def _value(x: Any) -> Any:
 
 
 def _values(tensor: Any, as_tensors: bool) -> list[Any]:
-    made = tensor._order
+    made, values = tensor._order, []
     for x in tensor._inputs:
         if x._changed > made:
             _check_unchanged(tensor, x)
-    return [_value(x) if as_tensors else x._data for x in tensor._inputs]
+        values.append(_value(x) if as_tensors else x._data)
+    return values
 
 
 def _found_together(

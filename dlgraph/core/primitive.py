@@ -27,6 +27,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -301,7 +302,11 @@ def _pull(primitive: Primitive, rule: Rule) -> Pull:
             f"{', '.join(sorted(set(names) - known))}",
             hint=f"it may use g, y, {', '.join([*primitive.inputs, *primitive.attributes])}",
         )
-    position = {name: i for i, name in enumerate(primitive.inputs)}
+    position = {name: i for i, name in enumerate(inputs)}
+    read = [name for name in names[1:] if name in position]
+    if len(read) > 1 and names == ("g", *read) and not primitive.variadic:  # often, so quicker
+        take = itemgetter(*(position[name] for name in read))
+        return lambda g, y, inputs, attrs: rule(g, *take(inputs))
 
     def pull(g: Any, y: Any, inputs: Any, attrs: dict[str, Any]) -> Any:
         values = []

@@ -105,21 +105,16 @@ class Optimizer:
 
         Raises `BackwardError` if none has one.
         """
-        who = type(self).__name__
-        ready = [[p for p in one.parameters if p._grad is not None] for one in self.groups]
-        if not any(ready):
-            if self.parameters is None:
-                raise OperationError(
-                    f"{who}.step() needs to know the parameters",
-                    hint=f"{who}(model.parameters(), lr=...)",
-                )
-            raise BackwardError(
-                f"{who}.step(): none of the {len(self.parameters)} parameters has a gradient",
-                hint="call loss.backward() first; zero_grad() belongs before it, not after",
-            )
+        ready = []
+        for one in self.groups:
+            parameters = [p for p in one.parameters if p._grad is not None]
+            if parameters:
+                ready.append((one, parameters))
+        if not ready:
+            raise self._nothing_ready()
         if self.counts_steps:
             self._count._replace(value_of(self._count) + 1.0)
-        for one, parameters in zip(self.groups, ready, strict=True):
+        for one, parameters in ready:
             factors = self.factors(value_of(one.rate), value_of(self._count), **one.options)
             dtype, given = None, {}  # what neighbours of the same dtype share
             for p in parameters:
@@ -143,6 +138,18 @@ class Optimizer:
                 p._replace(new)
                 for slot, value in zip(slots.values(), rest, strict=True):
                     slot._replace(value)
+
+    def _nothing_ready(self) -> Exception:
+        who = type(self).__name__
+        if self.parameters is None:
+            return OperationError(
+                f"{who}.step() needs to know the parameters",
+                hint=f"{who}(model.parameters(), lr=...)",
+            )
+        return BackwardError(
+            f"{who}.step(): none of the {len(self.parameters)} parameters has a gradient",
+            hint="call loss.backward() first; zero_grad() belongs before it, not after",
+        )
 
     def zero_grad(self) -> None:
         """Forget the gradients; `backward()` adds to what is there."""
