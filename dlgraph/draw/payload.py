@@ -15,7 +15,7 @@ from dlgraph.draw.boxes import Box
 from dlgraph.draw.layout import Layout
 from dlgraph.draw.model import LEAVES, Picture, PictureNode
 from dlgraph.draw.scene_parts import Scene
-from dlgraph.draw.text import clean
+from dlgraph.draw.text import clean, harmless
 from dlgraph.draw.wording import MISSING
 
 TEXT_LIMIT = 200  # characters of one fact
@@ -158,13 +158,13 @@ def _short(value: float) -> float | int:
 
 
 def dumps(data: Any) -> str:
-    """JSON that may stand inside a script: nothing in it can end the script or a line.
+    """JSON that may stand inside a script: nothing in it can end the script or a line, or hides.
 
     >>> from dlgraph.draw.payload import dumps
     >>> dumps(["</script>", "a & b"])
     '["\\\\u003c/script\\\\u003e","a \\\\u0026 b"]'
     """
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), sort_keys=False)
+    text = harmless(json.dumps(data, ensure_ascii=False, separators=(",", ":"), sort_keys=False))
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return text

@@ -105,6 +105,18 @@ def clean(text: object, limit: int = NAME_LIMIT) -> str:
     return raw if raw.isprintable() else _REFUSED.sub("\ufffd", _BREAK.sub(" ", raw))
 
 
+def harmless(text: str) -> str:
+    """The same text, its lines as they are, without the characters that `clean` refuses.
+
+    >>> from dlgraph.draw.text import harmless
+    >>> harmless("two\\nlines"), harmless("abc\\u202efdp.exe")
+    ('two\\nlines', 'abc\ufffdfdp.exe')
+    """
+    if text.isprintable():
+        return text
+    return "\n".join(_REFUSED.sub("\ufffd", line) for line in text.split("\n"))
+
+
 def fit(text: str, size: float, room: float) -> str:
     """`text`, cut in the middle until it is at most `room` pixels wide.
 

@@ -23,6 +23,7 @@ from dlgraph.draw.from_graph import numbers_text, picture_of
 from dlgraph.draw.layout import Layout, lay_out
 from dlgraph.draw.model import Picture
 from dlgraph.draw.payload import payload_of
+from dlgraph.draw.text import clean
 from dlgraph.errors import BackwardError, DlgraphError, OperationError
 from dlgraph.widgets.entry import read_numbers
 from dlgraph.widgets.live import Change, Live
@@ -107,7 +108,7 @@ class Exploration:
         value = self.live.value(index)
         found = {
             "node": index,
-            "name": self.names.get(index, self.live.source.records[index].name),
+            "name": clean(self.names.get(index, self.live.source.records[index].name)),
             "kind": value.dtype.kind,
             "shape": list(np.shape(value)),
         }

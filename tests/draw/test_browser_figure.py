@@ -337,3 +337,89 @@ def test_many_boxes_are_drawn_on_a_canvas_with_a_table_beside_it(open_page):
     page.keyboard.press("Enter")
     assert figure.locator(".panel").is_visible()
     assert figure.locator("[role=status]").inner_text() != ""
+
+
+def test_a_click_beside_the_words_of_a_box_selects_it(open_page):
+    page = open_page(html(two_a_plus_three_b()))
+    figure = live(page)
+    for key in ("f1", "f2", "f6", "b6"):  # an input has no fill
+        box = figure.locator(f"[data-key={key}] .o").first.bounding_box()
+        page.mouse.click(box["x"] + 8, box["y"] + box["height"] / 2)
+        assert figure.locator(".selected.box").get_attribute("data-key") == key
+
+
+def test_a_tooltip_says_what_is_under_the_pointer(open_page):
+    page = open_page(html(two_a_plus_three_b()))
+    figure = live(page)
+    figure.locator("[data-key=f6]").hover()
+    assert "value 23" in figure.locator(".stage").get_attribute("title")
+    page.mouse.move(2, 2)
+    figure.locator(".stage").hover(position={"x": 2, "y": 2})
+    assert not figure.locator(".stage").get_attribute("title")
+
+
+def test_what_is_kept_is_shown_on_demand(open_page):
+    page = open_page(html(EXAMPLES["scopes"]()), html(EXAMPLES["rnn_loop"]()))
+    figure = live(page, 2)
+    kept = figure.get_by_role("button", name="kept for the backward pass")
+    boxes = figure.locator(".box").count()
+    assert figure.locator(".line.saved").count() == 0
+    kept.click()
+    shown = figure.locator(".line.saved").count()
+    assert shown > 4 and kept.get_attribute("aria-pressed") == "true"
+    figure.get_by_role("button", name="Open all").click()
+    assert figure.locator(".line.saved").count() > shown
+    figure.get_by_role("button", name="Close all").click()
+    kept.click()
+    assert figure.locator(".line.saved").count() == 0 and figure.locator(".box").count() != boxes
+
+
+COLOURS = [
+    ("data-jp-theme-light='false'", "--jp-layout-color1:#111111", "rgb(17, 17, 17)"),
+    ("class='vscode-dark'", "--vscode-editor-background:#1e1e1e", "rgb(30, 30, 30)"),
+    ("class='vscode-high-contrast'", "--vscode-editor-background:#000000", "rgb(0, 0, 0)"),
+    ("data-jp-theme-light='true'", "", "rgb(250, 250, 250)"),
+]
+
+
+@pytest.mark.parametrize(("body", "style", "ground"), COLOURS)
+def test_words_stand_out_from_the_ground_of_the_page(open_page, body, style, ground):
+    page = open_page(html(EXAMPLES["rnn_loop"]()), body=f"{body} style='{style}'")
+    figure = live(page)
+    assert figure.evaluate("one => getComputedStyle(one).backgroundColor") == ground
+    for selector, name in ((".label", "fill"), (".muted", "fill"), (".tip", "fill")):
+        shown = figure.locator(selector).first.evaluate(f"one => getComputedStyle(one).{name}")
+        assert contrast(shown, ground) >= 4.5, (selector, shown)
+
+
+def contrast(one: str, two: str) -> float:
+    """The contrast ratio of WCAG 2 of two colours `rgb(r, g, b)`."""
+
+    def light(colour):
+        parts = [int(part) / 255 for part in colour.strip("rgb()").split(",")]
+        linear = [p / 12.92 if p <= 0.03928 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+        return sum(w * p for w, p in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+    low, high = sorted((light(one), light(two)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_a_canvas_has_all_dots_of_the_screen_and_moves_when_dragged(open_page):
+    page = open_page(html(chain(400, alike=False)), device_scale_factor=2)
+    figure = live(page)
+    canvas = figure.locator("canvas")
+    assert canvas.evaluate("one => one.width / one.clientWidth") == 2
+    seen = "one => { const pen = one.getContext('2d');"
+    seen += "return pen.getImageData(0, 0, one.width, one.height).data.reduce("
+    seen += "(sum, value, i) => (sum * 31 + value * (i % 997)) % 1000003, 7) }"
+    before = canvas.evaluate(seen)
+    box = figure.locator(".stage").bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + 400
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x, y - 333, steps=5)
+    page.mouse.up()
+    page.evaluate("new Promise(requestAnimationFrame)")
+    assert figure.locator(".stage").evaluate("one => one.scrollTop") == 333
+    assert canvas.evaluate(seen) != before
+    assert figure.locator(".panel").is_hidden()  # a drag is no click
