@@ -39,7 +39,7 @@ class Bar(NamedTuple):
     """A row: its name, where the bar begins and ends on the axis, and its words.
 
     `style` is a key of `STROKES`; `note` stands at the right; `lines` are the details, of which
-    the first is the row's name in full.
+    the first is the row's name in full.  `part` of the bar, from its beginning, is filled.
     """
 
     key: str
@@ -49,6 +49,7 @@ class Bar(NamedTuple):
     style: str
     note: str
     lines: tuple[str, ...]
+    part: float = 0.0
 
 
 # Colour and dashes of a curve, by its style.
@@ -159,8 +160,19 @@ def _bar(bar: Bar, extent: float, left: float, y: float) -> str:
         f"{_words(left - 8, base, label, 'end')}"
         f'<rect data-c="stretch {bar.style}" x="{number(x)}" y="{number(y + (ROW - BAR) / 2)}" '
         f'width="{number(width)}" height="{BAR}" rx="2" fill="{fill}" stroke="{stroke}"{dashes}/>'
+        f"{_part(bar, x, y + (ROW - BAR) / 2, width)}"
         f"{_words(left + PLOT + 8, base, note, 'start', muted=True)}"
         "</g>"
+    )
+
+
+def _part(bar: Bar, x: float, y: float, width: float) -> str:
+    if not bar.part:
+        return ""
+    return (
+        f'<rect x="{number(x)}" y="{number(y)}" width="{number(width * min(bar.part, 1.0))}" '
+        f'height="{BAR}" rx="2" fill="{STROKES[bar.style][0]}" opacity="0.45" '
+        'pointer-events="none"/>'
     )
 
 

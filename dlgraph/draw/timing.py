@@ -24,7 +24,7 @@ def timing(profile: Profile) -> ChartFigure:
     others = f"; {rest} quicker steps are not shown" if rest else ""
     chart = Chart(
         f"Where {show_time(profile.seconds)} go",
-        f"time of the step; in brackets: how near to the limit of this machine{others}",
+        f"time of the step; filled, and in brackets: what the limit of this machine asks for{others}",
         longest,
         tuple((longest * k / 4, show_time(longest * k / 4) if k else "0") for k in range(5)),
         tuple(bars),
@@ -46,4 +46,5 @@ def _bar(number: int, row: Row) -> Bar:
     ]
     note = f"{show_time(row.seconds)}{f' ({row.ceiling:.0%})' if row.ceiling is not None else ''}"
     label = row.name.rpartition("/")[2]
-    return Bar(f"t{number}", label, 0.0, row.seconds, style, note, tuple(lines))
+    part = row.ceiling or 0.0
+    return Bar(f"t{number}", label, 0.0, row.seconds, style, note, tuple(lines), part)

@@ -71,3 +71,14 @@ def test_ticks_are_few_and_inside(extent):
     assert ticks[0][0] == 0
     assert len(ticks) <= 12
     assert ticks[-1][0] <= max(extent, 1)
+
+
+def test_the_filled_part_of_a_bar_is_its_share():
+    bar = Bar("t0", "matmul", 0, 2, "forward", "", ("matmul",), 0.25)
+    root = ElementTree.fromstring(render(Chart("", "s", 2, (), (bar,)), "", ""))
+    whole, part = (
+        float(one.get("width"))
+        for one in root.iter("{http://www.w3.org/2000/svg}rect")
+        if one.get("rx") == "2"
+    )
+    assert part == pytest.approx(whole / 4, abs=0.1)
