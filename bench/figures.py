@@ -73,7 +73,7 @@ def tangle(boxes: int) -> dg.Tensor:
     """An eager computation with its gradients, drawn as about `boxes` boxes; no part repeats."""
     rng = random.Random(7)
     made = [dg.Tensor(np.full((2, 3), 0.5), requires_grad=True, name="x")]
-    operations = [dg.tanh, dg.sigmoid, dg.exp, dg.negative, dg.square]
+    operations: list[Any] = [dg.tanh, dg.sigmoid, dg.exp, dg.negative, dg.square]
     while 2 * len(made) < boxes - 2:
         value, earlier = made[-1], rng.choice(made[-4:])
         made.append(rng.choice([*operations, lambda x, y=earlier: x * y])(value))
