@@ -141,11 +141,12 @@ def constant(number: float, dtype: np.dtype) -> Constant:
     """A Python number as a constant of this dtype."""
     # Making a scalar takes NumPy longer than computing with it, so those in use are kept.  (Not 0:
     # it is equal to -0, which is another number.)
-    return _kept_constant(number, dtype) if number else Constant(dtype.type(number))
+    return kept_constant(number, dtype) if number else Constant(dtype.type(number))
 
 
 @lru_cache(maxsize=256)
-def _kept_constant(number: float, dtype: np.dtype) -> Constant:
+def kept_constant(number: float, dtype: np.dtype) -> Constant:
+    """A Python number other than 0 as a constant of this dtype, the same one every time."""
     return Constant(dtype.type(number))
 
 

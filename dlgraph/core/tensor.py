@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlgraph.core import arrays, autodiff, hooks
-from dlgraph.core.arrays import constant
+from dlgraph.core.arrays import constant, kept_constant
 from dlgraph.core.memory import keep_freed_blocks
 from dlgraph.core.mode import MODE
 from dlgraph.core.primitive import FUNCTIONS, Primitive, weak_kind
@@ -102,7 +102,7 @@ def _reflected(name: str) -> Callable[[Any, Any], Any]:
         if (type(number) is float or type(number) is int) and data is not None:
             dtype = data.dtype
             if dtype.kind == "f":
-                left = constant(number, dtype)
+                left = kept_constant(number, dtype) if number else constant(number, dtype)
                 data = primitive.operator(left._data, data)
                 return result(data, primitive, (left, x), x.requires_grad)
         return primitive(number, x)
