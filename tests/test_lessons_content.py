@@ -109,6 +109,28 @@ ANSWERS = {
             },
         ),
     },
+    "11_mnist_gpu": {
+        "waiting": (
+            "400",
+            {
+                "480": "each waited for the other",
+                "80": "what has not been launched",
+                "12": "A step has 40",
+                "10": "A step has 40",
+                "1000": "who is busy all the time",
+            },
+        ),
+        "two": (
+            "x - dg.max(x)",
+            {
+                "x * 2 + 1": "Element-wise operations share one",
+                "dg.sum(x * x)": "do the element-wise work before it",
+                "dg.exp(x) / dg.sum(dg.exp(x))": "3 kernels",
+                "dg.stack([x, x]) @ x": "sums or extremes only",
+                "5.0": "compute something with x",
+            },
+        ),
+    },
 }
 
 

@@ -8,6 +8,6 @@ asks of a device), `cupy_backend.py` (the one file that imports CuPy).
 """
 
 from dlgraph.gpu.devices import Device, device, is_available
-from dlgraph.gpu.source import GpuSource, source
+from dlgraph.gpu.shown import GpuSource, source
 
 __all__ = ["Device", "GpuSource", "device", "is_available", "source"]

@@ -20,7 +20,7 @@ from dlgraph.executors.plan import Instruction, Place, Plan, Timing
 from dlgraph.gpu.driver import Driver
 from dlgraph.gpu.launches import Launch, launches_of
 from dlgraph.gpu.memory import DeviceMemory
-from dlgraph.gpu.source import GpuSource
+from dlgraph.gpu.shown import GpuSource
 from dlgraph.gpu.steps import Unrolled, run_steps
 from dlgraph.ops.index import check_labels
 

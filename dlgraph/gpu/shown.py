@@ -5,6 +5,7 @@ It needs no GPU: the text is the same that the compiler gets.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,7 +16,7 @@ from dlgraph.core.tree import flatten
 from dlgraph.errors import OperationError
 from dlgraph.executors.draft import NoPlan
 from dlgraph.executors.lowering import Fed
-from dlgraph.executors.plan import Plan, strides_of
+from dlgraph.executors.plan import Place, Plan, strides_of
 from dlgraph.executors.source import Source, SourceLine
 from dlgraph.gpu.cuda import helpers
 from dlgraph.gpu.launches import Launch, launches_of
@@ -25,7 +26,7 @@ class GpuSource(Source):
     """The launches of a plan, a line each; printed with the kernels in CUDA C above them.
 
     `code` is the text of the kernels; `kernels` and `products` say how many a run launches, and
-    `bytes` how many bytes all of them read and write.
+    `bytes` how many bytes of memory each of them reads or writes, in all.
 
     >>> import dlgraph as dg
     >>> with dg.Graph().as_default():
@@ -46,7 +47,7 @@ class GpuSource(Source):
         self.kernels = sum(launch.kernel is not None for launch in launches)
         self.products = sum(launch.product is not None for launch in launches)
         self.others = len(launches) - self.kernels - self.products
-        self.bytes = sum(place.bytes for one in launches for place in one.places if place)
+        self.bytes = sum(_touched(place) for one in launches for place in one.places if place)
 
     @property
     def counted(self) -> str:
@@ -95,6 +96,12 @@ def source(fetches: Any, feed: Mapping[Any, Any], level: int = 2, fused: bool = 
     except NoPlan as no:
         raise OperationError(f"this graph would run node by node on a GPU: {no}") from None
     return GpuSource(plan, launches)
+
+
+def _touched(place: Place) -> int:
+    """Bytes of the elements, those that are only repeated counted once."""
+    steps = zip(place.shape, place.strides or (), strict=True)
+    return place.dtype.itemsize * math.prod(n for n, step in steps if step)
 
 
 def _line(plan: Plan, launch: Launch) -> SourceLine:
