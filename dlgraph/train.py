@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from dlgraph.core.arrays import device_of
 from dlgraph.core.graph import Graph
 from dlgraph.core.mode import no_grad
 from dlgraph.core.session import Session
@@ -53,7 +54,8 @@ def fit(
     epochs, and the best values are put back.  Each callback gets the `Epoch`; one that returns
     True ends training.  `seed` restarts the random streams of the model, the default stream and
     the order of a `DataLoader`.  `mode="graph"` builds a graph and runs it: the same numbers, bit
-    for bit.  Ctrl-C (or the stop button) ends training; the model stays as it is then.
+    for bit.  Batches go to the device where the model is.  Ctrl-C (or the stop button) ends
+    training; the model stays as it is then.
 
     Raises `OperationError` for data that is not batches, and whatever model and loss raise.
 
@@ -239,11 +241,17 @@ class EagerSteps:
     ):
         self.model, self.loss, self.metrics = model, loss, metrics
         self.optimizer, self.clip_norm = optimizer, clip_norm
+        held = [p._data for p in model.parameters() if p._data is not None]
+        self.device = device_of(held[0]) if held else "cpu"
+
+    def _tensor(self, value: Any) -> Tensor:
+        # A batch goes where the model is.
+        return Tensor(value) if self.device == "cpu" else Tensor(value).to(self.device)
 
     def train(self, x: Any, y: Any) -> dict[str, Any]:
         """One step of the optimiser."""
-        y = Tensor(y)
-        outputs = self.model(Tensor(x))
+        y = self._tensor(y)
+        outputs = self.model(self._tensor(x))
         loss = self.loss(outputs, y)
         self.optimizer.zero_grad()
         loss.backward()
@@ -254,9 +262,9 @@ class EagerSteps:
 
     def test(self, x: Any, y: Any) -> dict[str, Any]:
         """The numbers alone."""
-        y = Tensor(y)
+        y = self._tensor(y)
         with no_grad():
-            outputs = self.model(Tensor(x))
+            outputs = self.model(self._tensor(x))
             return self._numbers(self.loss(outputs, y), outputs, y)
 
     def _numbers(self, loss: Any, outputs: Any, y: Any) -> dict[str, Any]:
@@ -281,9 +289,9 @@ class GraphSteps(EagerSteps):
             effects = [n for n in graph.nodes if n.primitive.effect]
             self.update = self.optimizer.minimize(loss, clip_norm=self.clip_norm)
         self.effects = effects
-        self.session = Session(graph)
+        self.session = Session(graph, device=self.device)
         self.session.run(graph.startup)
-        self.tests = Session(graph.clone(for_test=True))
+        self.tests = Session(graph.clone(for_test=True), device=self.device)
 
     def train(self, x: Any, y: Any) -> dict[str, Any]:
         """One step of the optimiser."""

@@ -119,3 +119,25 @@ def test_the_state_of_an_optimiser_is_saved_as_numpy_and_comes_back(gpu):
     step.load_state_dict(state)
     step.step()
     assert {str(p.device) for p in model.parameters()} == {"gpu"}
+
+
+@pytest.mark.parametrize("mode", ["eager", "graph"])
+def test_fit_trains_where_the_model_is(gpu, mode):
+    x, labels = batch((6, 6))
+    found = []
+    for where in ("cpu", "gpu"):
+        dg.seed(0)
+        model = MODELS["mlp"][0]().to(where)
+        history = dg.fit(
+            model,
+            [(x[:4], labels[:4]), (x[4:], labels[4:])],
+            validation=[(x, labels)],
+            metrics={"accuracy": dg.accuracy},
+            epochs=3,
+            patience=2,
+            seed=1,
+            mode=mode,
+        )
+        assert {str(p.device) for p in model.parameters()} == {where}
+        found.append([epoch.train["loss"] for epoch in history])
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-4)
