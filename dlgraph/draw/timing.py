@@ -24,7 +24,7 @@ def timing(profile: Profile) -> ChartFigure:
     others = f"; {rest} quicker steps are not shown" if rest else ""
     chart = Chart(
         f"Where {show_time(profile.seconds)} go",
-        f"time of the step; filled, and in brackets: what the limit of this machine asks for{others}",
+        f"time of the step; filled (%): what it would take at the machine's limit{others}",
         longest,
         tuple((longest * k / 4, show_time(longest * k / 4) if k else "0") for k in range(5)),
         tuple(bars),
