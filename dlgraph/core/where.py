@@ -13,6 +13,7 @@ from functools import lru_cache
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
+_new = tuple.__new__
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 STANDARD_LIBRARY = os.path.dirname(os.__file__) + os.sep
 
@@ -82,8 +83,14 @@ def user_frame(depth: int = 1) -> FrameType | None:
 
 def user_line(depth: int = 1) -> Where | None:
     """The user's line that led here, or None when dlgraph runs itself (`python -m dlgraph`)."""
-    frame = user_frame(depth + 1)
-    return None if frame is None else Where(frame.f_code, frame.f_lineno)
+    # Every backward() asks this, so the search of `user_frame` is written out.
+    frame: FrameType | None = sys._getframe(depth)
+    while frame is not None:
+        code = frame.f_code
+        if is_user_code(code.co_filename):
+            return _new(Where, (code, frame.f_lineno))
+        frame = frame.f_back
+    return None
 
 
 def name_in_frame(value: Any, frame: FrameType | None) -> str | None:
