@@ -6,6 +6,7 @@ import pytest
 
 import dlgraph as dg
 from tests.played import LESSONS, NOTEBOOKS, UNTOUCHED, cells_of, printed, said
+from tools.normalise_notebooks import ROOT
 
 GALLERY = NOTEBOOKS / "gallery.ipynb"
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -54,6 +55,17 @@ def test_stored_figures_are_pictures_with_words():
         assert re.search(r"<img [^>]*src=['\"]data:image/svg", data["text/html"])
         assert data["image/svg+xml"].startswith("<svg")
         assert data["text/plain"] and "object at" not in data["text/plain"]
+
+
+@pytest.mark.parametrize("path", [*LESSONS, GALLERY], ids=lambda path: path.stem)
+def test_stored_figures_run_the_script_of_today(path):
+    """Also those with measured times, which are not compared when the cell is run again."""
+    packed = [one.read_text() for one in (ROOT / "dlgraph" / "draw" / "js").glob("*.packed")]
+    assert packed
+    for data in shown(path):
+        if "data-dlgraph" in data.get("text/html", ""):
+            words = "clear this cell's output, then run tools/normalise_notebooks.py"
+            assert any(one in data["text/html"] for one in packed), words
 
 
 @pytest.mark.parametrize("path", [*LESSONS, GALLERY], ids=lambda path: path.stem)
