@@ -3,7 +3,8 @@
 `lab` is a server with folders of its own (settings, trust, runtime), so that nothing of the person
 who runs the tests gets in or is changed.  `page` is a fresh browser page; at the end of a test it
 must have raised no error and asked for nothing outside this machine.  `notebook` writes cells into
-a file, opens and runs it.  Without Chromium or playwright these tests are skipped.
+a file, opens and runs it.  The browser is that of `tests/conftest.py`; without one these tests are
+skipped.
 
 Screenshots are kept in `screenshots/` at the top of the repository (git ignores it), named after
 their tests: look at them after a change to a figure.
@@ -14,7 +15,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -36,8 +36,6 @@ FOLDERS = (
     "IPYTHONDIR",
     "MPLCONFIGDIR",
 )
-PROGRAMS = ("chromium", "google-chrome")  # before the one that playwright may have installed
-FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
 SIZE = {"width": 1280, "height": 900}
 KERNEL = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
 
@@ -96,22 +94,6 @@ class Lab:
     def read(self, name: str) -> dict:
         """A notebook as it was saved."""
         return json.loads((self.folder / name).read_text("utf-8"))
-
-
-@pytest.fixture(scope="session")
-def chromium():
-    """A browser; skips where there is none."""
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        pytest.skip("playwright is not installed")
-    with sync_playwright() as driver:
-        path = next(filter(None, map(shutil.which, PROGRAMS)), driver.chromium.executable_path)
-        if not Path(path).exists():
-            pytest.skip("no Chromium here: apt install chromium, or playwright install chromium")
-        browser = driver.chromium.launch(executable_path=path, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="session")

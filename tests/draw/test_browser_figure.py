@@ -5,7 +5,6 @@ Skipped where Chromium or playwright is absent.
 
 from __future__ import annotations
 
-import shutil
 from xml.etree import ElementTree
 
 import pytest
@@ -14,27 +13,16 @@ from dlgraph.draw.figure import Figure
 from tests.draw.examples import EXAMPLES, chain, two_a_plus_three_b
 from tests.draw.test_svg import HOSTILE, hostile_picture
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
 START = "<!doctype html><meta charset='utf-8'><body>"
 
 
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
-def open_page(browser):
+def open_page(chromium):
     contexts = []
 
     def open_page(*pages: str, body: str = "", **options):
         options = {"viewport": {"width": 1000, "height": 900}, **options}
-        context = browser.new_context(offline=True, **options)
+        context = chromium.new_context(offline=True, **options)
         contexts.append(context)
         page = context.new_page()
         page.problems = []
