@@ -13,7 +13,8 @@ The way of the data, which is also the order in which to read the files:
     layout.py       boxes -> places: ranks, ordering, coordinates, routes, across; from
                     collapse.py on also in JavaScript, frontend/src/layout
     svg.py          places -> text; theme.py, shapes.py
-    figure.py       what a notebook, a terminal and a screen reader get; describe.py
+    figure.py       what a notebook, a terminal and a screen reader get; describe.py; measures.py
+                    and colouring.py for figures coloured by memory, gradient or time
 
 `dg.step` starts at walk.py and ends in stepper.py, `dg.build` at events.py and in builder.py.
 """
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
 __all__ = ["draw"]
 
 
-def draw(x: Any, *inputs: Any, title: str = "", profile: Any = None) -> Figure:
+def draw(
+    x: Any, *inputs: Any, title: str = "", profile: Any = None, colour: str | None = None
+) -> Figure:
     """Draw a computation: values on the left, gradients as its mirror image on the right.
 
     `x` is a Tensor (the operations that made it, with their values, and the gradients once
@@ -45,8 +48,15 @@ def draw(x: Any, *inputs: Any, title: str = "", profile: Any = None) -> Figure:
     `program.profile`) boxes can be coloured by their time.  The figure shows itself in a notebook;
     `.save("y.svg")` writes it and `.describe()` says it in words.
 
-    Raises OperationError for anything else and for a function that was not traced yet,
-    GraphError beyond 100,000 nodes.
+    With a `colour` the figure starts coloured, from pale (little) to strong (much), with the number
+    in every box: `"gradient"` (Euclidean norm of the gradient, after `backward()`), `"memory"`
+    (bytes of the value), `"time"` (of the step, with a `profile`), or `"kind"` (as without it).  It
+    can be searched, has a legend, can show shapes on its edges, and the colour can be changed.
+    Without `colour` a small figure stays small, at most 15 kB: it has no list of colours and no
+    search.
+
+    Raises OperationError for anything else, for a function that was not traced yet and for a
+    `colour` of which nothing is known here, GraphError beyond 100,000 nodes.
 
     >>> import dlgraph as dg
     >>> from dlgraph.draw import draw
@@ -58,6 +68,14 @@ def draw(x: Any, *inputs: Any, title: str = "", profile: Any = None) -> Figure:
     >>> y.backward()
     >>> draw(y)
     y = add(multiply(2, a), multiply(3, b)) -> 23; gradients: a 2, b 3
+    >>> print(draw(y, colour="gradient").describe().partition("\\n")[2].partition("backward")[0])
+    forward:
+      a = 4: gradient norm 2
+      b = 5: gradient norm 3
+      multiply [2]: 2·a = 8; gradient norm 1
+      multiply [3]: 3·b = 15; gradient norm 1
+      y add: 2·a + 3·b = 23; gradient norm 1
+    <BLANKLINE>
     >>> draw(dg.nn.Linear(3, 2), dg.zeros((5, 3)))
     add(matmul(x, weight), bias)
     """
@@ -65,21 +83,24 @@ def draw(x: Any, *inputs: Any, title: str = "", profile: Any = None) -> Figure:
     from dlgraph.core.where import user_frame
     from dlgraph.draw.attempt import attempt, require_callable
     from dlgraph.draw.collecting import no_collection
+    from dlgraph.draw.colouring import colouring_of
     from dlgraph.draw.figure import Figure
     from dlgraph.draw.from_graph import graph_of, picture_of
     from dlgraph.draw.measures import measures_of
     from dlgraph.draw.model import Picture
 
     if isinstance(x, Picture):
-        return Figure(x)
+        return Figure(x, colouring=colouring_of(colour, None))
     frame = user_frame()
     if inputs:
         require_callable(x, inputs)
         made = attempt(x, inputs, title=title, frame=frame)
         if made.error is not None:
             print(made.error)
-        return Figure(made.picture, measures_of(made.graph, profile))
+        measures = measures_of(made.graph, profile)
+        return Figure(made.picture, measures, colouring_of(colour, made.graph, profile))
     with no_collection():
         graph = graph_of(x)
         picture = picture_of(x, title=title, frame=frame, graph=graph)
-        return Figure(picture, measures_of(graph, profile) if graph is not None else None)
+        measures = measures_of(graph, profile) if graph is not None else {}
+        return Figure(picture, measures, colouring_of(colour, graph, profile))

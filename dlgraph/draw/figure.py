@@ -11,6 +11,7 @@ from typing import Any
 from dlgraph.draw import describe, page, svg
 from dlgraph.draw.collapse import visible
 from dlgraph.draw.collecting import no_collection
+from dlgraph.draw.colouring import KIND, Colouring, Sizes, coloured, ends, make_room
 from dlgraph.draw.layout import Layout, place
 from dlgraph.draw.measures import Measure
 from dlgraph.draw.model import Picture
@@ -43,9 +44,15 @@ class Figure:
     ['image/svg+xml', 'text/html', 'text/plain']
     """
 
-    def __init__(self, picture: Picture, measures: dict[str, Measure] | None = None):
+    def __init__(
+        self,
+        picture: Picture,
+        measures: dict[str, Measure] | None = None,
+        colouring: Colouring | None = None,
+    ):
         self.picture = picture
         self.measures = measures or {}
+        self.colouring = colouring
 
     @cached_property
     def layout(self) -> Layout:
@@ -55,11 +62,11 @@ class Figure:
     @cached_property
     def svg(self) -> str:
         """The figure as SVG text, with its own background, fit to stand alone in a file."""
-        return svg.render(self.layout, self.picture.title, str(self), self.describe())
+        return self._render(self.describe())
 
     def describe(self) -> str:
         """The figure in words, one line per box: for those who cannot see it."""
-        return describe.describe(str(self), self.layout)
+        return describe.describe(str(self), coloured(self.layout, self._sizes, beside=True)[0])
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the figure to a file that ends in `.svg`; returns its path.
@@ -99,18 +106,37 @@ class Figure:
     @cached_property
     def scene(self) -> Scene:
         """All boxes with their texts, before anything is closed or placed."""
-        return build_scene(self.picture)
+        scene = build_scene(self.picture)
+        if self.colouring is not None:
+            make_room(scene, [*self.measures.values(), self.colouring.sizes(scene)])
+        return scene
+
+    @cached_property
+    def _sizes(self) -> Sizes:
+        """What the boxes are coloured by at the start; nothing where that is their kind."""
+        return self.colouring.sizes(self.scene) if self.colouring is not None else {}
+
+    def _render(self, description: str, legend: bool = True) -> str:
+        layout, fills = coloured(self.layout, self._sizes)
+        scale = ends(self._sizes)
+        words, title = str(self), self.picture.title
+        return svg.render(
+            layout, title, words, description, legend=legend, fills=fills, scale=scale
+        )
 
     def _html(self) -> str:
         words, bundle = str(self), self._bundle()
-        legend = bundle != "figure"
-        picture = svg.render(self.layout, self.picture.title, words, "", legend=legend)
+        picture = self._render("", legend=bundle != "figure")
         scene = self.scene if self.scene.groups else None
         # The lines of what is kept for the backward pass go along; they are shown on demand.
         whole = place(visible(self.scene), saved=True) if self.scene.saved else self.layout
         payload = payload_of(self.picture, whole, scene)
         if self.measures and bundle != "figure":
             payload["measures"] = self.measures
+        if self.colouring is not None and self.colouring.name != KIND:
+            name = self.colouring.name
+            payload["measures"] = {**self.measures, name: self._sizes}
+            payload["colour"] = name
         return page.html(payload, bundle=bundle, svg=picture, text=words)
 
     def _bundle(self) -> str:
@@ -119,7 +145,8 @@ class Figure:
         if self.scene.groups or len(boxes) > SVG_LIMIT:
             return "figure_large"
         plain = all(box.style in PLAIN and not box.ports for box in boxes)
-        return "figure" if plain and len(boxes) <= PLAIN_LIMIT else "figure_kinds"
+        small = plain and len(boxes) <= PLAIN_LIMIT and self.colouring is None
+        return "figure" if small else "figure_kinds"
 
     @cached_property
     def _sentence(self) -> str:

@@ -1,6 +1,7 @@
 """Numbers of nodes by which a figure can be coloured: memory, gradient, time.
 
-Read next: payload.py, which sends them along.
+Read next: colouring.py for a figure that starts with one of them, payload.py, which sends them
+along.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ from dlgraph.passes.cost import show_bytes
 Measure = dict[int, tuple[float, str]]  # node: (a number above 0, the words for it)
 
 
+NAMES = ("memory", "gradient", "time")
+
+
 def measures_of(graph: Graph, profile: Any = None) -> dict[str, Measure]:
     """What is known of the nodes of a graph; measures that are the same everywhere are left out.
 
@@ -31,44 +35,72 @@ def measures_of(graph: Graph, profile: Any = None) -> dict[str, Measure]:
     >>> measures_of((x * x).sum().graph)["memory"]
     {0: (8, '8 B'), 1: (8, '8 B'), 2: (4, '4 B')}
     """
-    found = {"memory": _memory(graph), "gradient": _gradients(graph)}
-    if profile is not None:
-        found["time"] = _times(graph, profile.rows)
+    found: dict[str, Measure] = {}
+    for name in NAMES:
+        known = numbers_of(graph, name, profile).items()
+        found[name] = {
+            index: (size, words_for(name, size))
+            for index, size in known
+            if size > 0 and math.isfinite(size)
+        }
     return {name: measure for name, measure in found.items() if len(set(measure.values())) > 1}
 
 
-def _memory(graph: Graph) -> Measure:
-    found: Measure = {}
+def numbers_of(graph: Graph, name: str, profile: Any = None) -> dict[int, float]:
+    """One measure of the nodes that have it: bytes, a norm (0 and NaN are told too) or seconds.
+
+    >>> import dlgraph as dg
+    >>> from dlgraph.draw.measures import numbers_of
+    >>> x = dg.Tensor([3.0, -1.0], requires_grad=True)
+    >>> dg.relu(x * -1.0).sum().backward()
+    >>> numbers_of(x.graph, "gradient")
+    {0: 1.0}
+    """
+    if name == "memory":
+        return _memory(graph)
+    if name == "gradient":
+        return _gradients(graph)
+    return _times(graph, profile.rows) if profile is not None else {}
+
+
+def words_for(name: str, number: float) -> str:
+    """A number of a measure as a figure says it.
+
+    >>> from dlgraph.draw.measures import words_for
+    >>> words_for("memory", 4_000), words_for("gradient", 0.25), words_for("time", 2e-3)
+    ('4 kB', 'norm 0.25', '2 ms')
+    """
+    if name == "memory":
+        return show_bytes(int(number))
+    if name == "gradient":
+        return f"norm {number_text(number)}"
+    from dlgraph.executors.profile import show_time
+
+    return show_time(number)
+
+
+def _memory(graph: Graph) -> dict[int, float]:
+    found: dict[int, float] = {}
     for index, record in enumerate(graph.records):
         spec = record.spec
         if isinstance(spec, BundleSpec) or spec.dtype.kind == "V":
             continue
         if all(isinstance(size, int) for size in spec.shape):
-            size = math.prod(spec.shape) * spec.dtype.itemsize
-            if size:
-                found[index] = (size, show_bytes(size))
+            found[index] = math.prod(spec.shape) * spec.dtype.itemsize
     return found
 
 
-def _gradients(graph: Graph) -> Measure:
-    found: Measure = {}
+def _gradients(graph: Graph) -> dict[int, float]:
+    found: dict[int, float] = {}
     for index, tensor in graph.recorded.items():
         several = isinstance(graph.records[index].spec, BundleSpec)
         gradient = None if several else tensor.grad
-        if gradient is None:
-            continue
-        norm = float(np.linalg.norm(np.abs(gradient.numpy()).astype(np.float64).ravel()))
-        if norm > 0 and math.isfinite(norm):
-            found[index] = (norm, f"norm {number_text(norm)}")
+        if gradient is not None:
+            sizes = np.abs(gradient.numpy()).astype(np.float64)
+            found[index] = float(np.linalg.norm(sizes.ravel()))
     return found
 
 
-def _times(graph: Graph, rows: Iterable[Any]) -> Measure:
-    from dlgraph.executors.profile import show_time
-
+def _times(graph: Graph, rows: Iterable[Any]) -> dict[int, float]:
     index = {record.name: number for number, record in enumerate(graph.records)}
-    return {
-        index[row.name]: (row.seconds, show_time(row.seconds))
-        for row in rows
-        if row.name in index and row.seconds > 0
-    }
+    return {index[row.name]: row.seconds for row in rows if row.name in index}

@@ -26,9 +26,13 @@ let q=document,e=q.createElement("script"),h;
 e.text="document.currentScript.dg="+await(UNPACK)(c);
 q.head.append(e);e.remove();
 for(h of q.querySelectorAll(`[data-dlgraph="${i}"]`))if(!h.shadowRoot)
-try{await e.dg.main(h,d);h.firstChild.removeAttribute("src")}
+try{await e.dg.main(h,d);CHOOSEh.firstChild.removeAttribute("src")}
 catch(x){h.shadowRoot.innerHTML="<slot>";throw x}
 })""".replace("\n", "")
+
+# A figure that is coloured from the start chooses its colour as a reader would.
+_CHOOSE = """for(let s of h.shadowRoot.querySelectorAll("select"))
+if(s.title=="colour by"){s.value=d.colour;s.onchange()}""".replace("\n", "")
 
 # The browser can inflate by itself, but takes its time (see frontend/src/page/unpack.js).  So only
 # a small figure, of which this would be a good part, leaves it to the browser.
@@ -59,7 +63,8 @@ def html(payload: Json, *, bundle: str = "figure", svg: str = "", text: str = ""
     """The `text/html` of a figure: `svg` as an image with `text` as its alternative, and a script.
 
     `bundle` names the script (`dlgraph/draw/js/<bundle>.js`), which exports `main(host, payload)`.
-    The figure is known on the page by a name made from its content.
+    The figure is known on the page by a name made from its content.  A `colour` in the payload is
+    what its list "colour by" starts with.
 
     >>> from dlgraph.draw.page import html
     >>> page = html({"title": "</script>"}, svg="<svg/>", text='"quoted"')
@@ -69,6 +74,7 @@ def html(payload: Json, *, bundle: str = "figure", svg: str = "", text: str = ""
     data = dumps(payload)
     name = hashlib.sha256(f"{bundle}{text}{data}".encode()).hexdigest()[:10]
     code, loader = script(bundle), _LOADER.replace("UNPACK", unpack(bundle))
+    loader = loader.replace("CHOOSE", _CHOOSE if "colour" in payload else "")
     return (
         f'<div data-dlgraph="{name}">{image(svg, text)}</div>'
         f'<script>{loader}("{name}","{code}",{data})</script>'

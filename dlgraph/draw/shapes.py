@@ -103,9 +103,11 @@ def text(x: float, y: float, content: str, more: str = "") -> str:
     return f'<text x="{number(x)}" y="{number(y)}"{more}>{content}</text>'
 
 
-def box(found: Box, x: float, y: float) -> str:
+def box(found: Box, x: float, y: float, fill: str | None = None) -> str:
     """A box with its texts and badges; the tooltip holds what did not fit."""
     style = theme.BOXES[found.style]
+    if fill:
+        style = style._replace(fill=fill)
     badges, label, tag = first_row(found)
     middle = x + (found.width + (theme.STRIP if style.mark else 0)) / 2
     low = found.height - (PORTS if found.ports else 0)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -49,15 +50,27 @@ class _Entry:
     word: str
     x: float
     row: int
+    fill: str = ""
 
 
 def render(
-    layout: Layout, title: str, sentence: str, description: str, *, legend: bool = True
+    layout: Layout,
+    title: str,
+    sentence: str,
+    description: str,
+    *,
+    legend: bool = True,
+    fills: Mapping[str, str] | None = None,
+    scale: Sequence[tuple[str, str]] = (),
 ) -> str:
-    """The SVG of a layout.  `sentence` and `description` are read out by screen readers."""
+    """The SVG of a layout.  `sentence` and `description` are read out by screen readers.
+
+    `fills` are colours of boxes by key, in place of those of their kinds; `scale` says what they
+    mean: pairs of colour and words for the legend.
+    """
     title = clean(title)
     room = max(layout.width, 320.0) - 2 * theme.MARGIN
-    entries, legend_width = _legend(layout, room) if legend else ([], 0.0)
+    entries, legend_width = _legend(layout, room, scale) if legend else ([], 0.0)
     headings, beyond = _headings(layout)
     width = max(layout.width + 2 * beyond, legend_width + 2 * theme.MARGIN, _title_width(title))
     width = float(math.ceil(width))
@@ -70,7 +83,7 @@ def render(
         words = f' font-size="{theme.LABEL_SIZE}" font-weight="bold"'
         parts.append(shapes.text(width / 2, theme.MARGIN + 4, escape(title), words))
     parts.append(f'<g transform="translate({number(shift)} {number(top)})">')
-    parts += [headings, *_body(layout), _start(layout)]
+    parts += [headings, *_body(layout, fills or {}), _start(layout)]
     parts.append("</g>")
     if entries:
         left = math.floor((width - legend_width) / 2)
@@ -103,13 +116,13 @@ def _background(width: float, height: float) -> str:
     )
 
 
-def _body(layout: Layout) -> list[str]:
+def _body(layout: Layout, fills: Mapping[str, str]) -> list[str]:
     # Lines first, so that boxes cover their ends; thin and dashed lines below full ones.
     parts = []
     for style in ("saved", "update", "parameter", "turn", "gradient", "failed", "forward"):
         routes = [line.points for line in layout.lines if line.style == style]
         parts += [shapes.lines(routes, theme.LINES[style])] if routes else []
-    return parts + [shapes.box(placed.box, placed.x, placed.y) for placed in layout.boxes]
+    return parts + [shapes.box(p.box, p.x, p.y, fills.get(p.box.key)) for p in layout.boxes]
 
 
 def _start(layout: Layout) -> str:
@@ -158,29 +171,32 @@ def _headings(layout: Layout) -> tuple[str, float]:
     return "".join(parts), max(0.0, theme.MARGIN - left, right + theme.MARGIN - layout.width)
 
 
-def _legend(layout: Layout, room: float) -> tuple[list[_Entry], float]:
+def _legend(
+    layout: Layout, room: float, scale: Sequence[tuple[str, str]] = ()
+) -> tuple[list[_Entry], float]:
     """The samples of what occurs in this figure, in rows of like width, and the widest row."""
     boxes = {placed.box.style for placed in layout.boxes}
     lines = {"gradient" if line.style == "turn" else line.style for line in layout.lines}
     wanted = [
-        (style, line if line in lines else "", word)
+        (style, line if line in lines else "", word, "")
         for style, (word, line) in _WORDS.items()
         if style in boxes
     ]
     if layout.badges:
-        wanted.append(("badge", "", layout.badges))
+        wanted.append(("badge", "", layout.badges, ""))
+    wanted += [("operation", "", word, fill) for fill, word in scale]
     widths = [
         (BOTH if line else SAMPLE) + 6 + math.ceil(text_width(word, theme.SMALL_SIZE))
-        for _, line, word in wanted
+        for _, line, word, _ in wanted
     ]
     total = sum(widths) + LEGEND_GAP * (len(widths) - 1)
     even = total / max(1, math.ceil(total / room))
     entries: list[_Entry] = []
     x, row, widest = 0.0, 0, 0.0
-    for (style, line, word), width in zip(wanted, widths, strict=True):
+    for (style, line, word, fill), width in zip(wanted, widths, strict=True):
         if x and (x + width > room or x + width / 2 > even):
             x, row = 0.0, row + 1
-        entries.append(_Entry(style, line, word, x, row))
+        entries.append(_Entry(style, line, word, x, row, fill))
         widest = max(widest, x + width)
         x += width + LEGEND_GAP
     return entries, widest
@@ -191,7 +207,9 @@ def _sample(entry: _Entry) -> str:
     if entry.style == "badge":
         found = shapes.outline(theme.BADGE, x + 2, y + 2, SAMPLE - 6, 12)
     else:
-        found = shapes.outline(theme.BOXES[entry.style], x + 1, y + 1, SAMPLE - 4, 14)
+        style = theme.BOXES[entry.style]
+        style = style._replace(fill=entry.fill or style.fill)
+        found = shapes.outline(style, x + 1, y + 1, SAMPLE - 4, 14)
     after = x + SAMPLE
     if entry.line:
         line = [(x + SAMPLE - 2, y + 8.0), (x + BOTH - 2, y + 8.0)]

@@ -9,6 +9,9 @@ from xml.etree import ElementTree
 
 import pytest
 
+import dlgraph as dg
+from dlgraph.draw import draw
+from dlgraph.draw.colouring import mixed
 from dlgraph.draw.figure import Figure
 from tests.draw.examples import EXAMPLES, chain, two_a_plus_three_b
 from tests.draw.test_svg import HOSTILE, hostile_picture
@@ -411,3 +414,58 @@ def test_a_canvas_has_all_dots_of_the_screen_and_moves_when_dragged(open_page):
     assert figure.locator(".stage").evaluate("one => one.scrollTop") == 333
     assert canvas.evaluate(seen) != before
     assert figure.locator(".panel").is_hidden()  # a drag is no click
+
+
+def coloured_sum():
+    """y = 2a + 3b after backward(), coloured by gradient."""
+    a = dg.Tensor(4.0, requires_grad=True, name="a")
+    b = dg.Tensor(5.0, requires_grad=True, name="b")
+    y = 2 * a + 3 * b
+    y.backward()
+    return draw(y, colour="gradient")
+
+
+def test_a_figure_starts_with_the_colour_it_was_asked_for(open_page):
+    coloured = coloured_sum()._repr_mimebundle_()["text/html"]
+    page = open_page(coloured, html(two_a_plus_three_b()), coloured)
+    live(page, 3)
+    first, plain, second = page.locator(".figure").all()
+    assert plain.get_by_role("combobox", name="colour by").count() == 0
+    for figure in (first, second):
+        assert figure.get_by_role("combobox", name="colour by").input_value() == "gradient"
+        texts = figure.locator("[data-key^=f] text:last-of-type").all_text_contents()
+        assert sorted(texts) == [f"gradient norm {n}" for n in (1, 1, 1, 2, 3)]
+    assert first.locator(".legend").inner_text().split() == [
+        *("input", "operation", "gradient", "constant")
+    ]
+
+
+def test_the_live_colours_are_those_of_the_file(open_page):
+    options = {"color_scheme": "light", "reduced_motion": "reduce"}  # no colour on its way
+    page = open_page(coloured_sum()._repr_mimebundle_()["text/html"], **options)
+    figure = live(page)
+    found = dict(
+        figure.locator("[data-key^=f]").evaluate_all(
+            "all => all.map(one => [one.querySelector('text:last-of-type').textContent,"
+            "getComputedStyle(one.querySelector('.o')).fill])"
+        )
+    )
+    for share, norm in ((0.2, 1), (1.0, 3)):
+        colour = found[f"gradient norm {norm}"].split("srgb ")[1].rstrip(")").split()
+        assert mixed(share) in coloured_sum().svg
+        drawn = list(bytes.fromhex(mixed(share)[1:]))
+        assert [float(part) * 255 for part in colour] == pytest.approx(drawn, abs=1)
+
+
+def test_a_coloured_figure_can_be_searched_and_uncoloured(open_page):
+    page = open_page(coloured_sum()._repr_mimebundle_()["text/html"])
+    figure = live(page)
+    page.keyboard.press("Tab")
+    page.keyboard.press("/")
+    page.keyboard.type("multiply")
+    assert figure.get_by_role("listbox").get_by_role("option").count() == 2
+    page.keyboard.press("Enter")
+    assert "gradient norm 1" in figure.locator(".selected.box").text_content()
+    figure.get_by_role("combobox", name="colour by").select_option("")
+    assert "norm" not in figure.locator(".selected.box").text_content()
+    assert figure.locator("[data-key^=f] .o[style]").count() == 0
