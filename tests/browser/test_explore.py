@@ -81,6 +81,23 @@ def test_a_typed_value_and_what_cannot_be(notebook):
     saying(nb.page, "computed again")
 
 
+def test_on_a_narrow_page_the_picture_scrolls_and_its_text_stays_readable(notebook):
+    nb = notebook(NETWORK)
+    nb.page.set_viewport_size({"width": 480, "height": 900})
+    nb.run_all()  # afresh, in this room
+    shown(nb.page, "f0", "x")
+    stage = nb.page.locator(".stage").first
+    sizes = stage.locator("text").evaluate_all(
+        "all => all.map(t => parseFloat(getComputedStyle(t).fontSize) * t.getScreenCTM().a)"
+    )
+    assert min(sizes) >= 10.99
+    assert stage.evaluate("one => one.scrollWidth > one.clientWidth + 100")
+    box(nb.page, "f0").focus()
+    nb.page.keyboard.press("End")  # the last box, far to the right
+    assert stage.evaluate("one => one.scrollLeft") > 0
+    nb.screenshot("narrow")
+
+
 def test_a_click_gives_the_tensor_in_python(notebook):
     nb = notebook(NETWORK)
     assert nb.ask("w.selected") == "None"

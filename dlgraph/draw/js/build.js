@@ -17,7 +17,13 @@ button[aria-pressed=true]{border-color:var(--f)}
 button:hover,[aria-selected=true]{background:#8883}
 :disabled{opacity:.45}
 :focus-visible{outline:2px solid var(--f);outline-offset:1px}
-.stage{overflow:auto;max-height:1000px;position:relative}
+.stage{overflow:auto;max-height:1000px;position:relative;border-radius:8px;
+--o:var(--bg) 14px,#0000 30px calc(100% - 30px),var(--bg) calc(100% - 14px);
+--i:#888a,#0000 14px calc(100% - 14px),#888a;
+background:linear-gradient(var(--o))local,linear-gradient(90deg,var(--o))local,
+linear-gradient(var(--i)),linear-gradient(90deg,var(--i))}
+.stage::-webkit-scrollbar{width:9px;height:9px}
+.stage::-webkit-scrollbar-thumb{background:#888a;border-radius:5px}
 .stage>*{display:block;margin:auto}
 svg{font-size:12px;text-anchor:middle;fill:var(--ink);--c:var(--f)}
 .small,.shapes{font-size:11px}
@@ -63,7 +69,6 @@ border:1px solid var(--frame);border-radius:6px;padding:6px 8px;max-height:300px
 small{color:var(--muted);font-size:11px}
 code,.source,output{font:12px/1.6 ui-monospace,Menlo,Consolas,'DejaVu Sans Mono',monospace}
 `;function de(e,t){for(const[n,s]of Object.entries(t))e.values.set(n,s?{...e.values.get(n),...s}:{}),e.scene.write(n,e.values.get(n));e.selected&&_(e)}function ke(e,t){for(const n of e.order)e.scene.paint(n,t?.[n])}const he=4,me=([e,t])=>`${e}>${t}`;function fe(e,t){const{layout:n,payload:o}=e,s={};for(const{key:e,tag:r,detail:c,muted:l}of n.boxes){const i=t[e],a=e[0]==="f"&&o.facts[e.slice(1)];a&&(a[he]=i?.detail??""),s[e]={tag:r,detail:c,muted:l&&!i,...i}}de(e,s);const i=n.lines.map(({source:e,target:t})=>[e,t]),a=i.filter(e=>!e.every(e=>t[e])),r=n.boxes.map(({key:e})=>e).filter(e=>!t[e]);e.highlight([...r,...a.map(me)],"ghost")}function pe(e,t){const{stage:s,scene:r}=e,c=e=>r.element.querySelector(`[data-key="${e}"]`),o=t.map(c).filter(Boolean);if(!o.length)return;const i=o.map(e=>e.getBoundingClientRect()),a=(e,t)=>(Math.min(...i.map(t=>t[e]))+Math.max(...i.map(e=>e[t])))/2,n=s.getBoundingClientRect();s.scrollBy({left:a("left","right")-(n.left+n.right)/2,top:a("top","bottom")-(n.top+n.bottom)/2})}const ge=["eager: computed line by line","define-then-run: written down, run later"],o=34,d=24,l=300,ye=`${le}
-.ghost{opacity:.07}
 .shapes text{font-size:13px;font-weight:bold;fill:var(--ink);stroke:none;text-anchor:start}
 .both{display:flex;flex-wrap:wrap;align-items:flex-start}
 .both .stage{flex:1 1 320px;min-width:0}

@@ -17,7 +17,13 @@ button[aria-pressed=true]{border-color:var(--f)}
 button:hover,[aria-selected=true]{background:#8883}
 :disabled{opacity:.45}
 :focus-visible{outline:2px solid var(--f);outline-offset:1px}
-.stage{overflow:auto;max-height:1000px;position:relative}
+.stage{overflow:auto;max-height:1000px;position:relative;border-radius:8px;
+--o:var(--bg) 14px,#0000 30px calc(100% - 30px),var(--bg) calc(100% - 14px);
+--i:#888a,#0000 14px calc(100% - 14px),#888a;
+background:linear-gradient(var(--o))local,linear-gradient(90deg,var(--o))local,
+linear-gradient(var(--i)),linear-gradient(90deg,var(--i))}
+.stage::-webkit-scrollbar{width:9px;height:9px}
+.stage::-webkit-scrollbar-thumb{background:#888a;border-radius:5px}
 .stage>*{display:block;margin:auto}
 svg{font-size:12px;text-anchor:middle;fill:var(--ink);--c:var(--f)}
 .small,.shapes{font-size:11px}
@@ -67,4 +73,4 @@ svg [data-c=turning]{stroke:var(--g)}
 [data-key]:focus [data-c=row]{stroke:var(--ink);stroke-width:1.5}
 .selected [data-c~=stretch]{stroke-width:3}
 `;function re(e,t){const s=ce(e),o={},n=oe(e,{...t,facts:o},{layOut:()=>le(s,t),draw:e=>ue(s,e,t),style:ae});for(const[t,e]of[["ArrowUp",-1],["ArrowDown",1],["ArrowLeft",-1],["ArrowRight",1]])n.keys.set(t,[e<0?"to the row above":"to the row below",()=>X(n,e)]);for(const e of["u","d"])n.keys.delete(e);return n}function ce(e){const t=e.querySelector("img").src,n=decodeURIComponent(t.slice(t.indexOf(",")+1)),s=(new DOMParser).parseFromString(n,"image/svg+xml").documentElement;return document.importNode(s,!0)}function le(e,{rows:t}){const n=[...e.querySelectorAll("[data-key]")].map(e=>{const{key:n}=e.dataset,s=e.querySelector("[data-c=row]"),[o,i,a,r]=["x","y","width","height"].map(e=>+s.getAttribute(e)),[c]=t[n];return{...{key:n,style:"row",label:c,tag:"",detail:"",badges:[],ports:[],muted:!1},...{title:t[n].join(`
-`),group:-1,inside:-1,x:o,y:i,width:a,height:r}}});return{...de(e),axis:null,badges:"",boxes:n,lines:[]}}const de=e=>({width:+e.getAttribute("width"),height:+e.getAttribute("height")});function ue(e,{width:t,height:s},{rows:o}){const i=new Map([...e.querySelectorAll("[data-key]")].map(e=>[e.dataset.key,[e]])),a=e=>i.get(e)?.[0];n(e,{role:"presentation"});for(const[e,[t]]of i)n(t,{role:"img","aria-label":o[e].join(", ")});return{...{element:e,width:t,height:s,top:0,groups:i},mark(t,n){for(const t of e.querySelectorAll(`.${n}`))t.classList.remove(n);for(const e of t)a(e)?.classList.add(n)},write(){},labels(){},paint(e,t){const n=a(e)?.querySelector("[data-c~=stretch]");n&&(n.style.fill=t??"")},resize(o){n(e,{width:t*o,height:s*o})},svg:()=>e,at:e=>e.closest("[data-key]")?.dataset.key??null,rove(e){for(const[t,[s]]of i)n(s,{tabindex:t===e?0:-1})},focus(e){a(e)?.focus({preventScroll:!0}),a(e)?.scrollIntoView({block:"nearest",inline:"nearest"})}}}function X(e,t){const n=[...e.boxes.keys()],s=n.indexOf(e.focused)+t;n[s]&&e.focus(n[s])}return{main:re}})()
+`),group:-1,inside:-1,x:o,y:i,width:a,height:r}}});return{...de(e),axis:null,badges:"",boxes:n,lines:[]}}const de=e=>({width:+e.getAttribute("width"),height:+e.getAttribute("height")});function ue(e,{width:t,height:s},{rows:o}){const i=new Map([...e.querySelectorAll("[data-key]")].map(e=>[e.dataset.key,[e]])),a=e=>i.get(e)?.[0];n(e,{role:"presentation"});for(const[e,[t]]of i)n(t,{role:"img","aria-label":o[e].join(", ")});return{...{element:e,width:t,height:s,top:0,groups:i},mark(t,n){for(const t of e.querySelectorAll(`.${n}`))t.classList.remove(n);for(const e of t)a(e)?.classList.add(n)},write(){},labels(){},paint(e,t){const n=a(e)?.querySelector("[data-c~=stretch]");n&&(n.style.fill=t??"")},resize(o){n(e,{width:t*o,height:s*o})},svg:()=>e,at:e=>e.closest("[data-key]")?.dataset.key??null,focus(e,t){for(const[t,[s]]of i)n(s,{tabindex:t===e?0:-1});if(!t)return;a(e)?.focus({preventScroll:!0}),a(e)?.scrollIntoView({block:"nearest",inline:"nearest"})}}}function X(e,t){const n=[...e.boxes.keys()],s=n.indexOf(e.focused)+t;n[s]&&e.focus(n[s])}return{main:re}})()

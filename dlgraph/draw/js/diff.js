@@ -17,7 +17,13 @@ button[aria-pressed=true]{border-color:var(--f)}
 button:hover,[aria-selected=true]{background:#8883}
 :disabled{opacity:.45}
 :focus-visible{outline:2px solid var(--f);outline-offset:1px}
-.stage{overflow:auto;max-height:1000px;position:relative}
+.stage{overflow:auto;max-height:1000px;position:relative;border-radius:8px;
+--o:var(--bg) 14px,#0000 30px calc(100% - 30px),var(--bg) calc(100% - 14px);
+--i:#888a,#0000 14px calc(100% - 14px),#888a;
+background:linear-gradient(var(--o))local,linear-gradient(90deg,var(--o))local,
+linear-gradient(var(--i)),linear-gradient(90deg,var(--i))}
+.stage::-webkit-scrollbar{width:9px;height:9px}
+.stage::-webkit-scrollbar-thumb{background:#888a;border-radius:5px}
 .stage>*{display:block;margin:auto}
 svg{font-size:12px;text-anchor:middle;fill:var(--ink);--c:var(--f)}
 .small,.shapes{font-size:11px}
@@ -63,6 +69,7 @@ border:1px solid var(--frame);border-radius:6px;padding:6px 8px;max-height:300px
 small{color:var(--muted);font-size:11px}
 code,.source,output{font:12px/1.6 ui-monospace,Menlo,Consolas,'DejaVu Sans Mono',monospace}
 `;function de(e,t){for(const[n,s]of Object.entries(t))e.values.set(n,s?{...e.values.get(n),...s}:{}),e.scene.write(n,e.values.get(n));e.selected&&v(e)}function _e(e,t){for(const n of e.order)e.scene.paint(n,t?.[n])}const he=4,me=([e,t])=>`${e}>${t}`;function ye(e,t){const{layout:n,payload:o}=e,s={};for(const{key:e,tag:r,detail:c,muted:l}of n.boxes){const i=t[e],a=e[0]==="f"&&o.facts[e.slice(1)];a&&(a[he]=i?.detail??""),s[e]={tag:r,detail:c,muted:l&&!i,...i}}de(e,s);const i=n.lines.map(({source:e,target:t})=>[e,t]),a=i.filter(e=>!e.every(e=>t[e])),r=n.boxes.map(({key:e})=>e).filter(e=>!t[e]);e.highlight([...r,...a.map(me)],"ghost")}function pe(e,t){const{stage:s,scene:r}=e,c=e=>r.element.querySelector(`[data-key="${e}"]`),o=t.map(c).filter(Boolean);if(!o.length)return;const i=o.map(e=>e.getBoundingClientRect()),a=(e,t)=>(Math.min(...i.map(t=>t[e]))+Math.max(...i.map(e=>e[t])))/2,n=s.getBoundingClientRect();s.scrollBy({left:a("left","right")-(n.left+n.right)/2,top:a("top","bottom")-(n.top+n.bottom)/2})}const _=["gone","new","changed","later"],ve={gone:"removed",new:"added",changed:"computed in another way",later:"not yet"},be=`${le}
+.stage{max-height:min(1000px,70vh)}
 .later{opacity:.06}
 .gone{opacity:.42}.gone>.o{stroke-dasharray:2 4;fill:none}.gone .way{stroke-dasharray:1 5}
 .new>.o{stroke-width:3.5}

@@ -17,7 +17,13 @@ button[aria-pressed=true]{border-color:var(--f)}
 button:hover,[aria-selected=true]{background:#8883}
 :disabled{opacity:.45}
 :focus-visible{outline:2px solid var(--f);outline-offset:1px}
-.stage{overflow:auto;max-height:1000px;position:relative}
+.stage{overflow:auto;max-height:1000px;position:relative;border-radius:8px;
+--o:var(--bg) 14px,#0000 30px calc(100% - 30px),var(--bg) calc(100% - 14px);
+--i:#888a,#0000 14px calc(100% - 14px),#888a;
+background:linear-gradient(var(--o))local,linear-gradient(90deg,var(--o))local,
+linear-gradient(var(--i)),linear-gradient(90deg,var(--i))}
+.stage::-webkit-scrollbar{width:9px;height:9px}
+.stage::-webkit-scrollbar-thumb{background:#888a;border-radius:5px}
 .stage>*{display:block;margin:auto}
 svg{font-size:12px;text-anchor:middle;fill:var(--ink);--c:var(--f)}
 .small,.shapes{font-size:11px}

@@ -16,7 +16,6 @@ const APART = 24;
 const LEAST = 300; // px that a heading needs
 
 const BUILD_STYLE = `${PLAYER_STYLE}
-.ghost{opacity:.07}
 .shapes text{font-size:13px;font-weight:bold;fill:var(--ink);stroke:none;text-anchor:start}
 .both{display:flex;flex-wrap:wrap;align-items:flex-start}
 .both .stage{flex:1 1 320px;min-width:0}

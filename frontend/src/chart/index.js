@@ -110,10 +110,9 @@ function sceneOf(element, { width, height }, { rows }) {
     },
     svg: () => element,
     at: (target) => target.closest("[data-key]")?.dataset.key ?? null,
-    rove(key) {
+    focus(key, scroll) {
       for (const [own, [group]] of groups) set(group, { tabindex: own === key ? 0 : -1 });
-    },
-    focus(key) {
+      if (!scroll) return;
       one(key)?.focus({ preventScroll: true });
       one(key)?.scrollIntoView({ block: "nearest", inline: "nearest" });
     },

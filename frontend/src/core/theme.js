@@ -10,7 +10,10 @@ const DARK =
   "--f:#56b4e9;--g:#ff9c39;--p:#deff39;--u:#f4d4ef;--e:#ff8f9a;--ink:#f2f2f2;--muted:#bdbdbd;" +
   "--frame:#555;--page:#212121;--weak:.2";
 
-/** The style sheet of every figure; `--c` is the colour of a role. */
+/** The style sheet of every figure; `--c` is the colour of a role.
+ *
+ * Shadows lie along the edges of the stage, for scroll bars may hide until they are used.  What
+ * covers them scrolls with the picture: they are seen only where there is more of it. */
 export const FIGURE_STYLE = `
 :host{all:initial;display:block}
 .figure{${LIGHT};--bg:var(--jp-layout-color1,var(--vscode-editor-background,var(--page)));
@@ -29,7 +32,13 @@ button[aria-pressed=true]{border-color:var(--f)}
 button:hover,[aria-selected=true]{background:#8883}
 :disabled{opacity:.45}
 :focus-visible{outline:2px solid var(--f);outline-offset:1px}
-.stage{overflow:auto;max-height:1000px;position:relative}
+.stage{overflow:auto;max-height:1000px;position:relative;border-radius:8px;
+--o:var(--bg) 14px,#0000 30px calc(100% - 30px),var(--bg) calc(100% - 14px);
+--i:#888a,#0000 14px calc(100% - 14px),#888a;
+background:linear-gradient(var(--o))local,linear-gradient(90deg,var(--o))local,
+linear-gradient(var(--i)),linear-gradient(90deg,var(--i))}
+.stage::-webkit-scrollbar{width:9px;height:9px}
+.stage::-webkit-scrollbar-thumb{background:#888a;border-radius:5px}
 .stage>*{display:block;margin:auto}
 svg{font-size:12px;text-anchor:middle;fill:var(--ink);--c:var(--f)}
 .small,.shapes{font-size:11px}

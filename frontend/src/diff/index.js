@@ -18,6 +18,7 @@ const WORDS = {
 };
 
 const STYLE = `${PLAYER_STYLE}
+.stage{max-height:min(1000px,70vh)}
 .later{opacity:.06}
 .gone{opacity:.42}.gone>.o{stroke-dasharray:2 4;fill:none}.gone .way{stroke-dasharray:1 5}
 .new>.o{stroke-width:3.5}

@@ -11,9 +11,6 @@ import { PLAY, player } from "./play.js";
 import { talk } from "./talk.js";
 import { TENSOR, tensor } from "./tensor.js";
 
-const HEIGHT = 660; // px; a picture that is little higher is made to fit
-const LEAST = 0.7;
-
 export function widget() {
   return { render };
 }
@@ -42,15 +39,6 @@ function render({ model, el }) {
     chosen = key;
     speech.send({ kind: "select", key });
   });
-  // Only once it is on the page does the picture know how much room there is.
-  const room = new ResizeObserver(() => {
-    if (!figure.stage.clientWidth) return;
-    room.disconnect();
-    figure.zoom(0);
-    const high = HEIGHT / figure.scene.height;
-    if (high < figure.scale) figure.zoom(Math.max(high, Math.min(LEAST, figure.scale)));
-  });
-  room.observe(figure.stage);
   say(payload.reason && `No gradients: ${payload.reason}.`);
 
   /* A drag sends many values; only the newest one matters. */
@@ -90,7 +78,6 @@ function render({ model, el }) {
 
   speech.send({ kind: "hello" });
   return () => {
-    room.disconnect();
     speech.end();
     play.end();
     figure.destroy();

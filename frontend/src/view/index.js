@@ -12,7 +12,7 @@ const LARGE = 336; // px of an enlarged slice, each way
 
 const STYLE = `
 .stage{max-height:none;outline-offset:-2px}
-.stage svg{text-anchor:start;max-width:100%;height:auto}
+.stage svg{text-anchor:start}
 .stage>svg>text{fill:var(--ink)!important}
 .stage>svg>[data-c=muted]{fill:var(--muted)!important}
 .stage>svg>[data-c=bar]{fill:var(--muted)!important}
@@ -163,8 +163,10 @@ export async function main(host, payload) {
   stage.onkeydown = (event) => {
     const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns, ArrowDown: columns }[event.key];
     const last = Math.max(tiles.length, 1) * rows * columns;
-    if (step) point(cell < 0 ? 0 : Math.max(0, Math.min(last - 1, cell + step)));
-    else if (event.key === "Enter" && tiles.length > 1 && cell >= 0)
+    if (step) {
+      point(cell < 0 ? 0 : Math.max(0, Math.min(last - 1, cell + step)));
+      mark.scrollIntoView({ block: "nearest", inline: "nearest" });
+    } else if (event.key === "Enter" && tiles.length > 1 && cell >= 0)
       enlarge(Math.floor(cell / (rows * columns)));
     else if (event.key === "Escape") point(-1);
     else return;
