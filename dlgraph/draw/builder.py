@@ -15,7 +15,7 @@ from typing import Any
 from dlgraph.draw import shapes, theme
 from dlgraph.draw.events import record
 from dlgraph.draw.figure import Figure
-from dlgraph.draw.frames import drawn, headline, wrapped
+from dlgraph.draw.frames import drawn, headline, with_texts, wrapped
 from dlgraph.draw.layout import Layout, lay_out
 from dlgraph.draw.moments import Half, Moment, prefixed, tell
 from dlgraph.draw.page import html
@@ -129,7 +129,10 @@ class BuildFigure(Figure):
     def payload(self) -> dict[str, Any]:
         """What the script of the page gets: both pictures, the source, and all moments."""
         halves = (self.eager, self.graph)
-        one, other = (prefixed(layout, "eg"[i]) for i, layout in enumerate(self.layouts))
+        one, other = (
+            prefixed(with_texts(layout, half.waiting()), name)
+            for layout, half, name in zip(self.layouts, halves, "eg", strict=True)
+        )
         pictures = [payload_of(unknown_picture(half.picture), None) for half in halves]
         facts = {
             f"{'eg'[i]}{node}": row
@@ -161,12 +164,10 @@ class BuildFigure(Figure):
     def svg(self) -> str:
         """The source, the eager picture with its values, and the graph before it is run."""
         eager, graph = self.layouts
-        built = self._shown("graph", ("start", "build"))
+        built = ("start", "build")
         panes = [
-            _pane(
-                eager, HEADINGS[0], self._shown("eager", ("start", "build")), self._note("eager")
-            ),
-            _pane(graph, HEADINGS[1], built, self._note("graph")),
+            _pane(eager, self.eager, HEADINGS[0], self._shown("eager", built), self._note("eager")),
+            _pane(graph, self.graph, HEADINGS[1], self._shown("graph", built), self._note("graph")),
         ]
         start = GAP + (TITLE if self.title else 0)
         source = [
@@ -202,14 +203,16 @@ class BuildFigure(Figure):
 _CODE = f' font-family="{escape(MONOSPACE)}" text-anchor="start" xml:space="preserve"'
 
 
-def _pane(layout: Layout, heading: str, shown: Texts, note: str) -> tuple[str, float, float]:
+def _pane(
+    layout: Layout, half: Half, heading: str, shown: Texts, note: str
+) -> tuple[str, float, float]:
     """One picture with its heading and the sentence under it; its width and height."""
     wide = max(layout.width, NARROWEST)
     shift = (wide - layout.width) / 2
     bold = ' font-weight="bold" text-anchor="start"'
     parts = [shapes.text(0, 14, escape(heading), bold)]
     parts.append(f'<g transform="translate({number(shift)} {HEAD})">')
-    parts += [*drawn(layout, shown, {}), "</g>"]
+    parts += [*drawn(layout, shown, half.waiting()), "</g>"]
     bottom = HEAD + layout.height
     small = f' font-size="{theme.SMALL_SIZE}" text-anchor="start"'
     lines = wrapped(note, wide, 6)

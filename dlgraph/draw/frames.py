@@ -172,8 +172,11 @@ def drawn(
         if key in active:
             boxes.append(_halo(placed))
         texts = shown[key] if known else waiting.get(key, {})
+        box = _with_texts(placed, texts)
+        if not known:  # a tooltip would tell the value
+            box = replace(box, title=" ".join(filter(None, (box.label, box.tag, box.detail))))
         into = boxes if known else faint
-        into.append(shapes.box(_with_texts(placed, texts), placed.x, placed.y))
+        into.append(shapes.box(box, placed.x, placed.y))
     ghosts = [f'<g opacity="0.3">{"".join(faint)}</g>'] if faint else []
     return [*ghosts, *parts, *boxes]
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from dlgraph.core.tensor import Tensor, value_of
+from dlgraph.draw.boxes import TAG_ROOM, fit_value
 from dlgraph.draw.events import Recording, Story, Turn
 from dlgraph.draw.formula import shape_text, value_text
 from dlgraph.draw.from_graph import picture_of
@@ -115,10 +116,18 @@ class Half:
     def texts(self, node: PictureNode, known: bool) -> dict[str, str]:
         """What stands in the box of a node once it is there, with its value or without."""
         if node.kind in LEAVES:
-            return {} if known else {"tag": ""}
+            value = node.value if known else None
+            return {"tag": "" if value is None else fit_value(clean(f"= {value}"), TAG_ROOM)}
         if known:
             return {"detail": detail_of(node)}
         return {"detail": f"{node.formula} = ?" if node.formula else "= ?"}
+
+    def waiting(self) -> Texts:
+        """What stands in every box until its node is there: the formula, never a value."""
+        return {
+            f"f{node.id}": {"tag": ""} if node.kind in LEAVES else {"detail": node.formula or "?"}
+            for node in self.picture.nodes
+        }
 
     def boxes(self, nodes: Sequence[PictureNode], known: bool) -> Texts:
         return {f"f{node.id}": self.texts(node, known or node.kind == "constant") for node in nodes}

@@ -15,6 +15,11 @@ def choose(x):
         y = y + 1
     return y
 dg.build(choose, 3.0)"""
+SUM = """import dlgraph as dg
+def weighted(a, b):
+    y = 2 * a + 3 * b
+    return y
+dg.build(weighted, 4.0, 5.0)"""
 FIGURE = "[data-dlgraph]"
 
 
@@ -71,6 +76,41 @@ def test_what_is_not_known_yet_cannot_be_read(figure, page):
     assert "3 + 5 = 8" in host.locator("[data-key=b0]").get_attribute("aria-label")
     page.keyboard.press("Home")
     assert "8" not in host.locator("[data-key=b0]").get_attribute("aria-label")
+
+
+def test_a_predicted_number_cannot_be_read_before_it_is_shown(figure, page):
+    _, host = figure(STEP)
+    host.locator(".box").first.focus()
+    for key in [*["ArrowRight"] * 8, "q", "ArrowRight"]:  # asked for 3, of which ∂y/∂a becomes 8
+        page.keyboard.press(key)
+    host.locator(".question").wait_for()
+    gradients = host.locator("[data-key=b0], [data-key=b1], [data-key=b2]").evaluate_all(
+        "all => all.map(one => one.textContent + one.getAttribute('aria-label'))"
+    )
+    assert len(gradients) == 3 and "1 of 2 paths" in gradients[0]
+    assert "8" not in gradients[0] and "5" not in gradients[0]
+
+
+def test_what_is_not_computed_yet_has_a_formula_and_no_value(figure, page):
+    _, host = figure(SUM)
+    host.locator(".box").first.focus()
+
+    def says(key):
+        box = host.locator(f"[data-key={key}]")
+        return box.text_content(), box.get_attribute("aria-label"), box.get_attribute("class")
+
+    for key in ("fe6", "fg6"):
+        text, label, name = says(key)
+        assert "2·a + 3·b" in text and "ghost" in name
+        assert "=" not in text + label and "23" not in text + label
+    assert "= 4" in says("fe0")[0] and "= 4" not in says("fg0")[0]
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")
+    assert "2·a + 3·b = 23" in says("fe6")[0] and "2·a + 3·b = ?" in says("fg6")[0]
+    page.keyboard.press("End")
+    assert "2·a + 3·b = 23" in says("fg6")[0] and "= 4" in says("fg0")[0]
+    page.keyboard.press("Home")
+    assert "23" not in says("fe6")[0] + says("fg6")[0]
 
 
 def test_the_figure_is_one_tab_stop(figure, page):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import dlgraph as dg
+from dlgraph.draw.frames import drawn
 from dlgraph.errors import GraphError, LabelError, OperationError, ShapeError, SymbolicValueError
 
 
@@ -64,7 +65,7 @@ def test_a_node_has_no_value_until_the_session_runs():
     built, run = ({}, {})
     for moment in figure.moments:
         (built if moment.phase in ("start", "build") else run).update(moment.graph.shown)
-    assert built["f0"] == {"tag": ""} and run["f0"] == {}
+    assert built["f0"] == {"tag": ""} and run["f0"] == {"tag": "= 4"}
     assert built["f6"] == {"detail": "2·a + 3·b = ?"}
     assert run["f6"] == {"detail": "2·a + 3·b = 23"}
 
@@ -343,3 +344,42 @@ def test_the_payload_is_plain_json_with_a_key_per_picture():
     boxes = {row[0] for row in payload["layout"][5]} | {row[0] for row in payload["other"][5]}
     shown = {key for m in payload["moments"] for s in ("eager", "graph") for key in m[s]["shown"]}
     assert {"fe0", "fg0", "fe6", "fg6"} <= boxes & shown
+
+
+# ---- values that are not there yet ---------------------------------------------------------------
+
+
+def dense(x, w):
+    hidden = dg.tanh(x @ w)
+    return hidden.sum() * 2 + 1
+
+
+@pytest.mark.parametrize(
+    "figure",
+    [dg.build(line, 4.0, 5.0), dg.build(dense, np.ones((2, 3)), np.ones((3, 2)))],
+    ids=["line", "dense"],
+)
+def test_no_box_of_the_page_has_a_value_before_its_moment(figure):
+    payload = figure.payload()
+    rows = [*payload["layout"][5], *payload["other"][5]]
+    waiting = {row[0]: [*row[7:9], "", ""][:2] for row in rows}  # tag and detail
+    assert not [texts for texts in waiting.values() if "=" in "".join(texts)]
+    known = {}
+    for moment in payload["moments"]:
+        known |= moment["eager"]["shown"] | moment["graph"]["shown"]
+    assert set(known) >= set(waiting), "in the end every box is told"
+    last = max(key for key in known if key.startswith("fe"))
+    assert "=" not in waiting[last][1] and "=" in known[last]["detail"]
+
+
+def test_a_ghost_of_the_picture_has_its_formula_but_neither_value_nor_tooltip():
+    figure = dg.build(line, 4.0, 5.0)
+    for known, ghosts in ({}, 5), (figure._shown("eager", ("start",)), 3):
+        parts = drawn(figure.layouts[0], known, figure.eager.waiting())
+        (faint,) = (
+            one for one in ET.fromstring(f"<svg>{''.join(parts)}</svg>") if one.get("opacity")
+        )
+        words = ["".join(one.itertext()) for one in faint.iter() if one.tag in ("text", "title")]
+        assert len(faint.findall("g/title")) == ghosts
+        assert "2·a + 3·b" in words
+        assert not [text for text in words if "=" in text or "23" in text]
