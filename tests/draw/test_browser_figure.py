@@ -469,3 +469,20 @@ def test_a_coloured_figure_can_be_searched_and_uncoloured(open_page):
     figure.get_by_role("combobox", name="colour by").select_option("")
     assert "norm" not in figure.locator(".selected.box").text_content()
     assert figure.locator("[data-key^=f] .o[style]").count() == 0
+
+
+def test_a_saved_figure_keeps_its_colours(open_page):
+    options = {"color_scheme": "light", "reduced_motion": "reduce", "accept_downloads": True}
+    page = open_page(coloured_sum()._repr_mimebundle_()["text/html"], **options)
+    figure = live(page)
+    outlines = figure.locator("[data-key^=f] .o[style]")
+    before = outlines.evaluate_all("all => all.map(one => getComputedStyle(one).fill)")
+    with page.expect_download() as waiting:
+        figure.get_by_role("button", name="Save as SVG").click()
+    text = waiting.value.path().read_text(encoding="utf-8")
+    assert "gradient norm 3" in text and "var(" not in text and "color-mix" not in text
+    strongest = ", ".join(map(str, bytes.fromhex(mixed(1)[1:])))
+    assert f"fill: rgb({strongest})" in text
+    # What stays on the page still follows its colours.
+    assert outlines.evaluate_all("all => all.map(one => getComputedStyle(one).fill)") == before
+    assert "var(" in outlines.first.get_attribute("style")

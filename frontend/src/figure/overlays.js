@@ -33,7 +33,26 @@ export function addOverlays(figure) {
       },
     });
   }
-  figure.on("draw", () => (colour || shapes) && show());
+  figure.on("draw", () => {
+    plainWhenSaved(figure.scene, show);
+    if (colour || shapes) show();
+  });
+}
+
+/* A file knows no colours of the page, and few programs know how to mix them: it gets `rgb(…)`. */
+function plainWhenSaved(scene, again) {
+  const { svg } = scene;
+  scene.svg = () => {
+    const element = svg();
+    for (const outline of element.querySelectorAll(".o[style]")) {
+      const { fill } = getComputedStyle(outline);
+      const full = fill.startsWith("color(") ? 255 : 1;
+      const parts = fill.match(/[\d.e-]+/g).slice(0, 3);
+      outline.style.fill = `rgb(${parts.map((part) => Math.round(part * full))})`;
+    }
+    queueMicrotask(again);
+    return element;
+  };
 }
 
 /* Colour by the logarithm of the share, and the number beside it: never colour alone. */
