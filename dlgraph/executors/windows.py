@@ -1,7 +1,7 @@
 """Writers of convolution and pooling: all views of windows are made once, all memory is planned.
 
 They do what `ops/conv.py` and `ops/pool.py` do, with the same products of the same operands, and so
-give the same bits.  Results of a convolution lie channel by channel, as the product leaves them.
+give the same bits.  Results lie in memory as they do there.
 """
 
 from __future__ import annotations
@@ -12,76 +12,69 @@ from typing import Any
 import numpy as np
 
 from dlgraph.core.spec import Spec
+from dlgraph.executors.layout import _empty
 from dlgraph.executors.plan import Place, strides_of
-from dlgraph.executors.writers import Calls, Room, in_order, writer
+from dlgraph.executors.writers import Calls, Room, in_order, writer, written
 from dlgraph.ops.conv import _slabs
-from dlgraph.ops.pool import _lowest
+from dlgraph.ops.conv_columns import Columns, columns_of
+from dlgraph.ops.pool import ONE, _lowest, tiles
 
 
-def by_channel(places: Sequence[Place], spec: Spec, attrs: dict[str, Any]) -> tuple[int, ...]:
-    """(batch, channels, height, width), but channel by channel in memory."""
+def batch_last(places: Sequence[Place], spec: Spec, attrs: dict[str, Any]) -> tuple[int, ...]:
+    """(batch, channels, height, width), but channel by channel in memory, images side by side."""
     batch, channels, height, width = spec.shape
-    steps = strides_of((channels, batch, height, width), spec.dtype.itemsize)
-    return steps[1], steps[0], steps[2], steps[3]
+    steps = strides_of((channels, height, width, batch), spec.dtype.itemsize)
+    return steps[3], steps[0], steps[1], steps[2]
 
 
 def _unpadded(places: Sequence[Place], spec: Spec, attrs: dict[str, Any]) -> tuple | None:
     # With a margin the result is the inner part of something larger: a call makes it.
-    return None if _margin(attrs["padding"]) else by_channel(places, spec, attrs)
+    return None if _margin(attrs["padding"]) else batch_last(places, spec, attrs)
 
 
 def _margin(padding: Any) -> bool:
     return any(width for pair in padding for width in pair)
 
 
-def _widened(calls: Calls, x: Any, padding: Any, value: Any, room: Room) -> Any:
-    """The input with its margin around the last two axes; itself if there is none."""
-    if not _margin(padding):
+def _together(calls: Calls, x: Any, room: Room) -> Any:
+    """The array itself, or a copy of it, with its elements in the order of their indices."""
+    if x.flags.c_contiguous:
         return x
-    (top, bottom), (left, right) = padding
-    height, width = x.shape[-2:]
-    full = room((*x.shape[:-2], height + top + bottom, width + left + right), x.dtype)
-    inner = full[..., top : top + height, left : left + width]
-    calls += [(full.fill, (value,)), (np.copyto, (inner, x))]
-    return full
+    made = room(x.shape, x.dtype)
+    calls.append((np.copyto, (made, x)))
+    return made
 
 
-def _columns(calls: Calls, x: Any, kernel: Any, out: Any, attrs: Any, room: Room) -> Any:
-    """The windows as columns: one strided copy for each place of the filter."""
-    wide = _widened(calls, x.swapaxes(0, 1), attrs["padding"], 0, room)
-    channels, batch = wide.shape[:2]
-    columns = room((channels, *kernel, batch, *out), x.dtype)
-    for (i, j), index in _slabs(kernel, attrs["stride"], attrs["dilation"], out):
-        calls.append((np.copyto, (columns[:, i, j], wide[index])))
-    groups = attrs["groups"]
-    inner = channels // groups * kernel[0] * kernel[1]
-    return columns.reshape(groups, inner, batch * out[0] * out[1])
+def _operands(calls: Calls, form: Columns, x: Any, padding: Any, room: Room) -> Any:
+    """The windows of the input as right sides of products."""
+    turned = x.transpose(1, 2, 3, 0)
+    if _margin(padding):
+        (top, bottom), (left, right) = padding
+        channels, height, width, batch = turned.shape
+        wide = room((channels, height + top + bottom, width + left + right, batch), x.dtype)
+        inner = wide[:, top : top + height, left : left + width]
+        calls += [(wide.fill, (0,)), (np.copyto, (inner, turned))]
+    else:
+        wide = _together(calls, turned, room)
+    columns = room(form.shape, x.dtype)
+    calls += [(np.copyto, pair) for pair in form.copies(columns, wide)]
+    return form.operands(columns)
 
 
-def _rows(calls: Calls, y: Any, groups: int, room: Room) -> Any:
-    """(batch, channels, height, width) as (groups, channels of a group, all the rest)."""
-    turned = y.swapaxes(0, 1)
-    if not turned.flags.c_contiguous:
-        made = room(turned.shape, y.dtype)
-        calls.append((np.copyto, (made, turned)))
-        turned = made
-    batch, channels, height, width = y.shape
-    return turned.reshape(groups, channels // groups, batch * height * width)
+def _filters(calls: Calls, form: Columns, w: Any, room: Room) -> Any:
+    places = _together(calls, form.places(w), room)
+    return places.reshape(form.groups, 1, form.filters, form.products[2])
 
 
-def _filters(w: Any, groups: int) -> Any:
-    return w.reshape(groups, w.shape[0] // groups, w.shape[1] * w.shape[2] * w.shape[3])
-
-
-@writer("conv2d", by_channel)
+@writer("conv2d", batch_last)
 def _conv2d(out: Any, x: Any, w: Any, *, room: Room, **attrs: Any) -> Calls | None:
     if not out.size or not w.flags.c_contiguous or not x.size:
         return None
     calls: Calls = []
-    groups = attrs["groups"]
-    columns = _columns(calls, x, w.shape[2:], out.shape[2:], attrs, room)
-    result = out.swapaxes(0, 1).reshape(groups, w.shape[0] // groups, columns.shape[2])
-    return [*calls, (np.matmul, (_filters(w, groups), columns, result))]
+    form = columns_of(x.shape, w.shape, out.shape, attrs)
+    operands = _operands(calls, form, x, attrs["padding"], room)
+    filters, result = _filters(calls, form, w, room), form.results(out.transpose(1, 2, 3, 0))
+    return [*calls, (np.matmul, (filters, operands, result))]
 
 
 @writer("conv2d_filters", in_order)
@@ -91,10 +84,22 @@ def _conv2d_filters(
     if not out.size or not dy.size:
         return None
     calls: Calls = []
-    groups = attrs["groups"]
-    columns = _columns(calls, x, like.shape[2:], dy.shape[2:], attrs, room)
-    rows = _rows(calls, dy, groups, room)
-    return [*calls, (np.matmul, (rows, columns.swapaxes(1, 2), _filters(out, groups)))]
+    form = columns_of(x.shape, like.shape, dy.shape, attrs)
+    operands = _operands(calls, form, x, attrs["padding"], room)
+    rows = form.results(_together(calls, dy.transpose(1, 2, 3, 0), room))
+    groups, count, places, _ = form.products
+    if not form.by_row:
+        result = out.reshape(groups, 1, form.filters, places)
+        return [*calls, (np.matmul, (rows, operands.swapaxes(2, 3), result))]
+    products = room((groups, count, form.filters, places), out.dtype)
+    total = room((groups, form.filters, places), out.dtype)
+    split = out.reshape(groups, form.filters, form.channels, *form.kernel)
+    return [
+        *calls,
+        (np.matmul, (rows, operands.swapaxes(2, 3), products)),
+        (np.add.reduce, (products, 1, out.dtype, total)),
+        (np.copyto, (split, form.in_order(total))),
+    ]
 
 
 @writer("conv2d_input", _unpadded)
@@ -104,22 +109,54 @@ def _conv2d_input(
     if not out.size or not dy.size or not w.flags.c_contiguous:
         return None
     calls: Calls = []
-    groups = attrs["groups"]
-    batch, _, *size = dy.shape
-    channels, kernel = w.shape[1] * groups, w.shape[2:]
-    rows = _rows(calls, dy, groups, room)
-    columns = room((channels, *kernel, batch, *size), dy.dtype)
-    flat = columns.reshape(groups, w.shape[1] * kernel[0] * kernel[1], rows.shape[2])
-    calls.append((np.matmul, (_filters(w, groups).swapaxes(1, 2), rows, flat)))
-    wide = out.swapaxes(0, 1)
-    calls.append((wide.fill, (0,)))
-    for (i, j), index in _slabs(kernel, attrs["stride"], attrs["dilation"], size):
-        slab = wide[index]
-        calls.append((np.add, (slab, columns[:, i, j], slab)))
+    form = columns_of(out.shape, w.shape, dy.shape, attrs)
+    filters = _filters(calls, form, w, room).swapaxes(2, 3)
+    rows = form.results(_together(calls, dy.transpose(1, 2, 3, 0), room))
+    pieces, tall = room(form.products, dy.dtype), room(form.tall, dy.dtype)
+    wide = out.transpose(1, 2, 3, 0)
+    calls += [(np.matmul, (filters, rows, pieces)), (tall.fill, (0,)), (wide.fill, (0,))]
+    calls += [(np.add, (part, piece, part)) for part, piece in form.sums(pieces, tall, wide)]
     return calls
 
 
-@writer("max_pool2d", in_order)
+def _pooled(places: Sequence[Place], spec: Spec, attrs: dict[str, Any]) -> tuple[int, ...]:
+    """As the views of what all windows have at a place of theirs."""
+    x = _empty(places[0])
+    if _margin(attrs["padding"]):
+        x = np.empty_like(x, shape=_wide(x.shape, attrs["padding"]))
+    _, index = next(_slabs(attrs["kernel"], attrs["stride"], ONE, spec.shape[-2:]))
+    return np.empty_like(x[index]).strides
+
+
+def _wide(shape: tuple[int, ...], padding: Any) -> tuple[int, ...]:
+    height, width = (n + sum(pair) for n, pair in zip(shape[-2:], padding, strict=True))
+    return (*shape[:-2], height, width)
+
+
+def _like_input(places: Sequence[Place], spec: Spec, attrs: dict[str, Any]) -> tuple[int, ...]:
+    return np.empty_like(_empty(places[1]), dtype=spec.dtype).strides
+
+
+def _room_like(room: Room, x: Any, dtype: Any, shape: Any = None) -> Any:
+    """Scratch memory with its axes in the order of this array's."""
+    shape = x.shape if shape is None else shape
+    order = sorted(range(x.ndim), key=lambda axis: -abs(x.strides[axis]))
+    return room(tuple(shape[axis] for axis in order), dtype).transpose(np.argsort(order))
+
+
+def _widened(calls: Calls, x: Any, padding: Any, value: Any, room: Room) -> Any:
+    """The input with its margin around the last two axes; itself if there is none."""
+    if not _margin(padding):
+        return x
+    (top, _), (left, _) = padding
+    height, width = x.shape[-2:]
+    full = _room_like(room, x, x.dtype, _wide(x.shape, padding))
+    inner = full[..., top : top + height, left : left + width]
+    calls += [(full.fill, (value,)), (np.copyto, (inner, x))]
+    return full
+
+
+@writer("max_pool2d", _pooled)
 def _max_pool2d(out: Any, x: Any, *, room: Room, **attrs: Any) -> Calls | None:
     if not out.size:
         return None
@@ -127,33 +164,36 @@ def _max_pool2d(out: Any, x: Any, *, room: Room, **attrs: Any) -> Calls | None:
     wide = _widened(calls, x, attrs["padding"], _lowest(x.dtype), room)
     kernel, stride, dilation = attrs["kernel"], attrs["stride"], attrs["dilation"]
     slabs = [wide[index] for _, index in _slabs(kernel, stride, dilation, out.shape[-2:])]
-    larger = _into(np.maximum, out)
-    calls.append((np.copyto, (out, slabs[0])))
-    return calls + [(larger, (out, slab)) for slab in slabs[1:]]
+    if len(slabs) == 1:
+        return [*calls, (np.copyto, (out, slabs[0]))]
+    calls.append(written(np.maximum, slabs[:2], out))
+    return calls + [written(np.maximum, (out, slab), out) for slab in slabs[2:]]
 
 
-def _into(function: Any, out: Any) -> Any:
-    return lambda a, b: function(a, b, out=out)
-
-
-@writer("max_pool2d_spread", in_order)
+@writer("max_pool2d_spread", _like_input)
 def _max_pool2d_spread(
     out: Any, dy: Any, x: Any, top: Any, *, room: Room, **attrs: Any
 ) -> Calls | None:
     if not out.size or not top.size or _margin(attrs["padding"]):
         return None
-    free, wins, lost = (room(top.shape, bool) for _ in range(3))
-    share = room(dy.shape, dy.dtype)
-    calls: Calls = [(out.fill, (0,)), (free.fill, (True,))]
+    free, wins = (_room_like(room, top, bool) for _ in range(2))
+    share = _room_like(room, top, dy.dtype)
+    calls: Calls = [(free.fill, (True,))]
+    alone = tiles(x.shape, **attrs)
+    if alone and dy.strides != top.strides:
+        given, dy = dy, _room_like(room, top, dy.dtype)
+        calls.append((np.copyto, (dy, given)))
+    if not alone:
+        calls.append((out.fill, (0,)))
     kernel, stride, dilation = attrs["kernel"], attrs["stride"], attrs["dilation"]
     for _, index in _slabs(kernel, stride, dilation, top.shape[-2:]):
         slab = out[index]
         calls += [
             (np.equal, (x[index], top, wins)),
             (np.logical_and, (wins, free, wins)),
-            (np.logical_not, (wins, lost)),
-            (np.logical_and, (free, lost, free)),
-            (np.multiply, (dy, wins, share)),
-            (np.add, (slab, share, slab)),
+            (np.logical_xor, (free, wins, free)),
+            (np.multiply, (dy, wins, slab if alone else share)),
         ]
+        if not alone:
+            calls.append((np.add, (slab, share, slab)))
     return calls

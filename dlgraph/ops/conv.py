@@ -1,8 +1,8 @@
 r"""Convolution (as networks use the word: without turning the filter round) and its transpose.
 
-Every window of the input becomes a column (im2col), and one matrix product with the filters does
-the rest.  The columns are laid out channel by channel, so that building them is one strided copy
-per place of the filter, and results stay in that layout until someone asks for another.
+Every window of the input becomes a column (im2col), and matrix products with the filters do the
+rest; `conv_columns.py` says how the columns lie.  Results lie channel by channel in memory, the
+images of the batch side by side, and stay in that layout until someone asks for another.
 
 A convolution is linear in both operands, so three operations are closed under differentiation:
 `conv2d`, what it sends back to its input (`conv2d_input`), and to its filters
@@ -13,11 +13,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from dlgraph.core.primitive import primitive
 from dlgraph.core.spec import Dim, Spec, common_dtype, show_shape
 from dlgraph.errors import ShapeError
-
-Pair = tuple[int, int]
+from dlgraph.ops.conv_columns import Columns, Pair, columns_of
 
 
 def window_span(kernel: int, dilation: int) -> int:
@@ -88,34 +89,33 @@ def _slabs(kernel: Any, stride: Pair, dilation: Pair, out: Any) -> Any:
 
 
 def _padded(xp: Any, x: Any, padding: tuple[Pair, Pair]) -> Any:
-    """(batch, channels, ...) as (channels, batch, ...), with its margin of zeros."""
-    x = x.swapaxes(0, 1)
+    """(batch, channels, ...) as (channels, ..., batch), with its margin of zeros."""
+    x = x.transpose(1, 2, 3, 0)
     (top, bottom), (left, right) = padding
     if not (top or bottom or left or right):
-        return x
-    height, width = x.shape[2:]
-    full = xp.zeros((*x.shape[:2], height + top + bottom, width + left + right), x.dtype)
-    full[:, :, top : top + height, left : left + width] = x
+        return xp.ascontiguousarray(x)
+    channels, height, width, batch = x.shape
+    full = xp.zeros((channels, height + top + bottom, width + left + right, batch), x.dtype)
+    full[:, top : top + height, left : left + width] = x
     return full
 
 
-def _columns(xp: Any, x: Any, kernel: Any, out: Any, groups: int, attrs: dict) -> Any:
-    """(groups, channels of a group * places of the filter, batch * places of the output)."""
-    wide = _padded(xp, x, attrs["padding"])
-    channels, batch = wide.shape[:2]
-    columns = xp.empty((channels, *kernel, batch, *out), x.dtype)
-    for (i, j), index in _slabs(kernel, attrs["stride"], attrs["dilation"], out):
-        columns[:, i, j] = wide[index]
-    # Sizes written out: with an empty batch -1 could be anything.
-    return columns.reshape(
-        groups, channels // groups * kernel[0] * kernel[1], batch * out[0] * out[1]
-    )
+def _operands(xp: Any, form: Columns, x: Any, padding: tuple[Pair, Pair]) -> Any:
+    """The windows of the input as right sides of products."""
+    wide = _padded(xp, x, padding)
+    columns = xp.empty(form.shape, x.dtype)
+    for part, source in form.copies(columns, wide):
+        part[...] = source
+    return form.operands(columns)
 
 
-def _rows(y: Any, groups: int) -> Any:
-    """(batch, channels, height, width) as (groups, channels of a group, all the rest)."""
-    batch, channels, height, width = y.shape
-    return y.swapaxes(0, 1).reshape(groups, channels // groups, batch * height * width)
+def _results(xp: Any, form: Columns, y: Any) -> Any:
+    """(batch, channels, height, width) as sides of products."""
+    return form.results(xp.ascontiguousarray(y.transpose(1, 2, 3, 0)))
+
+
+def _filters(form: Columns, w: Any) -> Any:
+    return form.places(w).reshape(form.groups, 1, form.filters, form.products[2])
 
 
 @primitive(
@@ -138,11 +138,14 @@ def _conv2d(
     groups: int,
 ) -> Any:
     """Every filter at every place of the input."""
-    attrs = {"stride": stride, "padding": padding, "dilation": dilation}
-    batch, _, *out = _conv_spec(_spec(x), _spec(w), stride, padding, dilation, groups).shape
-    columns = _columns(xp, x, w.shape[2:], out, groups, attrs)
-    filters = w.reshape(groups, w.shape[0] // groups, columns.shape[1])
-    return xp.matmul(filters, columns).reshape(w.shape[0], batch, *out).swapaxes(0, 1)
+    facts = _facts(stride, padding, dilation, groups)
+    shape = _conv_spec(_spec(x), _spec(w), **facts).shape
+    form = columns_of(x.shape, w.shape, shape, facts, xp is np)
+    operands = _operands(xp, form, x, padding)
+    batch, filters, height, width = shape
+    y = xp.empty((filters, height, width, batch), x.dtype)
+    xp.matmul(_filters(form, w), operands, out=form.results(y))
+    return y.transpose(3, 0, 1, 2)
 
 
 def _spec(x: Any) -> Spec:
@@ -187,16 +190,14 @@ def _spread(
     groups: int,
 ) -> Any:
     """Every element of `dy` times the filter, added where the filter stood."""
-    batch, _, *out = dy.shape
-    channels, (top, bottom), (left, right) = w.shape[1] * groups, *padding
-    filters = w.reshape(groups, w.shape[0] // groups, w.shape[1] * w.shape[2] * w.shape[3])
-    columns = xp.matmul(filters.swapaxes(1, 2), _rows(dy, groups))
-    columns = columns.reshape(channels, *w.shape[2:], batch, *out)
-    height, width = shape[2:]
-    wide = xp.zeros((channels, batch, height + top + bottom, width + left + right), dy.dtype)
-    for (i, j), index in _slabs(w.shape[2:], stride, dilation, out):
-        wide[index] += columns[:, i, j]
-    return wide[:, :, top : top + height, left : left + width].swapaxes(0, 1)
+    form = columns_of(shape, w.shape, dy.shape, _facts(stride, padding, dilation, groups), xp is np)
+    pieces = xp.matmul(_filters(form, w).swapaxes(2, 3), _results(xp, form, dy))
+    tall = xp.zeros(form.tall, dy.dtype)
+    wide = xp.zeros((form.groups * form.channels, form.height, form.width, form.batch), dy.dtype)
+    for part, piece in form.sums(pieces, tall, wide):
+        part += piece
+    (top, _), (left, _), (height, width) = *padding, shape[2:]
+    return wide[:, top : top + height, left : left + width].transpose(3, 0, 1, 2)
 
 
 @primitive(kind="contract", infer=_like_spec, shape_only=("like",), text="conv_filters({x}, {dy})")
@@ -219,9 +220,12 @@ def conv2d_filters(
     >>> print(w.grad)
     [[[[3. 5.]]]]
     """
-    attrs = {"stride": stride, "padding": padding, "dilation": dilation}
-    columns = _columns(xp, x, like.shape[2:], dy.shape[2:], groups, attrs)
-    return xp.matmul(_rows(dy, groups), columns.swapaxes(1, 2)).reshape(like.shape)
+    facts = _facts(stride, padding, dilation, groups)
+    form = columns_of(x.shape, like.shape, dy.shape, facts, xp is np)
+    operands = _operands(xp, form, x, padding)
+    products = xp.matmul(_results(xp, form, dy), operands.swapaxes(2, 3))
+    total = products.sum(axis=1, dtype=products.dtype)
+    return xp.ascontiguousarray(form.in_order(total)).reshape(like.shape)
 
 
 def _facts(stride: Any, padding: Any, dilation: Any, groups: int) -> dict[str, Any]:

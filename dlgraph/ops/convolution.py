@@ -66,7 +66,7 @@ def _on_images(
     y = op(x, w, stride=stride, padding=padding, dilation=dilation, **facts)
     y = squeeze(y, axis=2) if rows else y
     if bias is not None:
-        y = y + reshape(bias, (-1,) + (1,) * (y.ndim - 2))
+        y = y + reshape(bias, (1, -1) + (1,) * (y.ndim - 2))
     return squeeze(y, axis=0) if alone else y
 
 

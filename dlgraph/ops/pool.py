@@ -2,7 +2,7 @@ r"""Pooling: the largest or the mean element of every window.
 
 Nothing is copied into windows.  For each place of the window there is one strided view of what all
 windows have there (a slab), and the slabs are compared or added.  All operations work on the last
-two axes, whatever stands before them.
+two axes, whatever stands before them, and results lie in memory in the order in which inputs do.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ def _padded(xp: Any, x: Any, padding: Margins, value: Any) -> Any:
     if not (top or bottom or left or right):
         return x
     height, width = x.shape[-2:]
-    full = xp.full((*x.shape[:-2], height + top + bottom, width + left + right), value, x.dtype)
+    shape = (*x.shape[:-2], height + top + bottom, width + left + right)
+    full = xp.full_like(x, value, shape=shape)
     full[..., top : top + height, left : left + width] = x
     return full
 
@@ -68,10 +69,19 @@ def _max_pool2d(
     wide = _padded(xp, x, padding, _lowest(x.dtype))
     out = _sizes(x.shape, kernel, stride, padding, dilation)
     slabs = [index for _, index in _slabs(kernel, stride, dilation, out)]
-    top = wide[slabs[0]].copy()
-    for index in slabs[1:]:
+    if len(slabs) == 1:
+        return wide[slabs[0]].copy(order="K")
+    top = xp.empty_like(wide[slabs[0]])
+    xp.maximum(wide[slabs[0]], wide[slabs[1]], out=top)
+    for index in slabs[2:]:
         xp.maximum(top, wide[index], out=top)
     return top
+
+
+def tiles(shape: Any, kernel: Pair, stride: Pair, padding: Margins, dilation: Pair) -> bool:
+    """Does every element stand in exactly one window?"""
+    plain = stride == kernel and dilation == ONE and not any(map(any, padding))
+    return plain and not any(n % k for n, k in zip(shape[-2:], kernel, strict=True))
 
 
 def _winners(
@@ -79,10 +89,10 @@ def _winners(
 ) -> Iterator[tuple[Any, Any]]:
     """For every slab: its index, and which elements are the first largest of their window."""
     wide = _padded(xp, x, padding, _lowest(x.dtype))
-    free = xp.ones(top.shape, bool)
+    free = xp.full_like(top, True, dtype=bool)
     for _, index in _slabs(kernel, stride, dilation, top.shape[-2:]):
         wins = (wide[index] == top) & free
-        free &= ~wins
+        free ^= wins
         yield index, wins
 
 
@@ -110,8 +120,17 @@ def max_pool2d_spread(
     >>> print(x.grad)
     [[0. 1. 1. 0.]]
     """
-    result = _padded(xp, xp.zeros(x.shape, dy.dtype), padding, 0)
-    for index, wins in _winners(xp, x, top, kernel, stride, padding, dilation):
+    places = _winners(xp, x, top, kernel, stride, padding, dilation)
+    if tiles(x.shape, kernel, stride, padding, dilation):
+        if dy.strides != top.strides:
+            dy, given = xp.empty_like(top, dtype=dy.dtype), dy
+            dy[...] = given
+        result = xp.empty_like(x, dtype=dy.dtype)
+        for index, wins in places:
+            xp.multiply(dy, wins, out=result[index])
+        return result
+    result = _padded(xp, xp.zeros_like(x, dtype=dy.dtype), padding, 0)
+    for index, wins in places:
         result[index] += dy * wins
     return _inside(result, padding)
 
@@ -141,7 +160,7 @@ def max_pool2d_pick(
     [[20.]]
     """
     wide = _padded(xp, values, padding, 0)
-    result = xp.zeros(top.shape, values.dtype)
+    result = xp.zeros_like(top, dtype=values.dtype)
     for index, wins in _winners(xp, x, top, kernel, stride, padding, dilation):
         result += wide[index] * wins
     return result
@@ -199,7 +218,7 @@ def _avg_pool2d(
     wide = _padded(xp, x, padding, 0)
     out = _sizes(x.shape, kernel, stride, padding)
     slabs = [index for _, index in _slabs(kernel, stride, ONE, out)]
-    total = wide[slabs[0]].copy()
+    total = wide[slabs[0]].copy(order="K")
     for index in slabs[1:]:
         total += wide[index]
     share = divisor or _share(xp, x.shape[-2:], out, kernel, stride, padding, counted)

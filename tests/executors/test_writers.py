@@ -14,6 +14,7 @@ from dlgraph.executors.writers import WRITERS
 RNG = np.random.default_rng(0)
 NONE = ((0, 0), (0, 0))
 CONV = {"stride": (1, 1), "padding": NONE, "dilation": (1, 1), "groups": 1}
+LONG = {**CONV, "stride": (2, 1), "padding": ((1, 1), (0, 2)), "groups": 2}
 WIDE = {"stride": (2, 1), "padding": ((1, 1), (0, 2)), "dilation": (1, 2), "groups": 2}
 POOL = {"kernel": (2, 2), "stride": (2, 2), "padding": NONE, "dilation": (1, 1)}
 
@@ -68,9 +69,19 @@ CASES = {
         ((f(5, 3), f(5, 4), f(3, 4), np.float32(-0.5)), {"ta": True, "tb": False, "beta": 1.0}),
         ((f(3, 5), f(4, 5), f(3, 4), np.float32(2.0)), {"ta": False, "tb": True, "beta": 0.0}),
     ],
-    "conv2d": [((f(2, 4, 6, 7), f(6, 4, 3, 2)), CONV), ((f(2, 4, 6, 7), f(6, 2, 3, 2)), WIDE)],
-    "conv2d_input": [((f(2, 6, 4, 6), f(6, 4, 3, 2), f(2, 4, 6, 7)), CONV)],
+    "conv2d": [
+        ((f(2, 4, 6, 7), f(6, 4, 3, 2)), CONV),
+        ((f(2, 4, 6, 7), f(6, 2, 3, 2)), WIDE),
+        ((f(64, 4, 6, 7), f(6, 4, 3, 2)), CONV),  # long rows: a product for each
+        ((f(64, 4, 6, 7), f(6, 2, 3, 2)), LONG),
+    ],
+    "conv2d_input": [
+        ((f(2, 6, 4, 6), f(6, 4, 3, 2), f(2, 4, 6, 7)), CONV),
+        ((f(64, 6, 4, 6), f(6, 4, 3, 2), f(64, 4, 6, 7)), CONV),
+    ],
     "conv2d_filters": [
+        ((f(64, 4, 6, 7), f(64, 6, 4, 6), f(6, 4, 3, 2)), CONV),
+        ((f(64, 4, 6, 7), f(64, 6, 3, 7), f(6, 2, 3, 2)), LONG),
         ((f(2, 4, 6, 7), f(2, 6, 4, 6), f(6, 4, 3, 2)), CONV),
         ((f(2, 4, 6, 7), f(2, 6, 3, 7), f(6, 2, 3, 2)), WIDE),
     ],
@@ -78,7 +89,10 @@ CASES = {
         ((f(2, 3, 6, 4),), POOL),
         ((f(2, 3, 6, 4),), {**POOL, "padding": ((1, 1), (1, 0))}),
     ],
-    "max_pool2d_spread": [((f(2, 3, 3, 2), np.round(f(2, 3, 6, 4)), f(2, 3, 3, 2)), POOL)],
+    "max_pool2d_spread": [
+        ((f(2, 3, 3, 2), np.round(f(2, 3, 6, 4)), f(2, 3, 3, 2)), POOL),
+        ((f(2, 3, 3, 2), np.round(f(2, 3, 7, 4)), f(2, 3, 3, 2)), POOL),  # a row is left over
+    ],
 }
 
 
