@@ -98,6 +98,10 @@ class MutationError(DlgraphError, RuntimeError):
     """An array was changed after an operation had used it."""
 
 
+class UnknownNameError(DlgraphError, AttributeError):
+    """A function, method or attribute that is not there, or has another name here."""
+
+
 class NonFiniteError(DlgraphError, ArithmeticError):
     """NaN or infinity appeared while watching for it."""
 

@@ -63,7 +63,7 @@ def test_every_lesson_names_the_line_and_gives_a_hint(title):
 
 @pytest.mark.parametrize("title", LESSONS)
 def test_errors_are_also_the_errors_python_programmers_expect(title):
-    builtin = (ValueError, TypeError, LookupError, RuntimeError, ArithmeticError)
+    builtin = (ValueError, TypeError, LookupError, RuntimeError, ArithmeticError, AttributeError)
     assert isinstance(fail(LESSONS[title][0]), builtin)
 
 

@@ -123,7 +123,8 @@ def _typed(value: Any, spec: Spec, what: str) -> Any:
     except (ValueError, OverflowError) as error:
         raise FeedError(
             f"{what} was fed with a {type(value).__name__} that is no array of {spec.dtype}: "
-            f"{arrays.reason(error)}"
+            f"{arrays.reason(error)}",
+            hint="feed a number, an array, or a nested list whose rows have equal lengths",
         ) from None
     if array.dtype == spec.dtype:
         return _compact(array)

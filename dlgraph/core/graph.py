@@ -13,7 +13,7 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
@@ -205,6 +205,15 @@ class Graph:
         ):
             yield self
 
+    def __enter__(self) -> NoReturn:
+        raise GraphError(
+            "`with graph:` does not say what is to happen inside",
+            hint="to build: with graph.as_default(); to run: session = dg.Session(graph)",
+        )
+
+    def __exit__(self, *error: object) -> None:
+        """Never reached; without it Python would not ask `__enter__`."""
+
     @contextmanager
     def control_dependencies(self, nodes: Iterable[Any]) -> Iterator[None]:
         """Nodes made inside the block run only after these nodes have run.
@@ -281,6 +290,7 @@ class Graph:
                 raise GraphError(
                     f"{value.name!r} is a node of another graph than the other operands: "
                     f"{value.graph!r}, not {self!r}",
+                    extra={"made at": str(value.where)} if value.where else None,
                     hint="nodes of different graphs cannot be combined; build both in one graph",
                 )
             return value

@@ -63,7 +63,18 @@ def is_tracing() -> bool:
     return mode is not None and mode.tracing
 
 
-class no_grad(_Switch):
+class _Recording(_Switch):
+    """Base of `no_grad` and `enable_grad`; as decorators they need no brackets."""
+
+    def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
+        made = super().__new__(cls)
+        if function is None:
+            return made
+        made._tokens = []
+        return made(function)
+
+
+class no_grad(_Recording):
     """Operations inside are computed but not recorded: no gradient will be asked of them.
 
     >>> import dlgraph as dg
@@ -72,13 +83,21 @@ class no_grad(_Switch):
     ...     y = w * 2
     >>> y.requires_grad
     False
+
+    It is also a decorator, for everything that a function does:
+
+    >>> @dg.no_grad
+    ... def double(x):
+    ...     return x * 2
+    >>> double(w).requires_grad
+    False
     """
 
     def _change(self, mode: Mode) -> Mode:
         return replace(mode, recording=False)
 
 
-class enable_grad(_Switch):
+class enable_grad(_Recording):
     """Operations inside are recorded again, within an outer `no_grad`.
 
     >>> import dlgraph as dg

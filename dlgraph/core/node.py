@@ -166,7 +166,7 @@ class Node(Operators):
         self._asked(
             "if node:",
             "Python decides while the graph is being built; to choose at run time use "
-            "dg.where(condition, a, b)",
+            "dg.where(condition, a, b), to repeat dg.while_loop; `and` and `or` are & and |",
         )
 
     def __float__(self) -> float:

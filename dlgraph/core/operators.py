@@ -6,8 +6,12 @@ operations are defined above this layer, in `dlgraph/ops`.  Next: `tensor.py`.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from dlgraph.core import tree
+from dlgraph.core.names import no_method
 from dlgraph.core.primitive import FUNCTIONS
 from dlgraph.errors import OperationError
 
@@ -17,6 +21,8 @@ _OF_UFUNC = {
     "subtract": "subtract",
     "multiply": "multiply",
     "divide": "divide",
+    "floor_divide": "floor_divide",
+    "remainder": "remainder",
     "power": "pow",
     "matmul": "matmul",
     "equal": "equal",
@@ -27,6 +33,17 @@ _OF_UFUNC = {
     "greater_equal": "greater_equal",
     "bitwise_and": "logical_and",
     "bitwise_or": "logical_or",
+}
+
+# NumPy's functions that have another name here, or are more than one function.
+_OF_FUNCTION = {
+    "amax": "max",
+    "amin": "min",
+    "column_stack": "",
+    "dot": "matmul",
+    "hstack": "",
+    "vdot": "",
+    "vstack": "",
 }
 
 
@@ -46,13 +63,39 @@ class Operators:
         name = _OF_UFUNC.get(ufunc.__name__, ufunc.__name__)
         if method == "__call__" and not options and ufunc.__name__ in _OF_UFUNC:
             return FUNCTIONS[name](*inputs)
-        raise OperationError(
-            f"np.{ufunc.__name__} computes on arrays; what it did with a "
-            f"{type(self).__name__} could not be recorded",
-            hint=f"dg.{name} does the same and is recorded"
-            if name in FUNCTIONS
+        raise self._not_recorded(ufunc.__name__, name)
+
+    def __array_function__(self, function: Any, types: Any, given: Any, options: Any) -> Any:
+        # NumPy asks here for `np.mean(tensor)`, `np.concatenate([tensor, ...])` and the like.
+        name = _OF_FUNCTION.get(function.__name__, function.__name__)
+        if not name or (name in FUNCTIONS and name != "round"):  # np.round(x, 3): to print it
+            raise self._not_recorded(function.__name__, name)
+        leaves, form = tree.flatten([list(given), dict(options)])
+        values = [np.asarray(one) if isinstance(one, Operators) else one for one in leaves]
+        given, options = tree.rebuild(form, values)
+        return function(*given, **options)  # np.allclose, np.shape, ...: computed on the values
+
+    def _not_recorded(self, theirs: str, ours: str) -> OperationError:
+        return OperationError(
+            f"np.{theirs} computes on arrays; what it did with a {type(self).__name__} could not "
+            "be recorded",
+            hint=f"dg.{ours} does the same and is recorded"
+            if ours in FUNCTIONS
             else "use the operations of dlgraph, or the values of a tensor: x.numpy()",
         )
+
+    if not TYPE_CHECKING:  # mypy would take it that every name is there
+
+        def __getattr__(self, name: str) -> Any:
+            # Python asks here for a name that it has not found.  What begins with an underscore is
+            # Jupyter, NumPy or copy looking whether something is there.
+            if name.startswith("_"):
+                raise AttributeError(
+                    f"{type(self).__name__!r} object has no attribute {name!r}",
+                    name=name,
+                    obj=self,
+                )
+            raise no_method(type(self).__name__, name, dir(type(self)), FUNCTIONS)
 
     # ---- arithmetic
     def __add__(self, other: Any) -> Any:
@@ -78,6 +121,18 @@ class Operators:
 
     def __rtruediv__(self, other: Any) -> Any:
         return FUNCTIONS["divide"](other, self)
+
+    def __mod__(self, other: Any) -> Any:
+        return FUNCTIONS["remainder"](self, other)
+
+    def __rmod__(self, other: Any) -> Any:
+        return FUNCTIONS["remainder"](other, self)
+
+    def __floordiv__(self, other: Any) -> Any:
+        return FUNCTIONS["floor_divide"](self, other)
+
+    def __rfloordiv__(self, other: Any) -> Any:
+        return FUNCTIONS["floor_divide"](other, self)
 
     def __pow__(self, other: Any) -> Any:
         return FUNCTIONS["pow"](self, other)
@@ -189,14 +244,42 @@ class Operators:
         """Variance over the axes (divided by the count, as in NumPy)."""
         return FUNCTIONS["var"](self, axis=axis, keepdims=keepdims)
 
+    def std(self, axis: Any = None, keepdims: bool = False) -> Any:
+        """Standard deviation over the axes, the square root of `var`."""
+        return FUNCTIONS["std"](self, axis=axis, keepdims=keepdims)
+
+    def prod(self, axis: Any = None, keepdims: bool = False) -> Any:
+        """Product over the axes."""
+        return FUNCTIONS["prod"](self, axis=axis, keepdims=keepdims)
+
     def argmax(self, axis: int | None = None) -> Any:
         """Index of the largest element."""
         return FUNCTIONS["argmax"](self, axis=axis)
+
+    def argmin(self, axis: int | None = None) -> Any:
+        """Index of the smallest element."""
+        return FUNCTIONS["argmin"](self, axis=axis)
+
+    def all(self, axis: Any = None, keepdims: bool = False) -> Any:
+        """Are all elements true (not 0), over the axes?"""
+        return FUNCTIONS["all"](self, axis=axis, keepdims=keepdims)
+
+    def any(self, axis: Any = None, keepdims: bool = False) -> Any:
+        """Is at least one element true (not 0), over the axes?"""
+        return FUNCTIONS["any"](self, axis=axis, keepdims=keepdims)
 
     # ---- element types and functions people write as methods
     def astype(self, dtype: Any) -> Any:
         """Another element type; the only way in which dtypes change."""
         return FUNCTIONS["astype"](self, dtype)
+
+    def abs(self) -> Any:
+        """Size of every element, without its sign."""
+        return FUNCTIONS["absolute"](self)
+
+    def clip(self, low: Any = None, high: Any = None) -> Any:
+        """Every element brought into the interval from `low` to `high`."""
+        return FUNCTIONS["clip"](self, low, high)
 
     def exp(self) -> Any:
         """Exponential of every element."""
@@ -221,3 +304,7 @@ class Operators:
     def sigmoid(self) -> Any:
         """Logistic function of every element."""
         return FUNCTIONS["sigmoid"](self)
+
+    def softmax(self, axis: int = -1) -> Any:
+        """Positive numbers that sum to 1 along the axis."""
+        return FUNCTIONS["softmax"](self, axis=axis)

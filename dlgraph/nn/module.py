@@ -198,7 +198,10 @@ class Module:
         if missing or surplus:
             parts = [f"missing {', '.join(missing)}"] if missing else []
             parts += [f"not part of this model {', '.join(surplus)}"] if surplus else []
-            raise OperationError(f"load_state_dict: {'; '.join(parts)}")
+            raise OperationError(
+                f"load_state_dict: {'; '.join(parts)}",
+                hint="was the state saved from a model that is put together in another way?",
+            )
         values = {name: np.asarray(state[name]) for name in mine}
         for name, parameter in mine.items():
             here, there = parameter.spec, spec_of(values[name])

@@ -37,7 +37,8 @@ class Stream:
     def __init__(self, seed: int = 0, _path: tuple[int, ...] = ()):
         if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
             raise OperationError(
-                f"a seed is a whole number of at least 0, not {seed!r}", hint="dg.Stream(0)"
+                f"a seed is a whole number of at least 0, not {seed!r}",
+                hint="dg.seed(0), dg.Stream(0)",
             )
         self.seed = int(seed)
         self.path = _path

@@ -40,7 +40,8 @@ class Group:
     def lr(self, value: float) -> None:
         if not within(value, 0.0):
             raise OperationError(
-                f"{self.who}: a learning rate is a number of at least 0, not {value!r}"
+                f"{self.who}: a learning rate is a number of at least 0, not {value!r}",
+                hint="lr=0.01 is a usual first try",
             )
         self.rate.assign(float(value))
 

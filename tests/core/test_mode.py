@@ -210,3 +210,20 @@ def test_watch_in_a_run_calls_the_observer_for_every_step(logarithm):
     assert seen == ["constant", "log", "multiply"] or seen == ["log", "constant", "multiply"]
     session.run(y, {x: [1.0]})
     assert len(seen) == 3
+
+
+def test_decorators_without_brackets(w):
+    @dg.no_grad
+    def double(x):
+        """Twice x."""
+        return x * 2
+
+    @dg.enable_grad
+    def triple(x):
+        return x * 3
+
+    assert not double(w).requires_grad and not double(w).requires_grad
+    assert double.__name__ == "double" and double.__doc__ == "Twice x."
+    assert (w * 2).requires_grad
+    with dg.no_grad():
+        assert triple(w).requires_grad and not (w * 3).requires_grad

@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 
 import dlgraph as dg
+from dlgraph.core.names import FUNCTIONS_ELSEWHERE, METHODS_ELSEWHERE
+from dlgraph.core.primitive import FUNCTIONS
+from dlgraph.errors import OperationError, SymbolicValueError, UnknownNameError
 
 X = np.array([[[0.5, -1.0, 2.0], [3.0, 0.25, -0.5]]] * 2, np.float32)
 X[1] += 1
@@ -16,6 +19,10 @@ BOTH = {
     "x - y": lambda x, y: x - y,
     "x * y": lambda x, y: x * y,
     "x / y": lambda x, y: x / y,
+    "x % y": lambda x, y: x % y,
+    "7 % y": lambda x, y: 7 % y,
+    "x // y": lambda x, y: x // y,
+    "7 // y": lambda x, y: 7 // y,
     "x ** 2": lambda x, y: x**2,
     "2 ** x": lambda x, y: 2**x,
     "1 - x": lambda x, y: 1 - x,
@@ -53,6 +60,13 @@ BOTH = {
     "min": lambda x, y: x.min(),
     "min axis": lambda x, y: x.min(axis=0),
     "var": lambda x, y: x.var(axis=0, keepdims=True),
+    "std": lambda x, y: x.std(axis=0),
+    "prod": lambda x, y: x.prod(axis=2),
+    "all": lambda x, y: (x > 0).all(axis=0),
+    "any": lambda x, y: (x > 0).any(),
+    "clip": lambda x, y: x.clip(0, 1),
+    "clip below": lambda x, y: x.clip(0),
+    "argmin": lambda x, y: x.argmin(axis=1),
     "argmax": lambda x, y: x.argmax(axis=1),
     "argmax of all": lambda x, y: x.argmax(),
     "astype": lambda x, y: x.astype("float64"),
@@ -74,10 +88,12 @@ def test_as_in_numpy_in_both_modes(what):
     assert node.dtype == wanted.dtype and node.ndim == wanted.ndim
 
 
-@pytest.mark.parametrize("name", ["exp", "log", "sqrt", "tanh", "relu", "sigmoid"])
+@pytest.mark.parametrize(
+    "name", ["abs", "exp", "log", "sqrt", "tanh", "relu", "sigmoid", "softmax"]
+)
 def test_functions_that_are_methods_too(name):
     x = dg.Tensor(Y)
-    assert getattr(x, name)().tolist() == getattr(dg, name)(x).tolist()
+    assert getattr(x, name)().tolist() == FUNCTIONS.get(name, dg.absolute)(x).tolist()
 
 
 def test_flatten_from_an_axis_on():
@@ -87,3 +103,61 @@ def test_flatten_from_an_axis_on():
 def test_tensors_are_keys_by_identity():
     a, b = dg.Tensor(1.0), dg.Tensor(1.0)
     assert {a: "a", b: "b"}[a] == "a" and len({a, b}) == 2
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x: np.mean(x),
+        lambda x: np.amax(x),
+        lambda x: np.concatenate([x, x]),
+        lambda x: np.concatenate((np.ones(2, np.float32), x)),
+        lambda x: np.vstack([x, x]),
+        lambda x: np.dot(x, x),
+        lambda x: np.where([True, False], x, 0),
+    ],
+)
+@pytest.mark.parametrize("mode", ["eager", "graph"])
+def test_what_numpy_computes_does_not_silently_cut_off_the_gradient(call, mode):
+    with dg.Graph().as_default():
+        node = dg.placeholder((2,), name="x")
+    with pytest.raises(OperationError, match="could not be recorded"):
+        call(node if mode == "graph" else dg.Tensor([1.0, 2.0], requires_grad=True))
+
+
+def test_numpy_may_look_at_the_values_of_a_tensor():
+    x = dg.Tensor([1.26, 2.0], requires_grad=True)
+    assert np.allclose(x, [1.26, 2.0]) and not np.array_equal(x, [1.26, 3.0])
+    assert np.shape(x) == (2,) and np.size(x) == 2
+    assert np.round(x, 1).tolist() == np.array([1.3, 2.0], np.float32).tolist()
+    assert np.histogram(x, bins=[0, 1.5, 3])[0].tolist() == [1, 1]
+    with dg.Graph().as_default():
+        node = dg.placeholder((2,), name="x")
+    with pytest.raises(SymbolicValueError):
+        np.allclose(node, 1.0)
+
+
+def test_a_name_of_another_library_is_an_attribute_error_that_names_ours():
+    x = dg.Tensor([1.0])
+    assert not hasattr(x, "view") and getattr(x, "unsqueeze", None) is None
+    with pytest.raises(UnknownNameError, match=r"here it is x\.reshape"):
+        x.view(-1)
+    assert not hasattr(x, "_no_such_thing") and not hasattr(dg, "_no_such_thing")
+    with pytest.raises(AttributeError, match=r"here it is dg\.concatenate"):
+        _ = dg.cat
+
+
+def test_the_names_of_other_libraries_are_not_names_of_ours_and_lead_to_ones_that_are():
+    node_only = {"grad"}
+    assert not [name for name in FUNCTIONS_ELSEWHERE if hasattr(dg, name)]
+    x = dg.Tensor([1.0])
+    assert [name for name in METHODS_ELSEWHERE if hasattr(x, name)] == [*node_only]
+    with dg.Graph().as_default():
+        node = dg.placeholder((), name="x")
+    assert not [name for name in METHODS_ELSEWHERE if hasattr(node, name)]
+    ours = [text for text in FUNCTIONS_ELSEWHERE.values() if text.startswith("dg.")]
+    assert len(ours) > 10 and all(hasattr(dg, text.removeprefix("dg.")) for text in ours)
+    for text in METHODS_ELSEWHERE.values():
+        place, _, rest = text.partition(".")
+        name = rest.split("(")[0].split()[0] if rest else ""
+        assert text == "x @ y" or hasattr({"x": x, "dg": dg}.get(place, dg.Session), name), text
