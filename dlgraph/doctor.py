@@ -263,7 +263,9 @@ def _data() -> list[Check]:
             repair = "copy the missing files there, or move the others away"
             checks.append(Check(record.name, "broken", detail, repair))
         elif place is None:
-            detail = "not here: without it and without a network, lessons use digits instead"
+            detail = "not here: no lesson needs it"
+            if key == "mnist":
+                detail = "not here: without it and without a network, lessons use digits instead"
             repair = f'python -c "import dlgraph as dg; {record.call}()" downloads it once'
             checks.append(Check(record.name, "missing", detail, repair))
         else:

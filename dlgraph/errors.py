@@ -6,7 +6,7 @@ line of *your* code; one hint.  Read `core/where.py` for how the line is found.
     ShapeError: matmul: h (64, 100) @ W2 (784, 10): inner sizes 100 and 784 differ
       made by  mlp/layer2/matmul
       at       cell [12], line 4:  z = h @ self.W2 + self.b2
-      hint     layer2 was created with in_features=784; its input has 100
+      hint     (n, k) @ (k, m) gives (n, m): the last size on the left must equal the first on ...
 """
 
 from __future__ import annotations

@@ -45,3 +45,10 @@ def test_every_extra_is_described(lines):
 def test_files_that_readme_names_exist(lines):
     links = re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", "\n".join(lines))
     assert not [link for link in links if not (ROOT / link).exists()]
+
+
+def test_the_reference_can_show_the_readme(lines):
+    """docs/index.md shows it up to "## More", and puts only links into notebooks/ right."""
+    shown = "\n".join(lines).partition("## More")[0]
+    links = re.findall(r"(?<!!)\[[^\]]*\]\((?!https?:)([^)#\s]+)", shown)
+    assert links and not [link for link in links if not link.startswith("notebooks/")]

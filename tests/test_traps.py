@@ -1,4 +1,4 @@
-"""One test for each trap that other engines fell into (last section of the design notes).
+"""One test for each trap that other engines fell into.
 
 Wherever it makes sense, a trap is tried in both modes.
 """
