@@ -95,8 +95,8 @@ def _parser() -> argparse.ArgumentParser:
     doctor_parser = commands.add_parser(
         "doctor",
         help="check versions, widgets, GPU, BLAS threads and data",
-        description="Check versions, widgets, GPU, BLAS threads and data. What is missing or broken "
-        "is shown with a repair; nothing is downloaded or changed.",
+        description="Check versions, widgets, GPU, BLAS threads and data. What is missing or "
+        "broken is shown with a repair; nothing is downloaded or changed.",
     )
     doctor_parser.add_argument("--json", action="store_true", help="print the rows as JSON")
     return parser

@@ -87,6 +87,11 @@ class Session:
         self._seen = len(graph)
         self._growths = 0
 
+    def __repr__(self) -> str:
+        executor, device = self.settings.executor, self.settings.device
+        where = "" if device == "cpu" else f", device={device!r}"
+        return f"Session({self.graph!r}, executor={executor!r}{where})"
+
     def run(self, fetches: Any, feed: Mapping[Any, Any] | None = None) -> Any:
         """Compute the fetches.
 

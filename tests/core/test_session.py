@@ -336,3 +336,8 @@ def test_run_steps_refuses_what_run_refuses():
         dg.Session(g).run_steps(y, {x: np.zeros((3, 2))})
     with pytest.raises(dg.errors.FeedError, match="was fed with shape"):
         dg.Session(g).run_steps(y, {x: np.zeros((3, 4), "float32")})
+
+
+def test_a_session_says_what_it_runs_and_how(g):
+    dg.placeholder((), name="x")
+    assert repr(dg.Session(g)) == "Session(<Graph with 1 node>, executor='planned')"
