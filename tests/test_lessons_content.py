@@ -62,7 +62,12 @@ ANSWERS = {
         ),
         "feeds": (
             "'pq'",
-            {"'pqr'": "only t reads r", "'p'": "Algebra says", "''": "placeholder 'p'"},
+            {
+                "'pqr'": "only t reads r",
+                "'p'": "Algebra says",
+                "''": "placeholder 'p'",
+                "[p, q]": "as one word in quotes",
+            },
         ),
         "phases": (
             "'BIBRR'",
