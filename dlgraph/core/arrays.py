@@ -137,17 +137,21 @@ class Constant:
         return np.asarray(to_numpy(self._data), dtype)
 
 
-def constant(number: float, dtype: np.dtype) -> Constant:
-    """A Python number as a constant of this dtype."""
+# The types of NumPy's real scalars; faster to ask for than the dtype of a scalar.
+FLOATS = frozenset({np.float16, np.float32, np.float64, np.longdouble})
+
+
+def constant(number: float, kind: Any) -> Constant:
+    """A Python number as a constant of this scalar type."""
     # Making a scalar takes NumPy longer than computing with it, so those in use are kept.  (Not 0:
     # it is equal to -0, which is another number.)
-    return kept_constant(number, dtype) if number else Constant(dtype.type(number))
+    return kept_constant(number, kind) if number else Constant(kind(number))
 
 
 @lru_cache(maxsize=256)
-def kept_constant(number: float, dtype: np.dtype) -> Constant:
-    """A Python number other than 0 as a constant of this dtype, the same one every time."""
-    return Constant(dtype.type(number))
+def kept_constant(number: float, kind: Any) -> Constant:
+    """A Python number other than 0 as a constant of this scalar type, the same one every time."""
+    return Constant(kind(number))
 
 
 class Zeros:

@@ -22,7 +22,7 @@ from dlgraph.core.hooks import HOOKS
 from dlgraph.core.hooks import run as run_hooks
 from dlgraph.core.mode import enable_grad
 from dlgraph.core.primitive import FUNCTIONS, GRADIENT, OUTPUT
-from dlgraph.core.where import Where, user_line
+from dlgraph.core.where import Spot, line_of, user_spot
 from dlgraph.errors import (
     BackwardError,
     DtypeError,
@@ -57,7 +57,7 @@ def backward(root: Any, gradient: Any, retain: bool, create_graph: bool) -> None
         if tensor._data.nbytes > KEEP_BYTES:
             keep = retain
             break
-    place = None if retain else user_line(3)
+    place = None if retain else user_spot(3)
     walked = order.copy() if keep else []
     grads = {root._order: seed}
     run = sweep_recorded if create_graph else sweep
@@ -101,7 +101,7 @@ def _seed(root: Any, gradient: Any, as_tensor: bool) -> Any:
             )
         xp = module_of(data)
         scalar = data.ndim == 0 and xp is np
-        seed = constant(1, data.dtype)._data if scalar else xp.ones_like(data)
+        seed = constant(1, data.dtype.type)._data if scalar else xp.ones_like(data)
     else:
         seed = root._adapted(gradient)
         if seed.shape != data.shape or seed.dtype != data.dtype:
@@ -155,7 +155,7 @@ def sweep(
     as_tensors: bool = False,
     needed: set[int] | None = None,
     mark: bool = False,
-    place: Where | None = None,
+    place: Spot | None = None,
     keep: bool = True,
 ) -> None:
     """Run the gradient rules over computed tensors sorted latest last; empties `order`.
@@ -199,8 +199,7 @@ def sweep(
                     continue
                 if gx.shape != x._data.shape:
                     gx = unbroadcast(op, gx, x if as_tensors else x._data)
-                held = grads.get(number)
-                grads[number] = gx if held is None else accumulate(held, gx)
+                grads[number] = accumulate(grads[number], gx) if number in grads else gx
         if mark:
             tensor._grad, tensor._used = g, place
             if not keep:
@@ -292,7 +291,7 @@ def gradients_of(
     walked = [] if retain else order.copy()
     run = sweep_recorded if create_graph else sweep
     run(order, grads, leaves, needed=needed)
-    place = user_line(3) if walked else None
+    place = user_spot(3) if walked else None
     for tensor in walked:
         tensor._used = place
     return [grads.get(target._order) for target in targets]
@@ -314,10 +313,11 @@ def _check_unchanged(result: Any, x: Any) -> None:
 
 
 def _used_up(tensor: Any) -> BackwardError:
+    first = line_of(tensor._used)
     return BackwardError(
         f"second backward through {_called(tensor)} (made by {tensor._op.name}): its record was "
-        f"used up by backward() at {tensor._used.place}",
-        extra={"first": str(tensor._used)},
+        f"used up by backward() at {first.place}",
+        extra={"first": str(first)},
         hint="pass retain_graph=True there, or compute the result again before this backward()",
     )
 

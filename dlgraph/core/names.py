@@ -7,6 +7,7 @@ for methods of tensors and nodes, `dlgraph/__init__.py` for functions.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NoReturn
 
 from dlgraph.errors import UnknownNameError
 
@@ -43,6 +44,7 @@ METHODS_ELSEWHERE = {
     "int": 'x.astype("int64")',
     "long": 'x.astype("int64")',
     "mm": "x @ y",
+    "norm": "dg.norm(x)",
     "permute": "x.transpose(axes)",
     "ravel": "x.flatten()",
     "t": "x.T",
@@ -58,17 +60,20 @@ def no_function(name: str, known: Iterable[str]) -> UnknownNameError:
     return UnknownNameError(f"module 'dlgraph' has no attribute {name!r}", hint=hint)
 
 
-def no_method(
-    owner: str, name: str, known: Iterable[str], functions: Iterable[str]
-) -> UnknownNameError:
-    """The error for `x.name`, of a tensor or a node; there may be a function of that name."""
-    if name in METHODS_ELSEWHERE:
-        hint: str | None = f"here it is {METHODS_ELSEWHERE[name]}"
-    elif name in functions:
-        hint = f"it is a function here: dg.{name}(x)"
-    else:
-        hint = nearest(name, known)
-    return UnknownNameError(f"{owner!r} object has no attribute {name!r}", hint=hint)
+class Elsewhere:
+    """Stands for a method or attribute that other libraries have; asking for it says ours.
+
+    It raises an AttributeError, so `hasattr` says that the name is not there.
+    """
+
+    def __init__(self, name: str):
+        self.name = name
+
+    def __get__(self, value: object, owner: type) -> NoReturn:
+        raise UnknownNameError(
+            f"{owner.__name__!r} object has no attribute {self.name!r}",
+            hint=f"here it is {METHODS_ELSEWHERE[self.name]}",
+        )
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

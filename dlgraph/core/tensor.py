@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlgraph.core import arrays, autodiff, hooks
-from dlgraph.core.arrays import constant, kept_constant
+from dlgraph.core.arrays import FLOATS, constant, kept_constant
 from dlgraph.core.memory import keep_freed_blocks
 from dlgraph.core.mode import MODE
 from dlgraph.core.primitive import FUNCTIONS, Primitive, weak_kind
 from dlgraph.core.spec import DEFAULT_FLOAT
 from dlgraph.core.values import Values, as_array, describe, show_value, value_of
-from dlgraph.core.where import Where, name_in_frame, user_frame, user_line
+from dlgraph.core.where import Spot, Where, name_in_frame, user_frame, user_line
 from dlgraph.errors import (
     DtypeError,
     MutationError,
@@ -57,12 +57,19 @@ def _binary(name: str) -> Callable[[Any, Any], Any]:
         mode = MODE.get()
         try:
             a = x._data
-            dtype = a.dtype
             if type(other) is Tensor or isinstance(other, Tensor):
                 b = other._data
-                usual = mode is None or (mode.watch is None and not mode.tracing)
-                if usual and b.dtype is dtype and (dtype is DEFAULT_FLOAT or dtype.kind == "f"):
-                    compute = primitive.of_arrays if type(a) is ndarray else primitive.operator
+                kind = type(a)
+                if kind is ndarray:
+                    dtype, compute = a.dtype, primitive.of_arrays
+                    fits = b.dtype is dtype and (dtype is DEFAULT_FLOAT or dtype.kind == "f")
+                else:
+                    compute = primitive.operator
+                    if type(b) is kind and kind in FLOATS:
+                        fits = True
+                    else:
+                        fits = b.dtype is a.dtype and a.dtype.kind == "f"
+                if fits and (mode is None or (mode.watch is None and not mode.tracing)):
                     made = _new(Tensor)
                     made._data = compute(a, b)
                     made._grad = made._used = made._where = made.name = None
@@ -79,10 +86,12 @@ def _binary(name: str) -> Callable[[Any, Any], Any]:
                         made._inputs = ()
                         made.requires_grad = False
                     return made
-            elif (type(other) is float or type(other) is int) and dtype.kind == "f":
-                number = constant(other, dtype)
-                data = primitive.operator(a, number._data)
-                return result(data, primitive, (x, number), x.requires_grad)
+            elif type(other) is float or type(other) is int:
+                kind = type(a) if type(a) in FLOATS else a.dtype.type
+                if kind in FLOATS:
+                    number = constant(other, kind)
+                    data = primitive.operator(a, number._data)
+                    return result(data, primitive, (x, number), x.requires_grad)
         except (ValueError, AttributeError, TypeError):
             pass
         return primitive(x, other)
@@ -100,9 +109,9 @@ def _reflected(name: str) -> Callable[[Any, Any], Any]:
             primitive = FUNCTIONS[name]
         data = x._data
         if (type(number) is float or type(number) is int) and data is not None:
-            dtype = data.dtype
-            if dtype.kind == "f":
-                left = kept_constant(number, dtype) if number else constant(number, dtype)
+            kind: Any = type(data) if type(data) in FLOATS else data.dtype.type
+            if kind in FLOATS:
+                left = kept_constant(number, kind) if number else constant(number, kind)
                 data = primitive.operator(left._data, data)
                 return result(data, primitive, (left, x), x.requires_grad)
         return primitive(number, x)
@@ -167,7 +176,7 @@ class Tensor(Values):
         self._inputs: tuple = ()
         self._attrs: dict[str, Any] = _NO_ATTRS
         self._order: int = _order()
-        self._used: Where | None = None  # where backward() consumed the record
+        self._used: Spot | None = None  # where backward() consumed the record
         self._changed: int = 0  # order number of the last in-place change
         self._where: Where | None = None
         self.name = name

@@ -14,6 +14,7 @@ from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
 _new = tuple.__new__
+Spot = tuple[CodeType, int]  # a place in the code of the user: code object and instruction
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 STANDARD_LIBRARY = os.path.dirname(os.__file__) + os.sep
 
@@ -83,14 +84,32 @@ def user_frame(depth: int = 1) -> FrameType | None:
 
 def user_line(depth: int = 1) -> Where | None:
     """The user's line that led here, or None when dlgraph runs itself (`python -m dlgraph`)."""
+    frame = user_frame(depth + 1)
+    return None if frame is None else _new(Where, (frame.f_code, frame.f_lineno))
+
+
+def user_spot(depth: int = 1) -> Spot | None:
+    """The same for `line_of` to look up later: finding the number of the line takes longest."""
     # Every backward() asks this, so the search of `user_frame` is written out.
     frame: FrameType | None = sys._getframe(depth)
     while frame is not None:
         code = frame.f_code
         if is_user_code(code.co_filename):
-            return _new(Where, (code, frame.f_lineno))
+            return code, frame.f_lasti
         frame = frame.f_back
     return None
+
+
+def line_of(spot: Spot) -> Where:
+    """The line of a spot that `user_spot` found.
+
+    >>> from dlgraph.core.where import line_of, user_spot
+    >>> line_of(user_spot()).line
+    1
+    """
+    code, instruction = spot
+    lines = (line for start, end, line in code.co_lines() if start <= instruction < end)
+    return Where(code, next(lines, None) or code.co_firstlineno)
 
 
 def name_in_frame(value: Any, frame: FrameType | None) -> str | None:

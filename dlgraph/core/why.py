@@ -8,6 +8,7 @@ from dlgraph.core.autodiff import _called
 from dlgraph.core.node import Node
 from dlgraph.core.tensor import DETACHED, Tensor
 from dlgraph.core.tree import flatten
+from dlgraph.core.where import line_of
 from dlgraph.errors import OperationError
 
 
@@ -63,8 +64,9 @@ def _why(x: Tensor, loss: Tensor | None, name: str) -> str:
     if not loss.requires_grad:
         return f"the loss was not computed from anything that requires gradients.{_cuts(x, loss)}"
     if loss._used is not None and not loss._inputs and loss is not x:
+        place = line_of(loss._used).place
         return (
-            f"the record of the loss was used up by backward() at {loss._used.place} and let go.  "
+            f"the record of the loss was used up by backward() at {place} and let go.  "
             "If .grad was cleared after it, compute the loss again."
         )
     if any(tensor is x for tensor in _behind(loss)):
@@ -72,8 +74,8 @@ def _why(x: Tensor, loss: Tensor | None, name: str) -> str:
         if used is None:
             return "the loss was computed from it, but loss.backward() was not called yet."
         return (
-            f"a path leads from the loss to it, and backward() ran at {used.place}: .grad was "
-            "cleared after that, or every gradient rule on the path stops."
+            f"a path leads from the loss to it, and backward() ran at {line_of(used).place}: .grad "
+            "was cleared after that, or every gradient rule on the path stops."
         )
     return f"the loss was not computed from it.{_cuts(x, loss)}"
 

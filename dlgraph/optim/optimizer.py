@@ -8,6 +8,7 @@ A rule is written with operators only (`rules.py`).  `step()` runs it on arrays 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from sys import getrefcount
 from typing import Any
 
 import numpy as np
@@ -118,7 +119,7 @@ class Optimizer:
             factors = self.factors(value_of(one.rate), value_of(self._count), **one.options)
             dtype, given = None, {}  # what neighbours of the same dtype share
             for p in parameters:
-                old, g = p._data if p._data is not None else value_of(p), p._grad
+                old, g = _own(p), p._grad
                 if isinstance(g, Tensor):
                     g = g._data
                 if old.dtype is not dtype:
@@ -313,6 +314,21 @@ class Optimizer:
         count = "all" if self._open else len(self.parameters or ())
         many = f" in {len(self.groups)} groups" if len(self.groups) > 1 else ""
         return f"{type(self).__name__}({count} parameters{many}, lr={self.lr:g})"
+
+
+def _references(tensor: Tensor) -> int:
+    return getrefcount(tensor._data)
+
+
+_ALONE = _references(Parameter([0.0]))  # to an array that only its tensor holds
+
+
+def _own(p: Tensor) -> Any:
+    """The values of a parameter, for a rule to write over: a copy if anybody else holds them."""
+    if _references(p) == _ALONE and p._data.base is None:
+        return p._data
+    data = value_of(p)
+    return data.copy() if type(data) is np.ndarray else data
 
 
 def _follow(slots: dict[str, Parameter], p: Any) -> None:

@@ -140,6 +140,7 @@ def test_numpy_may_look_at_the_values_of_a_tensor():
 def test_a_name_of_another_library_is_an_attribute_error_that_names_ours():
     x = dg.Tensor([1.0])
     assert not hasattr(x, "view") and getattr(x, "unsqueeze", None) is None
+    assert "view" not in dir(x) and "reshape" in dir(x)  # what Tab offers
     with pytest.raises(UnknownNameError, match=r"here it is x\.reshape"):
         x.view(-1)
     assert not hasattr(x, "_no_such_thing") and not hasattr(dg, "_no_such_thing")
