@@ -50,8 +50,9 @@ def draw(
 
     With a `colour` the figure starts coloured, from pale (little) to strong (much), with the number
     in every box: `"gradient"` (Euclidean norm of the gradient, after `backward()`), `"memory"`
-    (bytes of the value), `"time"` (of the step, with a `profile`), or `"kind"` (as without it).  It
-    can be searched, has a legend, can show shapes on its edges, and the colour can be changed.
+    (bytes of the value; of a program for the shapes that were fed), `"time"` (of the step, with a
+    `profile`), or `"kind"` (as without it).  It can be searched, has a legend, can show shapes on
+    its edges, and the colour can be changed.
     Without `colour` a small figure stays small, at most 15 kB: it has no list of colours and no
     search.
 
@@ -86,7 +87,7 @@ def draw(
     from dlgraph.draw.colouring import colouring_of
     from dlgraph.draw.figure import Figure
     from dlgraph.draw.from_graph import graph_of, picture_of
-    from dlgraph.draw.measures import measures_of
+    from dlgraph.draw.measures import measures_of, sizes_of
     from dlgraph.draw.model import Picture
 
     if isinstance(x, Picture):
@@ -102,5 +103,6 @@ def draw(
     with no_collection():
         graph = graph_of(x)
         picture = picture_of(x, title=title, frame=frame, graph=graph)
-        measures = measures_of(graph, profile) if graph is not None else {}
-        return Figure(picture, measures, colouring_of(colour, graph, profile))
+        sizes = sizes_of(x)
+        measures = measures_of(graph, profile, sizes) if graph is not None else {}
+        return Figure(picture, measures, colouring_of(colour, graph, profile, sizes))

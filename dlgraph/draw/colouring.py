@@ -74,7 +74,12 @@ class Colouring(NamedTuple):
         return whole, f"{self._words(whole)} in all"
 
 
-def colouring_of(colour: str | None, graph: Graph | None, profile: Any = None) -> Colouring | None:
+def colouring_of(
+    colour: str | None,
+    graph: Graph | None,
+    profile: Any = None,
+    open_sizes: Mapping[Any, int] | None = None,
+) -> Colouring | None:
     """What `dg.draw` was asked to colour by; None where it was not asked.
 
     Raises OperationError for another word, and where there are no such numbers.
@@ -95,7 +100,11 @@ def colouring_of(colour: str | None, graph: Graph | None, profile: Any = None) -
         )
     if colour == KIND:
         return Colouring(KIND, {})
-    found = {} if graph is None else {name: numbers_of(graph, name, profile) for name in NAMES}
+    found = (
+        {}
+        if graph is None
+        else {name: numbers_of(graph, name, profile, open_sizes) for name in NAMES}
+    )
     if not found.get(colour):
         missing, hint = _missing(colour, graph, profile)
         possible = _listed([KIND, *(name for name, known in found.items() if known)])

@@ -99,15 +99,20 @@ def gradient_text(array: Any) -> str:
     text = value_text(found)
     if text is not None:
         return text
-    length = float(np.sqrt(np.sum(np.square(np.abs(found.astype(np.float64))))))
-    return f"norm {length:.3g}"
+    return f"norm {number_text(np.sqrt(np.sum(np.square(np.abs(found.astype(np.float64))))))}"
 
 
 def shape_text(shape: Sequence[Any]) -> str:
-    """`64 × 784`; empty for a scalar.
+    """`64 × 784`; `(10,)` for a vector, for a bare 10 would look like its value; "" for a scalar.
 
     >>> from dlgraph.draw.formula import shape_text
-    >>> shape_text((64, 784)), shape_text(())
-    ('64 × 784', '')
+    >>> shape_text((64, 784)), shape_text((10,)), shape_text(())
+    ('64 × 784', '(10,)', '')
     """
-    return " × ".join(str(size) for size in shape)
+    return f"({shape[0]},)" if len(shape) == 1 else " × ".join(map(str, shape))
+
+
+def in_brackets(shape: Sequence[Any]) -> str:
+    """The same where a value could stand: `(64 × 784)`, `(10,)`, `()`."""
+    text = shape_text(shape)
+    return text if text.startswith("(") else f"({text})"

@@ -7,15 +7,16 @@ along.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from dlgraph.core.graph import Graph
-from dlgraph.core.spec import BundleSpec
+from dlgraph.core.program import Program
+from dlgraph.core.spec import BundleSpec, Dim
 from dlgraph.draw.formula import number_text
-from dlgraph.passes.cost import show_bytes
+from dlgraph.errors import OperationError
 
 Measure = dict[int, tuple[float, str]]  # node: (a number above 0, the words for it)
 
@@ -23,11 +24,14 @@ Measure = dict[int, tuple[float, str]]  # node: (a number above 0, the words for
 NAMES = ("memory", "gradient", "time")
 
 
-def measures_of(graph: Graph, profile: Any = None) -> dict[str, Measure]:
+def measures_of(
+    graph: Graph, profile: Any = None, sizes: Mapping[Dim, int] | None = None
+) -> dict[str, Measure]:
     """What is known of the nodes of a graph; measures that are the same everywhere are left out.
 
-    `memory` is what a value takes, `gradient` the Euclidean norm of its gradient where
-    `backward()` has run, `time` that of its step in a `profile` (see `program.profile`).
+    `memory` is what a value takes (`sizes` are those that the graph leaves open), `gradient` the
+    Euclidean norm of its gradient where `backward()` has run, `time` that of its step in a
+    `profile` (see `program.profile`).
 
     >>> import dlgraph as dg
     >>> from dlgraph.draw.measures import measures_of
@@ -37,7 +41,7 @@ def measures_of(graph: Graph, profile: Any = None) -> dict[str, Measure]:
     """
     found: dict[str, Measure] = {}
     for name in NAMES:
-        known = numbers_of(graph, name, profile).items()
+        known = numbers_of(graph, name, profile, sizes).items()
         found[name] = {
             index: (size, words_for(name, size))
             for index, size in known
@@ -46,7 +50,9 @@ def measures_of(graph: Graph, profile: Any = None) -> dict[str, Measure]:
     return {name: measure for name, measure in found.items() if len(set(measure.values())) > 1}
 
 
-def numbers_of(graph: Graph, name: str, profile: Any = None) -> dict[int, float]:
+def numbers_of(
+    graph: Graph, name: str, profile: Any = None, sizes: Mapping[Dim, int] | None = None
+) -> dict[int, float]:
     """One measure of the nodes that have it: bytes, a norm (0 and NaN are told too) or seconds.
 
     >>> import dlgraph as dg
@@ -57,10 +63,38 @@ def numbers_of(graph: Graph, name: str, profile: Any = None) -> dict[int, float]
     {0: 1.0}
     """
     if name == "memory":
-        return _memory(graph)
+        return _memory(graph, sizes or {})
     if name == "gradient":
         return _gradients(graph)
     return _times(graph, profile.rows) if profile is not None else {}
+
+
+def sizes_of(x: Any) -> dict[Dim, int]:
+    """The open sizes of what was fed last, if `x` is a program that has run or was planned.
+
+    >>> import dlgraph as dg
+    >>> from dlgraph.draw.measures import sizes_of
+    >>> with dg.Graph().as_default() as g:
+    ...     x = dg.placeholder((None, 3), name="x")
+    ...     y = dg.exp(x)
+    >>> list(sizes_of(dg.Session(g).program(y, {x: dg.ones((5, 3)).numpy()})).values())
+    [5]
+    """
+    if not isinstance(x, Program):
+        return {}
+    open_ = [(i, x.records[i].spec.shape) for i in x.feeds]
+    if not any(isinstance(size, Dim) for _, shape in open_ for size in shape):
+        return {}
+    try:
+        plan = x.plan  # type: ignore[attr-defined]
+    except (AttributeError, OperationError):  # not planned: an interpreter, or nothing fed yet
+        return {}
+    return {
+        dim: size
+        for (_, shape), index in zip(open_, plan.feeds, strict=True)
+        for dim, size in zip(shape, plan.places[index].shape, strict=True)
+        if isinstance(dim, Dim)
+    }
 
 
 def words_for(name: str, number: float) -> str:
@@ -68,25 +102,28 @@ def words_for(name: str, number: float) -> str:
 
     >>> from dlgraph.draw.measures import words_for
     >>> words_for("memory", 4_000), words_for("gradient", 0.25), words_for("time", 2e-3)
-    ('4 kB', 'norm 0.25', '2 ms')
+    ('3.9 KiB', 'norm 0.25', '2 ms')
     """
-    if name == "memory":
-        return show_bytes(int(number))
     if name == "gradient":
         return f"norm {number_text(number)}"
+    if name == "memory":
+        from dlgraph.executors.plan import show_bytes
+
+        return show_bytes(number)
     from dlgraph.executors.profile import show_time
 
     return show_time(number)
 
 
-def _memory(graph: Graph) -> dict[int, float]:
+def _memory(graph: Graph, sizes: Mapping[Dim, int]) -> dict[int, float]:
     found: dict[int, float] = {}
     for index, record in enumerate(graph.records):
         spec = record.spec
         if isinstance(spec, BundleSpec) or spec.dtype.kind == "V":
             continue
-        if all(isinstance(size, int) for size in spec.shape):
-            found[index] = math.prod(spec.shape) * spec.dtype.itemsize
+        shape = [sizes.get(size, size) for size in spec.shape]
+        if all(isinstance(size, int) for size in shape):
+            found[index] = math.prod(shape) * spec.dtype.itemsize
     return found
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from dlgraph.core.tensor import Tensor, value_of
 from dlgraph.draw.boxes import TAG_ROOM, fit_value
 from dlgraph.draw.events import Recording, Story, Turn
-from dlgraph.draw.formula import shape_text, value_text
+from dlgraph.draw.formula import in_brackets, value_text
 from dlgraph.draw.from_graph import picture_of
 from dlgraph.draw.layout import Layout
 from dlgraph.draw.model import LEAVES, Picture, PictureNode
@@ -111,7 +111,7 @@ class Half:
         value = np.asarray(self.values[node.id])
         if value.dtype.kind == "O":
             return "several values"
-        return value_text(value) or (f"({shape_text(value.shape)})" if is_operation(node) else None)
+        return value_text(value) or (in_brackets(value.shape) if is_operation(node) else None)
 
     def texts(self, node: PictureNode, known: bool) -> dict[str, str]:
         """What stands in the box of a node once it is there, with its value or without."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from dlgraph.draw.formula import number_text, shape_text
+from dlgraph.draw.formula import in_brackets, number_text, shape_text
 
 FULL = 16  # elements of an array that is shown in full
 COLUMNS = 6
@@ -19,7 +19,7 @@ def quantity(value: Any) -> dict[str, Any]:
     >>> import numpy as np
     >>> from dlgraph.draw.quantity import quantity
     >>> quantity(np.float32(2.5)), quantity(np.array([1.0, 2.0]))
-    ({'text': '2.5'}, {'shape': '2', 'rows': [['1', '2']]})
+    ({'text': '2.5'}, {'shape': '(2,)', 'rows': [['1', '2']]})
     """
     found = np.asarray(value)
     if found.dtype.kind == "O":
@@ -49,4 +49,4 @@ def quantity_text(value: Any) -> str:
         rows = [f"[{', '.join(row)}]" for row in found["rows"]]
         return rows[0] if np.ndim(value) == 1 else f"[{', '.join(rows)}]"
     more = f", … {found['more']:,} more" if found["more"] else ""
-    return f"[{', '.join(found['some'])}{more}] ({found['shape']})"
+    return f"[{', '.join(found['some'])}{more}] {in_brackets(np.shape(value))}"

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from dlgraph.draw.boxes import DETAIL_ROOM
-from dlgraph.draw.formula import gradient_text, shape_text, value_text
+from dlgraph.draw.formula import gradient_text, in_brackets, value_text
 from dlgraph.draw.from_graph import picture_of
 from dlgraph.draw.model import Picture, PictureNode
 from dlgraph.draw.quantity import quantity_text
@@ -125,7 +125,7 @@ def _value(walk: Walk, node: PictureNode) -> str | None:
     value = np.asarray(walk.values[node.id])
     if value.dtype.kind == "O":
         return None
-    shape = f"({shape_text(value.shape)})" if is_operation(node) else None
+    shape = in_brackets(value.shape) if is_operation(node) else None
     return value_text(value) or _row(value) or shape
 
 

@@ -100,7 +100,7 @@ def in_words(summary: Summary) -> list[str]:
     >>> import numpy as np
     >>> from dlgraph.draw.summary import in_words, summarise
     >>> in_words(summarise(np.array([0.0, 1.0, 2.0, np.inf], "float32")))
-    ['shape 4, float32', 'min 0, max 2', 'mean 1, std 0.8165', 'zeros: 25 %', '+Inf: 1, at [3]']
+    ['shape (4,), float32', 'min 0, max 2', 'mean 1, std 0.8165', 'zeros: 25 %', '+Inf: 1, at [3]']
     """
     lines = [f"shape {shape_text(summary.shape) or '()'}, {summary.dtype}"]
     if not summary.size:

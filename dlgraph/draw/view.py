@@ -120,7 +120,7 @@ def view(x: Any, *, title: str = "") -> ArrayFigure:
     w: shape 2 × 3, float32; min -1.5, max 2; mean 0.3333, std 1.067; zeros: 33.3 %
     >>> print(dg.view([1, 2, 3], title="counts").describe())
     counts:
-      shape 3, int64
+      shape (3,), int64
       min 1, max 3
       mean 2, std 0.8165
       zeros: none

@@ -14,7 +14,7 @@ from dlgraph.draw.collapse import visible
 from dlgraph.draw.formula import gradient_text, value_text
 from dlgraph.draw.model import Picture
 from dlgraph.draw.scene import build_scene
-from dlgraph.draw.text import fit, text_width
+from dlgraph.draw.text import text_width
 
 ROOM = "-0.001234"  # every number in a box may become as long as this one
 SPELT = 3  # numbers of a vector that are written out
@@ -56,7 +56,7 @@ def cut(box: Box, place: Box) -> dict[str, Any]:
         text_width(badge, theme.SMALL_SIZE) + 18 for badge in box.badges
     )
     return {
-        "tag": fit(box.tag, theme.DETAIL_SIZE, room - label) if room - label > LEAST_ROOM else "",
+        "tag": fit_value(box.tag, room - label) if room - label > LEAST_ROOM else "",
         "detail": fit_value(box.detail, room),
         "muted": box.muted,
     }

@@ -14,11 +14,13 @@ from dlgraph.draw.formula import (
     SUM,
     binding,
     gradient_text,
+    in_brackets,
     number_text,
     shape_text,
     value_text,
     write,
 )
+from dlgraph.draw.measures import words_for
 
 
 @pytest.mark.parametrize(
@@ -76,3 +78,14 @@ def test_arrays_are_shown_when_small_and_measured_when_large():
     assert gradient_text(np.array([[3.0, 0.0], [0.0, 4.0]])) == "norm 5"
     assert gradient_text(np.full((3, 3), np.nan)) == "norm nan"
     assert shape_text(("batch", 10)) == "batch × 10"
+
+
+def test_a_norm_has_the_same_digits_in_a_box_and_as_a_colour():
+    gradient = np.full((2, 3), 0.123456, np.float32)
+    norm = float(np.linalg.norm(gradient))
+    assert gradient_text(gradient) == words_for("gradient", norm) == "norm 0.3024"
+
+
+def test_the_shape_of_a_vector_is_no_number():
+    assert shape_text((10,)) == in_brackets((10,)) == "(10,)"
+    assert (in_brackets((2, 3)), in_brackets(())) == ("(2 × 3)", "()")

@@ -88,7 +88,7 @@ def test_large_values_are_shown_by_shape_and_gradients_by_norm():
     loss.backward()
     figure = draw(loss)
     assert texts(figure, "f")["matmul"] == ("4 × 2", ())
-    assert texts(figure, "b")["∂loss/∂w"] == ("norm 9.8", ())
+    assert texts(figure, "b")["∂loss/∂w"] == ("norm 9.798", ())
 
 
 def test_record_that_was_let_go_is_said():

@@ -9,7 +9,7 @@ import pytest
 
 import dlgraph as dg
 from dlgraph.draw import draw
-from dlgraph.draw.measures import measures_of
+from dlgraph.draw.measures import measures_of, sizes_of
 
 
 def loss():
@@ -68,3 +68,17 @@ def test_they_travel_with_figures_that_can_show_them():
     y = loss()
     page = draw(y)._repr_mimebundle_()["text/html"]
     assert ('"measures":{"memory"' in page) == (draw(y)._bundle() != "figure")
+
+
+def test_a_program_knows_the_sizes_that_were_fed():
+    with dg.Graph().as_default() as graph:
+        x = dg.placeholder((None, 3), name="x")
+        y = dg.exp(x) + 1.0
+    session = dg.Session(graph)
+    assert sizes_of(session.program(y, [x])) == {}  # nothing fed, nothing known
+    program = session.program(y, {x: np.zeros((5, 3), np.float32)})
+    assert list(sizes_of(program).values()) == [5]
+    boxes = draw(program, colour="memory").describe()
+    assert "x: ? × 3; 60 B" in boxes and "not known" not in boxes
+    assert "size not known" in draw(graph, colour="memory").describe()
+    assert sizes_of(graph) == {}

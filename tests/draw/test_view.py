@@ -251,7 +251,7 @@ def test_it_is_called_as_the_user_calls_it():
     named = dg.Parameter([1.0], name="bias")
     assert str(dg.view(weights)).startswith("weights: shape 1 × 2")
     assert str(dg.view(named)).startswith("bias: ")
-    assert str(dg.view(np.ones(3) * 2)).startswith("shape 3")
+    assert str(dg.view(np.ones(3) * 2)).startswith("shape (3,)")
 
 
 def test_words_for_those_who_cannot_see():

@@ -68,9 +68,10 @@ def test_a_number_is_never_cut_in_the_middle():
         exploration.set("a", value)
         for key, row in exploration.sent.items():
             assert text_width(row["detail"], 12) <= places[key].width
-            numbers = row["detail"].rpartition(" = ")[2]
-            if numbers.startswith("[") and numbers != "[…]":
-                assert "…" not in numbers
+            for text in (row["detail"], row["tag"]):
+                numbers = text.rpartition("= ")[2]
+                if numbers.startswith("[") and numbers != "[…]":
+                    assert "…" not in numbers
 
 
 def test_one_element_of_what_is_selected():
