@@ -26,6 +26,7 @@ NOTES = 130  # px for the words at the right, at most
 CURVES = 96  # px of height for the curves
 NAME_ROW = 14
 TICKS = 5
+SAMPLE = 22  # px of a bar in the legend
 
 STROKES = {
     "forward": (theme.FORWARD, "#cfe4f2", ""),
@@ -33,6 +34,7 @@ STROKES = {
     "update": (theme.UPDATE, "#e4d2f7", "2 2"),
     "parameter": (theme.PARAMETER, "#dddddd", ""),
 }
+WORDS = {"gradient": "backward"}  # of the legend, where that is not the style itself
 
 
 class Bar(NamedTuple):
@@ -102,6 +104,9 @@ def render(chart: Chart, sentence: str, description: str) -> str:
     parts.append(_grid(chart, left, top, bottom))
     parts += [_bar(bar, chart.extent, left, top + k * ROW) for k, bar in enumerate(chart.bars)]
     height = bottom + 40
+    if len(styles := [style for style in STROKES if any(b.style == style for b in chart.bars)]) > 1:
+        parts.append(_legend(styles, left + PLOT / 2, height))
+        height += ROW
     body = "".join(parts)
     name = "dg-" + hashlib.sha256((sentence + body).encode()).hexdigest()[:10]
     return (
@@ -164,6 +169,24 @@ def _bar(bar: Bar, extent: float, left: float, y: float) -> str:
         f"{_words(left + PLOT + 8, base, note, 'start', muted=True)}"
         "</g>"
     )
+
+
+def _legend(styles: Sequence[str], middle: float, y: float) -> str:
+    """A bar of each style with its word, around `middle`."""
+    words = [WORDS.get(style, style) for style in styles]
+    rooms = [SAMPLE + 6 + text_width(word, theme.SMALL_SIZE) + 18 for word in words]
+    x = middle - (sum(rooms) - 18) / 2
+    parts = []
+    for style, word, room in zip(styles, words, rooms, strict=True):
+        stroke, fill, dash = STROKES[style]
+        dashes = f' stroke-dasharray="{dash}"' if dash else ""
+        parts.append(
+            f'<rect data-c="stretch {style}" x="{number(x)}" y="{number(y)}" width="{SAMPLE}" '
+            f'height="{BAR - 4}" rx="2" fill="{fill}" stroke="{stroke}"{dashes}/>'
+            f"{_words(x + SAMPLE + 6, y + 9, word, 'start', muted=True)}"
+        )
+        x += room
+    return "".join(parts)
 
 
 def _part(bar: Bar, x: float, y: float, width: float) -> str:

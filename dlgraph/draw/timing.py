@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from dlgraph.executors.profile import Profile, Row
 
 ROWS = 24
+STYLES = {"backward": "gradient", "update": "update"}  # by the role of a step
 
 
 def timing(profile: Profile) -> ChartFigure:
@@ -33,9 +34,7 @@ def timing(profile: Profile) -> ChartFigure:
 
 
 def _bar(number: int, row: Row) -> Bar:
-    style = {"effect": "update"}.get(
-        row.kind, "gradient" if "gradients/" in row.name else "forward"
-    )
+    style = "update" if row.kind == "effect" else STYLES.get(row.role, "forward")
     limit = f", {row.ceiling:.0%} of the limit" if row.ceiling is not None else ""
     work = [show_flops(row.flops)] * bool(row.flops) + [show_bytes(row.bytes)] * bool(row.bytes)
     lines = [

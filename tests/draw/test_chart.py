@@ -4,8 +4,10 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
+import dlgraph as dg
 from dlgraph.draw.chart import Bar, Chart, Curve, render, ticks_of
 from dlgraph.draw.memory import ChartFigure
+from dlgraph.draw.timing import timing
 
 HOSTILE = '</script><img src=x onerror=alert(1)>"]]>\u202e'
 
@@ -82,3 +84,24 @@ def test_the_filled_part_of_a_bar_is_its_share():
         if one.get("rx") == "2"
     )
     assert part == pytest.approx(whole / 4, abs=0.1)
+
+
+def test_a_legend_says_what_the_bars_are_where_there_is_more_than_one_kind():
+    bars = [
+        Bar("m0", "relu", 0, 2, "forward", "", ("relu",)),
+        Bar("m1", "mul", 1, 3, "gradient", "", ("mul",)),
+    ]
+    both, one = (render(Chart("", "step", 3, (), tuple(some)), "", "") for some in (bars, bars[:1]))
+    assert ">backward</text>" in both and ">forward</text>" in both
+    assert ">forward</text>" not in one
+    assert float(ElementTree.fromstring(both).get("height")) < 150
+
+
+def test_the_steps_of_a_profile_are_told_apart_by_their_role():
+    with dg.Graph().as_default() as graph:
+        w = dg.Parameter([1.0, 2.0], name="w")
+        step = dg.optim.SGD([w], lr=0.1).minimize(dg.sum(dg.sin(w) * w))
+    session = dg.Session(graph)
+    session.run(graph.startup)
+    chart = timing(session.program([step]).profile(runs=1)).chart
+    assert {bar.style for bar in chart.bars} == {"forward", "gradient", "update"}
