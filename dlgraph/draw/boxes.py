@@ -16,6 +16,7 @@ from dlgraph.draw.text import clean, fit, text_width
 
 BADGES_SHOWN = 3
 LABEL_ROOM, TAG_ROOM, DETAIL_ROOM, BADGE_ROOM = 230, 110, 220, 60
+FAILED_ROOM = 460  # px; what went wrong is to be read, not guessed from its ends
 LEAST_ROOM = 14  # px; a text that is cut to less says nothing
 TALL, LOW = 44, 30  # heights of boxes with two lines of text and with one
 PORTS = 16  # height of the row that names the values of a loop
@@ -52,7 +53,8 @@ def measured(box: Box, badges: list[str], title: str, badges_shown: int = BADGES
     box.badges = tuple(texts)
     box.label = fit(clean(box.label), theme.LABEL_SIZE, LABEL_ROOM)
     box.tag = fit_value(clean(box.tag), TAG_ROOM)
-    box.detail = fit_value(clean(box.detail), DETAIL_ROOM)
+    room = FAILED_ROOM if box.style == "failed" else DETAIL_ROOM
+    box.detail = fit_value(clean(box.detail), room)
     uses = [f"uses {badge}" for badge in badges] if box.key[0] == "f" else []
     box.title = "\n".join(clean(line) for line in [*title.split("\n"), *uses])
     return sized(box)

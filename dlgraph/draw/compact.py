@@ -14,8 +14,10 @@ _SILENT = re.compile(
     r'<title>[^<]*</title>|<desc>[^<]*</desc>| id="[^"]*"| role="[^"]*"| aria-label="[^"]*"'
 )
 _PAINT = re.compile(
-    r'(?: (?:fill|stroke|stroke-width|stroke-dasharray|font-\w+|text-anchor)="[^"]*")+'
+    r'(?: height="[^"]*"(?= rx))?'
+    r'(?: (?:rx|fill|stroke|stroke-width|stroke-dasharray|font-\w+|text-anchor)="[^"]*")+'
 )
+_LENGTHS = ("height", "rx", "font-size")  # in a style sheet they need a unit, unlike strokes
 _ELEMENT = re.compile(r"<(?!svg)\w[^>]*>")
 _PATHS = re.compile(r'<path d="([^"]*)"/>(?:<path d="[^"]*"/>)+')
 _ONE_PATH = re.compile(r"<g((?: (?!transform|id)[\w-]+=\"[^\"]*\")+)>(<path [^>]*?)/></g>")
@@ -62,8 +64,7 @@ def _joined(match: re.Match[str]) -> str:
 
 def _rule(paint: str) -> str:
     pairs = re.findall(r'([\w-]+)="([^"]*)"', paint)
-    # Lengths in a style sheet need a unit, save those of strokes.
-    return ";".join(f"{name}:{text}{'px' * (name == 'font-size')}" for name, text in pairs)
+    return ";".join(f"{name}:{text}{'px' * (name in _LENGTHS)}" for name, text in pairs)
 
 
 def _name(place: int) -> str:

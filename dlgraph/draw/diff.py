@@ -7,6 +7,7 @@ change tells its rule, its reason and what it saves.  Read next: lineage.py.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -19,6 +20,7 @@ from dlgraph.draw.lineage import Lineage, lineage
 from dlgraph.draw.mirror import find_mirror
 from dlgraph.draw.model import Edge, Picture
 from dlgraph.draw.payload import payload_of
+from dlgraph.draw.scene import build_scene
 from dlgraph.draw.svg import render
 from dlgraph.draw.text import clean
 from dlgraph.errors import OperationError
@@ -36,12 +38,17 @@ class Told(NamedTuple):
 
 
 class Stage(NamedTuple):
-    """The graph after one pass: its state of every box (kept, changed, new, gone, later)."""
+    """The graph after one pass: its state of every box (kept, changed, new, gone, later).
+
+    `texts` are what boxes say at this stage, `{key: {"detail": ..., "badges": [...]}}`, where the
+    common picture says what all stages together hold.
+    """
 
     title: str
     text: str
     marks: dict[str, str]
     changes: tuple[Told, ...]
+    texts: dict[str, dict[str, Any]]
 
 
 class DiffFigure(Figure):
@@ -76,8 +83,8 @@ class DiffFigure(Figure):
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         stages = [
-            [stage.title, stage.text, stage.marks, [list(change) for change in stage.changes]]
-            for stage in self.stages
+            [one.title, one.text, one.marks, [list(change) for change in one.changes], one.texts]
+            for one in self.stages
         ]
         data = payload_of(self.picture, self.layout, stages=stages)
         return {
@@ -123,9 +130,10 @@ def diff(before: Any, after: Any = None) -> DiffFigure:
 def _of_graphs(before: Graph, after: Graph) -> DiffFigure:
     versions = lineage([before, after])
     picture, boxes = _picture(versions)
+    texts = _texts(picture, versions, [before, after])
     stages = [
-        Stage("before", "the graph as it was", _marks(versions, boxes, 0), ()),
-        Stage("after", "the graph as it is", _marks(versions, boxes, 1), ()),
+        Stage("before", "the graph as it was", _marks(versions, boxes, 0), (), texts[0]),
+        Stage("after", "the graph as it is", _marks(versions, boxes, 1), (), texts[1]),
     ]
     words = f"{len(before)} nodes before, {len(after)} after"
     return DiffFigure(picture, stages, words)
@@ -135,7 +143,9 @@ def _of_passes(found: Optimised) -> DiffFigure:
     versions = lineage(found.stages)
     picture, boxes = _picture(versions)
     place = {record.name: i for i, record in enumerate(versions.graph.records)}
-    stages = [Stage("as written", "the graph as you wrote it", _marks(versions, boxes, 0), ())]
+    texts = _texts(picture, versions, found.stages)
+    marks = _marks(versions, boxes, 0)
+    stages = [Stage("as written", "the graph as you wrote it", marks, (), texts[0])]
     for number, report in enumerate(found.reports, 1):
         order = sorted(report.changes, key=lambda change: -change.saved.weight)[:CHANGES]
         told = []
@@ -147,7 +157,8 @@ def _of_passes(found: Optimised) -> DiffFigure:
             told.append(Told(clean(text), clean(f"rule {change.rule}{where}"), tuple(keys)))
         text = clean(str(report).partition("\n")[0])
         marks = _marks(versions, boxes, number)
-        stages.append(Stage(report.name, " ".join(text.split()), marks, tuple(told)))
+        words = " ".join(text.split())
+        stages.append(Stage(report.name, words, marks, tuple(told), texts[number]))
     saved = found.saved.text()
     count = len(found.reports)
     words = (
@@ -194,6 +205,45 @@ def _marks(versions: Lineage, boxes: dict[int, str], version: int) -> dict[str, 
         elif now != first:
             marks[key] = "changed"
     return marks
+
+
+def _texts(
+    picture: Picture, versions: Lineage, graphs: Sequence[Graph]
+) -> list[dict[str, dict[str, Any]]]:
+    """For each version what its boxes say, where that is not what the common picture says.
+
+    A box that stands for several operations, or that reads something from afar, holds in the
+    common picture what all versions together have.
+    """
+    place = {record.name: i for i, record in enumerate(versions.graph.records)}
+    common = _sayings(picture)
+    found = []
+    for graph, present in zip(graphs, versions.present, strict=True):
+        nodes = tuple(
+            replace(node, twin=node.twin if node.twin in present else None)
+            for node in picture.nodes
+            if node.id in present
+        )
+        ids = {node.id for node in nodes}
+        ends = [
+            (place[graph.records[i].name], place[record.name], slot)
+            for record in graph.records
+            for slot, i in enumerate(record.inputs)
+        ]
+        edges = tuple(Edge(*end) for end in ends if ids.issuperset(end[:2]))
+        outputs = tuple(node for node in picture.outputs if node in ids)
+        now = _sayings(Picture(nodes, edges, outputs=outputs))
+        found.append({key: says for key, says in now.items() if says != common.get(key, says)})
+    return found
+
+
+def _sayings(picture: Picture) -> dict[str, dict[str, Any]]:
+    scene = build_scene(picture)
+    return {
+        box.key: {"detail": box.detail, "badges": list(box.badges)}
+        for box in [*scene.boxes, *scene.images]
+        if box is not None
+    }
 
 
 def marked(layout: Layout, marks: dict[str, str]) -> Layout:

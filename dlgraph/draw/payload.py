@@ -44,7 +44,8 @@ def payload_of(
     if layout is not None and scene is None:  # a constant that is a badge is never asked about
         shown = {placed.box.key[1:] for placed in layout.boxes}
         nodes = tuple(node for node in nodes if str(node.id) in shown)
-    facts = {str(node.id): _facts(node, words) for node in nodes}
+    # Of what failed there is no formula and no value, only its words (the title of its box).
+    facts = {str(node.id): _facts(node, words) for node in nodes if node.kind != "failed"}
     found: Json = {"title": clean(picture.title)} if picture.title else {}
     found |= {"facts": facts, "words": list(words)}
     if layout is not None:
@@ -91,7 +92,8 @@ def pack_scene(scene: Scene) -> Json:
             return 0
         group = box.key[1] == "g"
         key = box.key if box.key[0] == "f" else ""
-        title = box.title if group or (not key and "\n" in box.title) else ""
+        own = not key or box.style == "failed"
+        title = box.title if group or (own and "\n" in box.title) else ""
         size = [styles.setdefault(box.style, len(styles)), box.width, box.height]
         texts = [box.detail, box.tag, int(box.muted) or "", list(box.badges) or ""]
         return _trimmed([key, *size, box.label, *texts, list(box.ports) or "", title])
@@ -118,8 +120,9 @@ def pack_scene(scene: Scene) -> Json:
 def _box(placed: Any, styles: dict[str, int]) -> list[Any]:
     box = placed.box
     style = styles.setdefault(box.style, len(styles))
-    # The title of a forward box says what the facts say; only a gradient needs its own.
-    title = box.title if box.key[0] == "b" and "\n" in box.title else ""
+    # The title of a forward box says what the facts say; a gradient needs its own, a failure too.
+    own = box.key[0] == "b" or box.style == "failed"
+    title = box.title if own and "\n" in box.title else ""
     row = [box.key, style, _short(placed.x), _short(placed.y), box.width, box.height, box.label]
     more = [box.tag, box.detail, list(box.badges), list(box.ports), int(box.muted), title]
     scopes = [] if placed.group == placed.inside == -1 else [placed.group, placed.inside]

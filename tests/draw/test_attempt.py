@@ -8,6 +8,7 @@ import pytest
 import dlgraph as dg
 from dlgraph.draw import draw
 from dlgraph.draw.model import LEAVES
+from dlgraph.draw.payload import dumps, payload_of
 from dlgraph.errors import OperationError
 
 
@@ -107,3 +108,14 @@ def test_a_session_draws_its_graph_and_a_program_what_runs():
     assert "log" in labels
     labels = [label for label, _ in kinds(draw(session.program(wanted, [a])))]
     assert "exp" in labels and "log" not in labels
+
+
+def test_what_went_wrong_is_written_out_in_the_picture():
+    figure = draw(net(inner=7), dg.zeros((5, 3)))
+    (failed,) = (p.box for p in figure.layout.boxes if p.box.style == "failed")
+    assert failed.detail == figure.picture.nodes[-1].formula and "…" not in failed.detail
+    # It is no formula: the details of the live figure say its words, not the columns of a node.
+    assert (
+        str(figure.picture.nodes[-1].id) not in payload_of(figure.picture, figure.layout)["facts"]
+    )
+    assert failed.title in dumps(payload_of(figure.picture, figure.layout)).replace("\\n", "\n")

@@ -14,6 +14,7 @@ from dlgraph.draw import draw
 from dlgraph.draw.colouring import mixed
 from dlgraph.draw.figure import Figure
 from tests.draw.examples import EXAMPLES, chain, two_a_plus_three_b
+from tests.draw.test_diff import optimised
 from tests.draw.test_svg import HOSTILE, hostile_picture
 
 START = "<!doctype html><meta charset='utf-8'><body>"
@@ -435,9 +436,12 @@ def test_a_figure_starts_with_the_colour_it_was_asked_for(open_page):
         assert figure.get_by_role("combobox", name="colour by").input_value() == "gradient"
         texts = figure.locator("[data-key^=f] text:last-of-type").all_text_contents()
         assert sorted(texts) == [f"gradient norm {n}" for n in (1, 1, 1, 2, 3)]
-    assert first.locator(".legend").inner_text().split() == [
-        *("input", "operation", "gradient", "constant")
+    assert first.locator(".legend span").all_text_contents() == [
+        *("input", "operation", "gradient", "constant"),
+        *("gradient norm 1", "gradient norm 3"),  # what the colours mean
     ]
+    first.get_by_role("combobox", name="colour by").select_option("")
+    assert first.locator(".legend .scale").count() == 0
 
 
 def test_the_live_colours_are_those_of_the_file(open_page):
@@ -486,3 +490,56 @@ def test_a_saved_figure_keeps_its_colours(open_page):
     # What stays on the page still follows its colours.
     assert outlines.evaluate_all("all => all.map(one => getComputedStyle(one).fill)") == before
     assert "var(" in outlines.first.get_attribute("style")
+
+
+def test_a_saved_canvas_is_the_whole_picture_with_its_colours(open_page):
+    a = dg.Tensor(1.0, requires_grad=True, name="a")
+    y = a
+    for k in range(260):
+        y = y * (1 + 0.001 * k)
+    y.backward()
+    figure_ = draw(y, colour="gradient")
+    options = {"color_scheme": "light", "accept_downloads": True}
+    page = open_page(figure_._repr_mimebundle_()["text/html"], **options)
+    figure = live(page)
+    if not figure.locator("canvas").count():
+        figure.get_by_role("button", name="Open all").click()
+    assert figure.locator("canvas").count() == 1
+    page.keyboard.press("Tab")
+    with page.expect_download() as waiting:
+        figure.get_by_role("button", name="Save as SVG").click()
+    root = ElementTree.fromstring(waiting.value.path().read_text(encoding="utf-8"))
+    outlines = [one for one in root.iter() if one.get("class") == "o"]
+    assert len(outlines) == 522
+    painted = [one for one in outlines if "rgb(" in (one.get("style") or "")]
+    assert len(painted) == 261 and len({one.get("style") for one in painted}) > 10
+    assert all(one.get("stroke", "").startswith("rgb(") for one in outlines)
+    words = "".join(root.itertext())
+    assert "gradient norm 1" in words
+    page.wait_for_function("() => true")
+    assert figure.locator("svg .box").count() == 0  # what was drawn for the file is gone again
+
+
+def test_a_title_keeps_its_words_on_a_narrow_page(open_page):
+    model = dg.nn.Sequential(dg.nn.Linear(3, 4), dg.nn.ReLU(), dg.nn.Linear(7, 2))
+    page = open_page(
+        draw(model, dg.zeros((5, 3)))._repr_mimebundle_()["text/html"],
+        viewport={"width": 480, "height": 700},
+    )
+    title = live(page).locator(".title")
+    assert title.text_content() == "Sequential: stopped before its end"
+    assert title.bounding_box()["height"] < 30  # one line, the buttons below it
+
+
+def test_what_a_pass_computes_in_another_way_is_outlined_twice(open_page):
+    page = open_page(dg.diff(optimised())._repr_mimebundle_()["text/html"])
+    figure = live(page)
+    page.keyboard.press("Tab")
+    page.keyboard.press("End")
+    changed = figure.locator(".box.changed")
+    shown = "all => all.map(one => getComputedStyle(one.querySelector('.ring')).strokeWidth)"
+    assert set(changed.evaluate_all(shown)) == {"1.5px"}
+    counted = figure.locator(".pass small").first
+    assert "computed in another way" in counted.text_content()
+    assert counted.locator(".changed .ring").count() == 1
+    assert {"update", "gradient"} <= set(figure.locator(".legend span").all_text_contents())

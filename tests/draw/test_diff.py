@@ -104,3 +104,19 @@ def test_hostile_names_stay_text():
 def test_anything_else_is_an_error():
     with pytest.raises(dg.errors.OperationError, match="two graphs"):
         diff(3)
+
+
+def test_at_every_stage_a_box_says_what_is_in_it_then():
+    found = optimised()
+    figure = diff(found)
+    common = {placed.box.key: placed.box for placed in figure.layout.boxes}
+    alone = {placed.box.label: placed.box for placed in dg.draw(found.source).layout.boxes}
+    first, last = figure.stages[0].texts, figure.stages[-1].texts
+    updates = {key: box for key, box in common.items() if box.label.startswith("update")}
+    assert len(updates) == 4 and first != last
+    for key, box in updates.items():
+        says = first.get(key, {"detail": box.detail, "badges": [*box.badges]})
+        written = alone[box.label]
+        assert says == {"detail": written.detail, "badges": [*written.badges]}
+    # What a pass makes of two updates reads more than each did: not so at the start.
+    assert any(key in first and first[key] != last.get(key) for key in updates)

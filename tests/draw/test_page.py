@@ -96,6 +96,15 @@ def test_a_small_figure_is_small(name):
     assert len(page.encode()) <= 15 * 1024
 
 
+def test_a_small_figure_is_small_before_backward_too():
+    a = dg.Tensor(4.0, requires_grad=True, name="a")
+    b = dg.Tensor(5.0, requires_grad=True, name="b")
+    y = 2 * a + 3 * b
+    page = dg.draw(y)._repr_mimebundle_()["text/html"]
+    assert page.count("not computed yet") > 5
+    assert len(page.encode()) <= 15 * 1024
+
+
 def test_values_kept_for_the_backward_pass_need_no_larger_script():
     x = dg.Tensor([[1.0, 2.0]], name="x")
     w = dg.Tensor([[1.0], [2.0]], requires_grad=True, name="w")

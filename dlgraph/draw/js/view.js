@@ -8,7 +8,7 @@ font:13px/1.45 Helvetica,Arial,'Liberation Sans',sans-serif}
 *{box-sizing:border-box}
 .bar,p{display:flex;flex-wrap:wrap;gap:4px}
 .bar{padding:4px 6px 0}
-.title{font-weight:bold;flex:1;padding:3px 6px;overflow-wrap:anywhere}
+.title{font-weight:bold;flex:auto;padding:3px 6px;overflow-wrap:anywhere}
 button,select,input{font:inherit;color:inherit;background:var(--bg);border:1px solid var(--frame);
 border-radius:5px;height:26px;padding:0 7px}
 .bar button{border-color:transparent}
@@ -16,13 +16,11 @@ button[aria-pressed=true]{border-color:var(--f)}
 button:hover,[aria-selected=true]{background:#8883}
 :disabled{opacity:.45}
 :focus-visible{outline:2px solid var(--f);outline-offset:1px}
-.stage{overflow:auto;max-height:1000px;position:relative;border-radius:8px;
+.stage{overflow:auto;scrollbar-width:thin;max-height:1000px;position:relative;border-radius:8px;
 --o:var(--bg) 14px,#0000 30px calc(100% - 30px),var(--bg) calc(100% - 14px);
 --i:#888a,#0000 14px calc(100% - 14px),#888a;
 background:linear-gradient(var(--o))local,linear-gradient(90deg,var(--o))local,
 linear-gradient(var(--i)),linear-gradient(90deg,var(--i))}
-.stage::-webkit-scrollbar{width:9px;height:9px}
-.stage::-webkit-scrollbar-thumb{background:#888a;border-radius:5px}
 .stage>*{display:block;margin:auto}
 svg{font-size:12px;text-anchor:middle;fill:var(--ink);--c:var(--f)}
 .small,.shapes{font-size:11px}

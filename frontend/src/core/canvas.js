@@ -109,7 +109,18 @@ export function drawCanvas(layout, say, figure) {
   };
   return {
     ...{ element, width, height },
-    svg: () => drawSvg(layout, say).element,
+    svg() {
+      const { element: copy, ...scene } = drawSvg(layout, say);
+      for (const [key, own] of texts) scene.write(key, own);
+      for (const [key, colour] of colours) scene.paint(key, colour);
+      for (const [name, keys] of marks) scene.mark(keys, name);
+      scene.labels(words);
+      // Only what is on the page has a computed style: there it stays until it has been read.
+      const shelf = h("div", { class: "said" }, copy);
+      stage.append(shelf);
+      queueMicrotask(() => shelf.remove());
+      return copy;
+    },
     resize(factor) {
       scale = factor;
       element.style.cssText = `width:${width * scale}px;height:${height * scale}px`;

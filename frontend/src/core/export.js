@@ -21,7 +21,7 @@ export function svgText(figure) {
     );
     const words = shape.ariaLabel;
     if (words) shapes[i].prepend(s("title", {}, words));
-    if (shape.matches(".ring,.wide")) shapes[i].remove();
+    if (shape.matches(":not(.changed)>.ring")) shapes[i].remove();
   });
   const fill = getComputedStyle(figure.frame).backgroundColor;
   copy.prepend(s("title", {}, figure.name()), s("rect", { width: "100%", height: "100%", fill }));

@@ -19,7 +19,7 @@
 
 import { h } from "./dom.js";
 import { watchKeys } from "./keyboard.js";
-import { rowsOf, sentence, showPanel } from "./panel.js";
+import { sentence, showPanel } from "./panel.js";
 import { drawSvg } from "./scene.js";
 import { FIGURE_STYLE, watchTheme } from "./theme.js";
 import { addButton, addTools } from "./toolbar.js";
@@ -36,9 +36,7 @@ import { unpack } from "./unpack.js";
  *   the finished one of the payload is unpacked.
  * @param {(layout: object, say: Function, figure: object) => object} [options.draw] makes the scene;
  *   by default `drawSvg`.
- * @param {(key: string|null) => void} [options.onSelect] called when another box is selected.
  * @param {string} [options.style] more CSS, for the parts of a figure of another kind.
- * @param {boolean} [options.tools] false: an empty toolbar.
  * @param {(figure: object) => void} [options.ready] called before the first drawing: the moment to add
  *   buttons and listeners.
  * @returns the figure:
@@ -47,7 +45,7 @@ import { unpack } from "./unpack.js";
  *   - `values`: other texts in boxes; `setValues` and `paint` of values.js change boxes.
  *   - `highlight(keys, name)`: put a CSS class on these boxes and lines and take it off all others:
  *     "active" (bold), "faint", "failed", or one of your own with `options.style`.
- *   - `say(key)`: a box in one sentence; `rows(key)`: its details as pairs; `trace("inputs" | "readers")`.
+ *   - `say(key)`: a box in one sentence; `trace("inputs" | "readers")`.
  *   - `announce(text)`: said by a screen reader, and kept for tests in `figure.said`.
  *   - `on(name, listener)`: "select" (key), "focus" (key), "draw" (layout), "zoom" (factor),
  *     "theme" (dark).
@@ -58,12 +56,12 @@ import { unpack } from "./unpack.js";
  *     drawn and how it hangs together; `order`: all keys; `texts(key)`: what a box says now.
  *   - `redraw(layout)`: draw another layout; selection, focus and values of kept keys stay.
  *   - `zoom(factor)`: 1 is natural size; 0 fits the width.
- *   - `frame`, `bar`, `stage`, `caption`, `panel`: elements; `payload`, `layout`, `scene`, `dark`.
+ *   - `frame`, `bar`, `stage`, `caption`, `panel`: elements; `payload`, `layout`, `scene`.
  *   - `destroy()`.
  */
 export function mount(root, payload, options = {}) {
   const figure = new Figure(root, payload, options);
-  if (options.tools !== false) addTools(figure);
+  addTools(figure);
   options.ready?.(figure);
   figure.redraw(options.layOut ? options.layOut(payload, figure) : unpack(payload.layout));
   return figure;
@@ -88,15 +86,12 @@ class Figure {
     this.bar = h("div", { class: "bar", role: "toolbar" }, h("span", { class: "title" }, title));
     this.stage = h("div", { class: "stage", tabindex: -1 });
     this.caption = h("div");
-    this.legend = h("div", { class: "legend", "aria-hidden": "true" });
     this.panel = h("div", { class: "panel" });
     this.live = h("div", { class: "said", role: "status" });
-    const parts = [this.bar, this.stage, this.caption, this.legend, this.panel, this.live];
+    const parts = [this.bar, this.stage, this.caption, this.panel, this.live];
     this.frame = h("div", { class: "figure", role: "figure", "aria-label": text }, ...parts);
     shadow.append(h("style", {}, FIGURE_STYLE + (options.style ?? "")), this.frame);
-    if (options.onSelect) this.on("select", options.onSelect);
     this.unwatch = watchTheme((dark) => {
-      this.dark = dark;
       this.frame.classList.toggle("dark", dark);
       this.tell("theme", dark);
     });
@@ -172,10 +167,6 @@ class Figure {
 
   say(key) {
     return sentence(this, key);
-  }
-
-  rows(key) {
-    return rowsOf(this, key);
   }
 
   select(key, quiet) {

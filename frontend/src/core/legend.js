@@ -14,6 +14,8 @@ const OTHER_LINES = { operation: "forward", backward: "gradient" };
 
 /** Keep the legend of a figure in step with what is drawn. */
 export function addLegend(figure) {
+  figure.legend = h("div", { class: "legend", "aria-hidden": "true" });
+  figure.caption.after(figure.legend);
   figure.on("draw", (layout) => figure.legend.replaceChildren(...entries(layout)));
 }
 
@@ -25,6 +27,17 @@ function entries({ boxes, lines, badges }) {
     return sample(style, lines.some((line) => line.style === wanted) && wanted, WORDS[style]);
   });
   return badges ? [...samples, sample("badge", false, badges)] : samples;
+}
+
+/** Say what the colours mean: pairs of colour and words, in place of those before. */
+export function showScale(figure, scale) {
+  for (const old of figure.legend.querySelectorAll(".scale")) old.remove();
+  for (const [colour, words] of scale) {
+    const entry = sample("operation", false, words);
+    entry.className = "scale";
+    entry.querySelector(".o").style.cssText = `fill:${colour};fill-opacity:1`;
+    figure.legend.append(entry);
+  }
 }
 
 function sample(style, line, word) {

@@ -9,7 +9,7 @@ const COLUMNS = ["operation", "name", "formula", "numbers", "value", "gradient",
 const ALL = [...COLUMNS, "scope", "line"];
 
 /** The rows of the details: pairs of what and its text. */
-export function rowsOf(figure, key) {
+function rowsOf(figure, key) {
   const { words, facts } = figure.payload;
   const { title, detail, group, style } = figure.texts(key);
   const node = group < 0 ? facts[key.slice(1)] : null;

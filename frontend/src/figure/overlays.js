@@ -1,5 +1,6 @@
 /* What is laid over the picture: colours by memory, time or gradient, shapes on the edges. */
 
+import { showScale } from "../core/legend.js";
 import { addChoice } from "../core/toolbar.js";
 import { paint, setValues } from "../core/values.js";
 
@@ -60,6 +61,7 @@ function colourBy(figure, measure) {
   const keys = figure.order.filter((key) => key[0] === "f");
   if (!measure) {
     paint(figure, null);
+    showScale(figure, []);
     setValues(figure, Object.fromEntries(keys.map((key) => [key, null])));
     return;
   }
@@ -76,6 +78,16 @@ function colourBy(figure, measure) {
   }
   paint(figure, colours);
   setValues(figure, texts);
+  showScale(figure, ends(keys, measure, colours));
+}
+
+/* The palest and the strongest box, with their words; one of them if all are alike. */
+function ends(keys, measure, colours) {
+  const known = keys.filter((key) => colours[key]);
+  const size = (key) => measure[key.slice(1)][0];
+  known.sort((a, b) => size(a) - size(b));
+  const found = [known[0], known.at(-1)].filter(Boolean);
+  return new Map(found.map((key) => [colours[key], measure[key.slice(1)][1]]));
 }
 
 /* Where a line leaves its box: there it belongs to no other line. */

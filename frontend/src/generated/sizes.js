@@ -4,6 +4,7 @@ export const BADGES_SHOWN = 3;
 export const BADGE_ROOM = 60;
 export const DETAIL_ROOM = 220;
 export const DETAIL_SIZE = 12;
+export const FAILED_ROOM = 460;
 export const LABEL_ROOM = 230;
 export const LABEL_SIZE = 13;
 export const LEAST_ROOM = 14;
