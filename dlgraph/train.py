@@ -7,6 +7,7 @@ to see training without a helper, lesson 10 writes the same loop out.
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -26,6 +27,11 @@ from dlgraph.ops.random import seed as seed_default
 from dlgraph.optim import Adam, Optimizer, Schedule, clip_grad_norm
 
 Function = Callable[[Any, Any], Any]  # of outputs and targets
+
+NOT_A_NUMBER = (
+    "a loss that is not a number: often the learning rate is too large; "
+    "`with dg.watch(nan=True):` around it names the first operation that made one"
+)
 
 
 def fit(
@@ -52,10 +58,10 @@ def fit(
     Without `optimizer` it is Adam.  `schedule` makes a step after every batch.  `clip_norm` clips
     gradients.  With `patience=n`, training ends when the validation loss has not fallen for n
     epochs, and the best values are put back.  Each callback gets the `Epoch`; one that returns
-    True ends training.  `seed` restarts the random streams of the model, the default stream and
-    the order of a `DataLoader`.  `mode="graph"` builds a graph and runs it: the same numbers, bit
-    for bit.  Batches go to the device where the model is.  Ctrl-C (or the stop button) ends
-    training; the model stays as it is then.
+    True ends training, and so does a loss that is NaN.  `seed` restarts the random streams of the
+    model, the default stream and the order of a `DataLoader`.  `mode="graph"` builds a graph and
+    runs it: the same numbers, bit for bit.  Batches go to the device where the model is.  Ctrl-C
+    (or the stop button) ends training; the model stays as it is then.
 
     Raises `OperationError` for data that is not batches, and whatever model and loss raise.
 
@@ -88,6 +94,9 @@ def fit(
             history.append(Epoch(number, train, test, rate, took, model, optimizer))
             if any([callback(history[-1]) is True for callback in callbacks]):
                 history.ended = "a callback"
+                break
+            if math.isnan(train["loss"]):  # the weights are NaN as well, and stay so
+                history.ended = NOT_A_NUMBER
                 break
             if patience is not None and test["loss"] < best:
                 best, best_values, waited = test["loss"], model.state_dict(), 0
@@ -130,9 +139,13 @@ class Epoch(NamedTuple):
     optimizer: Optimizer
 
     def __repr__(self) -> str:
-        parts = [f"{name} {value:.4f}" for name, value in self.train.items()]
-        parts += [f"validation {name} {value:.4f}" for name, value in self.validation.items()]
+        parts = [f"{name} {_short(value)}" for name, value in self.train.items()]
+        parts += [f"validation {name} {_short(value)}" for name, value in self.validation.items()]
         return f"epoch {self.number}: {', '.join(parts)}"
+
+
+def _short(value: float) -> str:
+    return f"{value:.4f}" if abs(value) < 1e6 else f"{value:.4g}"
 
 
 class History(list):

@@ -199,3 +199,26 @@ def test_wrong_data():
     assert "generator" in caught.value.hint
     with pytest.raises(OperationError, match="no batches"):
         dg.fit(net(), [])
+
+
+@pytest.mark.parametrize("mode", ["eager", "graph"])
+def test_a_loss_that_is_not_a_number_ends_training_and_says_what_to_try(mode):
+    target = np.full((30, 1), 1e18, "float32")
+    line = dg.nn.Linear(4, 1, rng=dg.Stream(0))
+    with np.errstate(all="ignore"):
+        history = dg.fit(
+            line,
+            dg.data.DataLoader(X, target, 8),
+            optimizer=dg.optim.SGD(line.parameters(), lr=1e9),
+            loss=dg.mse_loss,
+            epochs=9,
+            mode=mode,
+        )
+    losses = history.series("loss")
+    assert np.isnan(losses[-1]) and not np.isnan(losses[:-1]).any() and len(losses) < 9
+    assert "a loss that is not a number" in repr(history) and "dg.watch" in repr(history)
+
+
+def test_large_losses_are_printed_short():
+    epoch = dg.Epoch(1, {"loss": 5.0131e35}, {"loss": 0.5}, 0.1, 1.0, None, None)
+    assert repr(epoch) == "epoch 1: loss 5.013e+35, validation loss 0.5000"
