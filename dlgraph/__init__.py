@@ -344,11 +344,9 @@ def __getattr__(name: str):
         return importlib.import_module(_LAZY[name])
     if name in _LAZY_FUNCTIONS:
         return getattr(importlib.import_module(_LAZY_FUNCTIONS[name]), name)
-    if name.startswith("_"):  # Python or Jupyter looks whether something is there
-        raise AttributeError(f"module 'dlgraph' has no attribute {name!r}")
     from dlgraph.core.names import no_function
 
-    raise no_function(name, __dir__())
+    raise no_function("dlgraph", name, __dir__())
 
 
 def __dir__() -> list[str]:

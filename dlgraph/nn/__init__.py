@@ -1,5 +1,7 @@
 """Layers, initialisers and losses."""
 
+from typing import NoReturn
+
 from dlgraph.nn import init
 from dlgraph.nn.attention import (
     Embedding,
@@ -59,3 +61,9 @@ __all__ = [
     "sinusoidal_positions",
     "softmax_cross_entropy",
 ]
+
+
+def __getattr__(name: str) -> NoReturn:
+    from dlgraph.core.names import no_function
+
+    raise no_function("dlgraph.nn", name, __all__)

@@ -3,6 +3,8 @@
 Also here: schedules of the learning rate and gradient clipping.  Read next: `optimizer.py`.
 """
 
+from typing import NoReturn
+
 from dlgraph.optim.clipping import (
     clip_by_norm,
     clip_by_value,
@@ -46,3 +48,9 @@ __all__ = [
     "sequence",
     "step_decay",
 ]
+
+
+def __getattr__(name: str) -> NoReturn:
+    from dlgraph.core.names import no_function
+
+    raise no_function("dlgraph.optim", name, __all__)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
+
 import numpy as np
 import pytest
 
@@ -146,19 +148,26 @@ def test_a_name_of_another_library_is_an_attribute_error_that_names_ours():
     assert not hasattr(x, "_no_such_thing") and not hasattr(dg, "_no_such_thing")
     with pytest.raises(AttributeError, match=r"here it is dg\.concatenate"):
         _ = dg.cat
+    with pytest.raises(UnknownNameError, match=r"here it is dg\.relu"):
+        _ = dg.nn.relu
+    with pytest.raises(UnknownNameError, match=r"did you mean Adam"):
+        _ = dg.optim.Adma
+    assert not hasattr(dg.nn, "__path_of_no_module__")
 
 
 def test_the_names_of_other_libraries_are_not_names_of_ours_and_lead_to_ones_that_are():
     node_only = {"grad"}
-    assert not [name for name in FUNCTIONS_ELSEWHERE if hasattr(dg, name)]
+    ours = {name: text.rpartition(".")[2] for name, text in FUNCTIONS_ELSEWHERE.items()}
+    assert not [name for name in ours if hasattr(dg, name) and ours[name] != name]
     x = dg.Tensor([1.0])
     assert [name for name in METHODS_ELSEWHERE if hasattr(x, name)] == [*node_only]
     with dg.Graph().as_default():
         node = dg.placeholder((), name="x")
     assert not [name for name in METHODS_ELSEWHERE if hasattr(node, name)]
-    ours = [text for text in FUNCTIONS_ELSEWHERE.values() if text.startswith("dg.")]
-    assert len(ours) > 10 and all(hasattr(dg, text.removeprefix("dg.")) for text in ours)
+    paths = [text for text in FUNCTIONS_ELSEWHERE.values() if text.startswith("dg.")]
+    assert len(paths) > 10 and all(attrgetter(path.removeprefix("dg."))(dg) for path in paths)
+    places = {"x": x, "dg": dg, "session": dg.Session, "optimizer": dg.optim.SGD}
     for text in METHODS_ELSEWHERE.values():
         place, _, rest = text.partition(".")
         name = rest.split("(")[0].split()[0] if rest else ""
-        assert text == "x @ y" or hasattr({"x": x, "dg": dg}.get(place, dg.Session), name), text
+        assert text == "x @ y" or hasattr(places.get(place), name), text
