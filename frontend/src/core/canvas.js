@@ -22,7 +22,8 @@ export function drawCanvas(layout, say, figure) {
   const { stage } = figure;
   const { width, height } = layout;
   const canvas = h("canvas", { role: "img", tabindex: 0, "aria-label": figure.text });
-  const table = h("div", { class: "said" });
+  // One line a row: broken into words, ten thousand rows would take seconds to lay out.
+  const table = h("div", { class: "said", style: "white-space:nowrap" });
   const element = h("div", { class: "paper" }, canvas, table);
   const marks = new Map();
   const texts = new Map();
@@ -210,5 +211,6 @@ function gridOf({ boxes, lines }) {
 
 function tableOf({ boxes }, say) {
   const rows = boxes.map(({ key }) => h("tr", {}, h("td", {}, say(key))));
-  return h("table", {}, h("caption", {}, "all boxes"), ...rows);
+  const style = "table-layout:fixed;width:9em";
+  return h("table", { style }, h("caption", {}, "all boxes"), ...rows);
 }
