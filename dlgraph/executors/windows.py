@@ -20,16 +20,22 @@ from dlgraph.ops.conv_columns import Columns, columns_of
 from dlgraph.ops.pool import ONE, _lowest, tiles
 
 
-def batch_last(places: Sequence[Place], spec: Spec, attrs: dict[str, Any]) -> tuple[int, ...]:
-    """(batch, channels, height, width), but channel by channel in memory, images side by side."""
-    batch, channels, height, width = spec.shape
-    steps = strides_of((channels, height, width, batch), spec.dtype.itemsize)
-    return steps[3], steps[0], steps[1], steps[2]
+def _output(places: Sequence[Place], spec: Spec, attrs: dict[str, Any]) -> tuple[int, ...]:
+    x, w = places
+    return _ordered(spec, columns_of(x.shape, w.shape, spec.shape, **attrs))
 
 
 def _unpadded(places: Sequence[Place], spec: Spec, attrs: dict[str, Any]) -> tuple | None:
     # With a margin the result is the inner part of something larger: a call makes it.
-    return None if _margin(attrs["padding"]) else batch_last(places, spec, attrs)
+    dy, w, _ = places
+    form = columns_of(spec.shape, w.shape, dy.shape, **attrs)
+    return None if _margin(attrs["padding"]) else _ordered(spec, form)
+
+
+def _ordered(spec: Spec, form: Columns) -> tuple[int, ...]:
+    """The strides of an array with its axes in the order of the columns."""
+    steps = strides_of([spec.shape[axis] for axis in form.order], spec.dtype.itemsize)
+    return tuple(steps[axis] for axis in form.back)
 
 
 def _margin(padding: Any) -> bool:
@@ -45,19 +51,16 @@ def _together(calls: Calls, x: Any, room: Room) -> Any:
     return made
 
 
-def _operands(calls: Calls, form: Columns, x: Any, padding: Any, room: Room) -> Any:
+def _operands(calls: Calls, form: Columns, x: Any, room: Room) -> Any:
     """The windows of the input as right sides of products."""
-    turned = x.transpose(1, 2, 3, 0)
-    if _margin(padding):
-        (top, bottom), (left, right) = padding
-        channels, height, width, batch = turned.shape
-        wide = room((channels, height + top + bottom, width + left + right, batch), x.dtype)
-        inner = wide[:, top : top + height, left : left + width]
-        calls += [(wide.fill, (0,)), (np.copyto, (inner, turned))]
-    else:
+    turned = x.transpose(form.order)
+    if turned.shape == form.wide:
         wide = _together(calls, turned, room)
-    columns = room(form.shape, x.dtype)
-    calls += [(np.copyto, pair) for pair in form.copies(columns, wide)]
+    else:
+        wide = room(form.wide, x.dtype)
+        calls += [(wide.fill, (0,)), (np.copyto, (wide[form.inside], turned))]
+    split, columns = form.split(wide), room(form.shape, x.dtype)
+    calls += [(np.copyto, (columns[part], split[source])) for part, source in form.pairs]
     return form.operands(columns)
 
 
@@ -66,14 +69,14 @@ def _filters(calls: Calls, form: Columns, w: Any, room: Room) -> Any:
     return places.reshape(form.groups, 1, form.filters, form.products[2])
 
 
-@writer("conv2d", batch_last)
+@writer("conv2d", _output)
 def _conv2d(out: Any, x: Any, w: Any, *, room: Room, **attrs: Any) -> Calls | None:
     if not out.size or not w.flags.c_contiguous or not x.size:
         return None
     calls: Calls = []
-    form = columns_of(x.shape, w.shape, out.shape, attrs)
-    operands = _operands(calls, form, x, attrs["padding"], room)
-    filters, result = _filters(calls, form, w, room), form.results(out.transpose(1, 2, 3, 0))
+    form = columns_of(x.shape, w.shape, out.shape, **attrs)
+    operands = _operands(calls, form, x, room)
+    filters, result = _filters(calls, form, w, room), form.results(out.transpose(form.order))
     return [*calls, (np.matmul, (filters, operands, result))]
 
 
@@ -84,9 +87,9 @@ def _conv2d_filters(
     if not out.size or not dy.size:
         return None
     calls: Calls = []
-    form = columns_of(x.shape, like.shape, dy.shape, attrs)
-    operands = _operands(calls, form, x, attrs["padding"], room)
-    rows = form.results(_together(calls, dy.transpose(1, 2, 3, 0), room))
+    form = columns_of(x.shape, like.shape, dy.shape, **attrs)
+    operands = _operands(calls, form, x, room)
+    rows = form.results(_together(calls, dy.transpose(form.order), room))
     groups, count, places, _ = form.products
     if not form.by_row:
         result = out.reshape(groups, 1, form.filters, places)
@@ -109,13 +112,19 @@ def _conv2d_input(
     if not out.size or not dy.size or not w.flags.c_contiguous:
         return None
     calls: Calls = []
-    form = columns_of(out.shape, w.shape, dy.shape, attrs)
+    form = columns_of(out.shape, w.shape, dy.shape, **attrs)
     filters = _filters(calls, form, w, room).swapaxes(2, 3)
-    rows = form.results(_together(calls, dy.transpose(1, 2, 3, 0), room))
-    pieces, tall = room(form.products, dy.dtype), room(form.tall, dy.dtype)
-    wide = out.transpose(1, 2, 3, 0)
-    calls += [(np.matmul, (filters, rows, pieces)), (tall.fill, (0,)), (wide.fill, (0,))]
-    calls += [(np.add, (part, piece, part)) for part, piece in form.sums(pieces, tall, wide)]
+    rows = form.results(_together(calls, dy.transpose(form.order), room))
+    pieces = room(form.products, dy.dtype)
+    calls.append((np.matmul, (filters, rows, pieces)))
+    columns = room(form.shape, dy.dtype) if form.by_row else pieces.reshape(form.shape)
+    if form.by_row:
+        calls.append((columns.fill, (0,)))
+        calls += [(np.add, (part, piece, part)) for part, piece in form.sums(pieces, columns)]
+    split = form.split(out.transpose(form.order))
+    calls.append((out.fill, (0,)))
+    for part, source in form.pairs:
+        calls.append((np.add, (split[source], columns[part], split[source])))
     return calls
 
 

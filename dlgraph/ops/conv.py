@@ -88,30 +88,28 @@ def _slabs(kernel: Any, stride: Pair, dilation: Pair, out: Any) -> Any:
             yield (i, j), (..., rows, slice(left, left + stride[1] * (out[1] - 1) + 1, stride[1]))
 
 
-def _padded(xp: Any, x: Any, padding: tuple[Pair, Pair]) -> Any:
-    """(batch, channels, ...) as (channels, ..., batch), with its margin of zeros."""
-    x = x.transpose(1, 2, 3, 0)
-    (top, bottom), (left, right) = padding
-    if not (top or bottom or left or right):
+def _padded(xp: Any, form: Columns, x: Any) -> Any:
+    """The input in the order of its columns, with its margin of zeros."""
+    x = x.transpose(form.order)
+    if x.shape == form.wide:
         return xp.ascontiguousarray(x)
-    channels, height, width, batch = x.shape
-    full = xp.zeros((channels, height + top + bottom, width + left + right, batch), x.dtype)
-    full[:, top : top + height, left : left + width] = x
-    return full
+    wide = xp.zeros(form.wide, x.dtype)
+    wide[form.inside] = x
+    return wide
 
 
-def _operands(xp: Any, form: Columns, x: Any, padding: tuple[Pair, Pair]) -> Any:
+def _operands(xp: Any, form: Columns, x: Any) -> Any:
     """The windows of the input as right sides of products."""
-    wide = _padded(xp, x, padding)
+    split = form.split(_padded(xp, form, x))
     columns = xp.empty(form.shape, x.dtype)
-    for part, source in form.copies(columns, wide):
-        part[...] = source
+    for part, source in form.pairs:
+        columns[part] = split[source]
     return form.operands(columns)
 
 
 def _results(xp: Any, form: Columns, y: Any) -> Any:
     """(batch, channels, height, width) as sides of products."""
-    return form.results(xp.ascontiguousarray(y.transpose(1, 2, 3, 0)))
+    return form.results(xp.ascontiguousarray(y.transpose(form.order)))
 
 
 def _filters(form: Columns, w: Any) -> Any:
@@ -138,14 +136,13 @@ def _conv2d(
     groups: int,
 ) -> Any:
     """Every filter at every place of the input."""
-    facts = _facts(stride, padding, dilation, groups)
-    shape = _conv_spec(_spec(x), _spec(w), **facts).shape
-    form = columns_of(x.shape, w.shape, shape, facts, xp is np)
-    operands = _operands(xp, form, x, padding)
-    batch, filters, height, width = shape
-    y = xp.empty((filters, height, width, batch), x.dtype)
+    facts = stride, padding, dilation, groups
+    shape = _conv_spec(_spec(x), _spec(w), *facts).shape
+    form = columns_of(x.shape, w.shape, shape, *facts, xp is np)
+    operands = _operands(xp, form, x)
+    y = xp.empty([shape[axis] for axis in form.order], x.dtype)
     xp.matmul(_filters(form, w), operands, out=form.results(y))
-    return y.transpose(3, 0, 1, 2)
+    return y.transpose(form.back)
 
 
 def _spec(x: Any) -> Spec:
@@ -190,14 +187,17 @@ def _spread(
     groups: int,
 ) -> Any:
     """Every element of `dy` times the filter, added where the filter stood."""
-    form = columns_of(shape, w.shape, dy.shape, _facts(stride, padding, dilation, groups), xp is np)
+    form = columns_of(shape, w.shape, dy.shape, stride, padding, dilation, groups, xp is np)
     pieces = xp.matmul(_filters(form, w).swapaxes(2, 3), _results(xp, form, dy))
-    tall = xp.zeros(form.tall, dy.dtype)
-    wide = xp.zeros((form.groups * form.channels, form.height, form.width, form.batch), dy.dtype)
-    for part, piece in form.sums(pieces, tall, wide):
-        part += piece
-    (top, _), (left, _), (height, width) = *padding, shape[2:]
-    return wide[:, top : top + height, left : left + width].transpose(3, 0, 1, 2)
+    columns = xp.zeros(form.shape, dy.dtype) if form.by_row else pieces.reshape(form.shape)
+    if form.by_row:
+        for rows, piece in form.sums(pieces, columns):
+            rows += piece
+    wide = xp.zeros(form.wide, dy.dtype)
+    split = form.split(wide)
+    for part, source in form.pairs:
+        split[source] += columns[part]
+    return wide[form.inside].transpose(form.back)
 
 
 @primitive(kind="contract", infer=_like_spec, shape_only=("like",), text="conv_filters({x}, {dy})")
@@ -220,9 +220,9 @@ def conv2d_filters(
     >>> print(w.grad)
     [[[[3. 5.]]]]
     """
-    facts = _facts(stride, padding, dilation, groups)
-    form = columns_of(x.shape, like.shape, dy.shape, facts, xp is np)
-    operands = _operands(xp, form, x, padding)
+    facts = stride, padding, dilation, groups
+    form = columns_of(x.shape, like.shape, dy.shape, *facts, xp is np)
+    operands = _operands(xp, form, x)
     products = xp.matmul(_results(xp, form, dy), operands.swapaxes(2, 3))
     total = products.sum(axis=1, dtype=products.dtype)
     return xp.ascontiguousarray(form.in_order(total)).reshape(like.shape)

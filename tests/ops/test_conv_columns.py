@@ -27,16 +27,31 @@ def by_definition(x, w, stride, padding, dilation, groups):
     return np.concatenate([np.einsum("bchwij,ocij->bohw", *part) for part in parts], 1)
 
 
-@pytest.mark.parametrize("long", [1, 10**9], ids=["rows", "one product"])
+@pytest.fixture(params=[True, False], ids=["rows", "one product"])
+def rows(request, monkeypatch):
+    """Does each row of windows have its product?"""
+    monkeypatch.setattr(conv_columns, "rows_pay", lambda *sizes: request.param)
+    conv_columns._columns_of.cache_clear()
+    yield request.param
+    conv_columns._columns_of.cache_clear()
+
+
+@pytest.fixture(params=[1, 10**9], ids=["side by side", "one after another"])
+def many(request, monkeypatch):
+    """From how many images on the batch is the last axis in memory."""
+    monkeypatch.setattr(conv_columns, "MANY", request.param)
+    return request.param
+
+
 @pytest.mark.parametrize("facts", FACTS, ids=str)
-def test_a_convolution_and_its_gradients_are_what_the_definition_says(facts, long, monkeypatch):
-    monkeypatch.setattr(conv_columns, "LONG", long)
+def test_a_convolution_and_its_gradients_are_what_the_definition_says(facts, many, rows):
     x, w = RNG.normal(size=(3, 4, 8, 9)), RNG.normal(size=(6, 4 // facts["groups"], 3, 2))
     want = by_definition(x, w, **facts)
     y = conv._conv2d.forward(np, x, w, **facts)
     np.testing.assert_allclose(y, want, rtol=1e-12, atol=1e-12)
-    form = conv_columns.columns_of(x.shape, w.shape, y.shape, facts)
-    assert form.by_row == (long == 1 and facts["dilation"][0] == 1)
+    form = conv_columns.columns_of(x.shape, w.shape, y.shape, **facts)
+    assert form.by_row == (rows and facts["dilation"][0] == 1)
+    assert (form.order[-1] == 0) == (many == 1) == (y.strides[0] == y.itemsize)
     # It is linear in both operands: <dy, conv(x, w)> = <dx, x> = <dw, w>, for all directions.
     dy = RNG.normal(size=y.shape)
     dx = conv2d_input.forward(np, dy, w, x, **facts)
@@ -50,9 +65,7 @@ def test_a_convolution_and_its_gradients_are_what_the_definition_says(facts, lon
         np.testing.assert_allclose(np.sum(dw * filters), along, rtol=1e-9)
 
 
-@pytest.mark.parametrize("long", [1, 10**9], ids=["rows", "one product"])
-def test_an_empty_batch_has_no_windows(long, monkeypatch):
-    monkeypatch.setattr(conv_columns, "LONG", long)
+def test_an_empty_batch_has_no_windows(rows):
     x, w = np.zeros((0, 2, 5, 5)), np.ones((3, 2, 3, 3))
     y = conv._conv2d.forward(np, x, w, **FACTS[0])
     assert y.shape == (0, 3, 3, 3)
