@@ -14,7 +14,7 @@ import numpy as np
 from dlgraph.core.spec import Spec
 from dlgraph.executors.layout import _empty
 from dlgraph.executors.plan import Place, strides_of
-from dlgraph.executors.writers import Calls, Room, in_order, writer, written
+from dlgraph.executors.writers import Calls, Room, in_order, room_in, writer, written
 from dlgraph.ops.conv import _slabs
 from dlgraph.ops.conv_columns import Columns, columns_of
 from dlgraph.ops.pool import ONE, _lowest, tiles
@@ -148,9 +148,7 @@ def _like_input(places: Sequence[Place], spec: Spec, attrs: dict[str, Any]) -> t
 
 def _room_like(room: Room, x: Any, dtype: Any, shape: Any = None) -> Any:
     """Scratch memory with its axes in the order of this array's."""
-    shape = x.shape if shape is None else shape
-    order = sorted(range(x.ndim), key=lambda axis: -abs(x.strides[axis]))
-    return room(tuple(shape[axis] for axis in order), dtype).transpose(np.argsort(order))
+    return room_in(room, x.shape if shape is None else shape, x.strides, dtype)
 
 
 def _widened(calls: Calls, x: Any, padding: Any, value: Any, room: Room) -> Any:

@@ -72,6 +72,12 @@ def written(function: Any, inputs: Sequence[Any], out: Any) -> tuple[Callable[..
     return function, (*inputs, out)
 
 
+def room_in(room: Room, shape: Sequence[int], strides: Sequence[int], dtype: Any) -> Any:
+    """Scratch memory with its axes in the order of these strides."""
+    order = sorted(range(len(shape)), key=lambda axis: -abs(strides[axis]))
+    return room(tuple(shape[axis] for axis in order), dtype).transpose(np.argsort(order))
+
+
 # ---- layouts of results --------------------------------------------------------------------------
 
 
@@ -227,26 +233,36 @@ def largest(out: Any, x: Any, room: Room) -> Calls | None:
     ]
 
 
+def _stretched(inner: tuple[int, ...], like: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(i for i, (a, b) in enumerate(zip(inner, like, strict=True)) if a != b)
+
+
+def _over_first(source: Place, extra: int) -> Place:
+    """The sum over the first axes."""
+    strides = layout.reduced(source, tuple(range(extra)), False, source.dtype)
+    return source._replace(shape=source.shape[extra:], strides=strides)
+
+
 def _sum_like_order(places: Sequence[Place], spec: Spec, attrs: dict) -> tuple | None:
     source, like = places
     extra = len(source.shape) - len(like.shape)
-    inner = source.shape[extra:]
-    stretched = tuple(i for i, (a, b) in enumerate(zip(inner, like.shape, strict=True)) if a != b)
-    if extra and stretched:
-        return when_in_order(places[:1], spec, attrs)
-    if extra:
-        return layout.reduced(source, tuple(range(extra)), False, spec.dtype)
-    return layout.reduced(source, stretched, True, spec.dtype)
+    half = _over_first(source, extra) if extra else source
+    stretched = _stretched(half.shape, like.shape)
+    if extra and not stretched:
+        return half.strides
+    return layout.reduced(half, stretched, True, spec.dtype)
 
 
 @writer("sum_like", _sum_like_order)
 def _sum_like(out: Any, x: Any, like: Any, *, room: Room) -> Calls:
     extra = x.ndim - like.ndim
-    inner = x.shape[extra:]
-    stretched = tuple(i for i, (a, b) in enumerate(zip(inner, like.shape, strict=True)) if a != b)
+    stretched = _stretched(x.shape[extra:], like.shape)
     calls: Calls = []
     if extra:
-        half = room(inner, x.dtype) if stretched else out
+        half = out
+        if stretched:
+            made = _over_first(Place(0, 0, x.shape, x.strides, x.dtype), extra)
+            half = room_in(room, made.shape, made.strides or (), x.dtype)
         calls.append((np.add.reduce, (x, tuple(range(extra)), x.dtype, half)))
         x = half
     if stretched:

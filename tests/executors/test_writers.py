@@ -51,7 +51,8 @@ CASES = {
     "mean": [((f(3, 4, 5),), {"axis": axis, "keepdims": False}) for axis in (None, 1, (0, 1))],
     "max": [((f(3, 4),), {"axis": axis, "keepdims": False}) for axis in (None, 0, 1)],
     "min": [((f(3, 4),), {"axis": axis, "keepdims": True}) for axis in (None, 0, 1)],
-    "sum_like": [((f(2, 3, 4), f(*shape)), {}) for shape in ((4,), (3, 1), (1, 4), (2, 1, 4))],
+    "sum_like": [((f(2, 3, 4), f(*shape)), {}) for shape in ((4,), (3, 1), (1, 4), (2, 1, 4))]
+    + [((f(5, 3, 4, 2), f(*shape)), {}) for shape in ((3, 1, 1), (4, 1), (1, 4, 2))],
     "log_softmax": [((f(3, 4) * 50,), {"axis": axis}) for axis in (0, -1)],
     "concatenate": [((f(2, 3), f(4, 3)), {"axis": 0}), ((f(2, 3), f(2, 1)), {"axis": 1})],
     "scatter": [
@@ -137,6 +138,13 @@ def compare(primitive, values, attrs):
     if isinstance(want, np.ndarray):
         assert layout.alike(want.strides, Place(0, 0, want.shape, strides, want.dtype))
     return 1
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (1, 2, 0, 3), (1, 2, 3, 0), (3, 2, 1, 0)])
+@pytest.mark.parametrize("shape", [(3, 1, 1), (4, 1), (1, 4, 2), (3, 4, 1)])
+def test_a_sum_over_missing_and_stretched_axes_is_planned_in_any_layout(order, shape):
+    x = f(*(np.array([5, 3, 4, 2])[list(order)])).transpose(np.argsort(order))
+    assert compare(REGISTRY["sum_like"], [x, f(*shape)], {})
 
 
 @pytest.mark.parametrize("axis", [-1, 1, 0, None])
