@@ -15,12 +15,11 @@ from dlgraph.executors.writers import (
     Room,
     in_order,
     largest,
-    row_starts,
     when_in_order,
     writer,
 )
 from dlgraph.ops.index import check_labels
-from dlgraph.ops.nn import minus_one_hot
+from dlgraph.ops.nn import minus_one_hot, row_starts
 
 
 @writer("log_softmax", when_in_order)

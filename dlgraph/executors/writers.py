@@ -22,6 +22,7 @@ from dlgraph.core.primitive import Primitive
 from dlgraph.core.spec import Spec
 from dlgraph.executors import layout
 from dlgraph.executors.plan import Place, strides_of
+from dlgraph.ops.nn import row_starts
 
 Calls = list[tuple[Callable[..., Any], tuple]]
 Room = Callable[[tuple[int, ...], Any], np.ndarray]
@@ -212,11 +213,6 @@ def _max(
 @writer("min", reduction)
 def _min(out: Any, x: Any, *, axis: Any, keepdims: bool, room: Room) -> Calls | None:
     return [(np.minimum.reduce, (x, axis, None, out, keepdims))] if x.size else None
-
-
-def row_starts(shape: tuple[int, ...]) -> np.ndarray:
-    """The number of the first element of every row."""
-    return np.arange(int(np.prod(shape[:-1], dtype=np.int64)), dtype=np.int64) * shape[-1]
 
 
 def largest(out: Any, x: Any, room: Room) -> Calls | None:

@@ -114,7 +114,7 @@ def cross_entropy_from_sums(xp: Any, shifted: Any, sums: Any, labels: Any) -> An
     if labels.shape != shifted.shape[:-1] or shifted.dtype.kind != "f":
         _from_sums_spec(spec_of(shifted), spec_of(sums), spec_of(labels))  # says what is wrong
     check_labels(labels, shifted.shape[-1])
-    chosen = shifted.reshape(-1)[_places(xp, labels, shifted)].reshape(labels.shape)
+    chosen = shifted.take(_places(xp, labels, shifted)).reshape(labels.shape)
     return xp.log(sums) - chosen
 
 

@@ -6,6 +6,8 @@ logarithm of a probability that has already been rounded to 0.
 
 from __future__ import annotations
 
+import math
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -77,9 +79,26 @@ def _cross_entropy_spec(logits: Spec, labels: Spec) -> Spec:
     return Spec(logits.shape[:-1], logits.dtype)
 
 
+@lru_cache(maxsize=8)
+def row_starts(shape: tuple[int, ...]) -> np.ndarray:
+    """The number of the first element of every row, when the rows are laid end to end."""
+    made = np.arange(math.prod(shape[:-1]), dtype=np.int64) * shape[-1]
+    made.flags.writeable = False
+    return made
+
+
 def _places(xp: Any, labels: Any, rows: Any) -> Any:
     """Where the element of each label stands when the rows are laid end to end."""
-    return xp.arange(0, rows.size, rows.shape[-1]) + labels.reshape(-1).astype(np.int64, copy=False)
+    starts = row_starts(rows.shape) if xp is np else xp.arange(0, rows.size, rows.shape[-1])
+    return starts + labels.reshape(-1).astype(np.int64, copy=False)
+
+
+def _largest(rows: Any) -> Any:
+    """The largest of every row, in a column."""
+    if type(rows) is np.ndarray and rows.ndim == 2 and rows.shape[0] > rows.shape[1]:
+        # NumPy compares whole rows ten times faster than the elements of one.
+        return np.maximum.reduce(rows.T.copy())[:, None]
+    return rows.max(axis=-1, keepdims=True)
 
 
 @primitive(
@@ -102,9 +121,9 @@ def softmax_cross_entropy(xp: Any, logits: Any, labels: Any) -> Any:
     if labels.shape != logits.shape[:-1] or logits.dtype.kind != "f":
         _cross_entropy_spec(spec_of(logits), spec_of(labels))  # which says what is wrong
     check_labels(labels, logits.shape[-1])
-    shifted = logits - logits.max(axis=-1, keepdims=True)
-    chosen = shifted.reshape(-1)[_places(xp, labels, shifted)].reshape(labels.shape)
-    return xp.log(xp.add.reduce(xp.exp(shifted), axis=-1)) - chosen
+    shifted = logits - _largest(logits)
+    chosen = shifted.take(_places(xp, labels, shifted)).reshape(labels.shape)
+    return xp.log(xp.add.reduce(xp.exp(shifted, out=shifted), axis=-1)) - chosen
 
 
 def _minus_one_hot_spec(probabilities: Spec, labels: Spec) -> Spec:
@@ -139,12 +158,11 @@ def _cross_entropy_rule(g: Any, y: Any, logits: Any, labels: Any) -> Any:
 def _cross_entropy_slope(g: np.ndarray, y: np.ndarray, logits: np.ndarray, labels: Any) -> Any:
     """The rule on arrays, the same bits in a third of the time: all steps in one array."""
     places = _places(np, labels, logits)
-    base = logits.reshape(-1)[places].reshape(labels.shape) + y
+    base = logits.take(places).reshape(labels.shape) + y
     slope = logits - base[..., None]
     np.exp(slope, slope)
     slope.reshape(-1)[places] -= 1
-    slope *= g[..., None]
-    return slope
+    return np.multiply(slope, g[..., None], slope)
 
 
 softmax_cross_entropy.vjp(logits=_cross_entropy_rule)

@@ -8,7 +8,7 @@ A rule is written with operators only (`rules.py`).  `step()` runs it on arrays 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from sys import getrefcount
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from dlgraph.core.graph import building
 from dlgraph.core.node import Node
 from dlgraph.core.parameter import Parameter
 from dlgraph.core.state import assign, group
-from dlgraph.core.tensor import Tensor, value_of
+from dlgraph.core.tensor import Tensor, _order, value_of
 from dlgraph.core.where import user_line
 from dlgraph.errors import BackwardError, OperationError
 from dlgraph.nn import init
@@ -106,37 +106,36 @@ class Optimizer:
 
         Raises `BackwardError` if none has one.
         """
-        ready = []
-        for one in self.groups:
-            parameters = [p for p in one.parameters if p._grad is not None]
-            if parameters:
-                ready.append((one, parameters))
-        if not ready:
+        if not any(p._grad is not None for one in self.groups for p in one.parameters):
             raise self._nothing_ready()
         if self.counts_steps:
             self._count._replace(value_of(self._count) + 1.0)
-        for one, parameters in ready:
+        now = _order()
+        for one in self.groups:
             factors = self.factors(value_of(one.rate), value_of(self._count), **one.options)
-            dtype, given = None, {}  # what neighbours of the same dtype share
-            for p in parameters:
-                old, g = _own(p), p._grad
+            dtype, rule = None, self.rule  # with what neighbours of the same dtype share
+            for p in one.parameters:
+                g = p._grad
+                if g is None:
+                    continue
+                old = p._data if p._data is not None else value_of(p)
                 if isinstance(g, Tensor):
                     g = g._data
                 if old.dtype is not dtype:
                     dtype = old.dtype
-                    given = _given(factors, one.options, dtype)
+                    rule = partial(self.rule, **_given(factors, one.options, dtype))
                 slots = self._state.get(id(p))
                 if slots is None:
                     slots = self.state_of(p, one)
                 if not slots:
-                    (new,) = self.rule(old, g, **given)
-                    p._replace(new)
+                    (p._data,) = rule(old, g)
+                    p._changed = now
                     continue
                 if arrays.MODULES:
                     _follow(slots, old)
                 held = {name: slot._data for name, slot in slots.items()}
-                new, *rest = self.rule(old, g, **given, **held)
-                p._replace(new)
+                p._data, *rest = rule(old, g, **held)
+                p._changed = now
                 for slot, value in zip(slots.values(), rest, strict=True):
                     slot._replace(value)
 
@@ -314,21 +313,6 @@ class Optimizer:
         count = "all" if self._open else len(self.parameters or ())
         many = f" in {len(self.groups)} groups" if len(self.groups) > 1 else ""
         return f"{type(self).__name__}({count} parameters{many}, lr={self.lr:g})"
-
-
-def _references(tensor: Tensor) -> int:
-    return getrefcount(tensor._data)
-
-
-_ALONE = _references(Parameter([0.0]))  # to an array that only its tensor holds
-
-
-def _own(p: Tensor) -> Any:
-    """The values of a parameter, for a rule to write over: a copy if anybody else holds them."""
-    if _references(p) == _ALONE and p._data.base is None:
-        return p._data
-    data = value_of(p)
-    return data.copy() if type(data) is np.ndarray else data
 
 
 def _follow(slots: dict[str, Parameter], p: Any) -> None:

@@ -255,25 +255,10 @@ def test_a_step_that_failed_does_not_count():
 
 
 @pytest.mark.parametrize("make", [dg.optim.SGD, dg.optim.Adam, dg.optim.RMSprop, dg.optim.Adagrad])
-def test_a_step_writes_over_weights_that_nobody_else_holds(make):
+def test_a_step_leaves_arrays_that_others_hold_as_they_were(make):
     w = dg.Parameter(np.arange(4, dtype="float32"))
     optimizer = make([w], lr=0.1)
     (w * w).sum().backward()
-    memory = w._data.__array_interface__["data"][0]
+    held, before, slope = w.numpy(), w.tolist(), w.grad.tolist()
     optimizer.step()
-    assert w._data.__array_interface__["data"][0] == memory
-    held, before = w.numpy(), w.tolist()
-    optimizer.step()
-    assert held.tolist() == before != w.tolist()
-
-
-def test_a_step_does_not_write_through_views():
-    w = dg.Parameter(np.ones((2, 2), "float32"))
-    optimizer = dg.optim.SGD([w], lr=0.5)
-    turned = w.T  # a view of the weights, held by a tensor
-    w.grad = np.ones((2, 2), "float32")
-    optimizer.step()
-    assert turned.tolist() == [[1, 1], [1, 1]] and w.tolist() == [[0.5, 0.5], [0.5, 0.5]]
-    w._replace(np.broadcast_to(np.float32(1), (2, 2)))  # all elements in one place
-    optimizer.step()
-    assert w.tolist() == [[0.5, 0.5], [0.5, 0.5]]
+    assert held.tolist() == before != w.tolist() and w.grad.tolist() == slope
