@@ -101,6 +101,14 @@ def test_only_numpy_installed(monkeypatch):
     assert blas.status == "ok" and blas.detail  # from numpy.show_config
 
 
+def test_blas_that_is_held_to_another_processor(monkeypatch):
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
+    blas = find(doctor.examine(), "BLAS")
+    assert blas.status == "ok" and "OPENBLAS_CORETYPE=Haswell" in blas.repair
+    monkeypatch.delenv("OPENBLAS_CORETYPE")
+    assert not find(doctor.examine(), "BLAS").repair
+
+
 def test_kernel_of_another_python(tmp_path, monkeypatch):
     folder = tmp_path / "kernels" / "python3"
     folder.mkdir(parents=True)
