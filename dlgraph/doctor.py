@@ -222,9 +222,7 @@ def _held_back() -> str:
     chosen = os.environ.get("OPENBLAS_CORETYPE")
     if not chosen:
         return ""
-    return (
-        f"OPENBLAS_CORETYPE={chosen} is set; unset it and OpenBLAS takes what suits the processor"
-    )
+    return f"unset OPENBLAS_CORETYPE ({chosen}): OpenBLAS itself finds what suits the processor"
 
 
 def _gpu() -> list[Check]:
