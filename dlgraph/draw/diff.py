@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from dlgraph.core.graph import Graph
-from dlgraph.draw import page
+from dlgraph.draw import page, theme
 from dlgraph.draw.figure import Figure
 from dlgraph.draw.from_graph import picture_of
 from dlgraph.draw.layout import Layout
@@ -70,7 +70,8 @@ class DiffFigure(Figure):
     @cached_property
     def svg(self) -> str:
         """The last version as SVG text: what is gone is faint, what is new is bold."""
-        shown = marked(self.layout, self.stages[-1].marks)
+        last = self.stages[-1]
+        shown = marked(self.layout, last.marks, last.texts)
         return render(shown, self.picture.title, str(self), self.describe())
 
     def describe(self) -> str:
@@ -246,17 +247,26 @@ def _sayings(picture: Picture) -> dict[str, dict[str, Any]]:
     }
 
 
-def marked(layout: Layout, marks: dict[str, str]) -> Layout:
-    """The layout with the boxes drawn in the style of their state; what comes later is left out."""
+def marked(
+    layout: Layout, marks: dict[str, str], texts: dict[str, dict[str, Any]] | None = None
+) -> Layout:
+    """The layout with the boxes drawn in the style of their state and with the texts of a stage.
+
+    What comes later is left out.
+    """
     hidden = {key for key, mark in marks.items() if mark == "later"}
     boxes = []
     for placed in layout.boxes:
         mark = marks.get(placed.box.key)
         if placed.box.key in hidden:
             continue
+        if says := (texts or {}).get(placed.box.key):
+            own_words = {"detail": says["detail"], "badges": tuple(says["badges"])}
+            placed = placed._replace(box=replace(placed.box, **own_words))
         if mark:
-            box = type(placed.box)(**{**vars(placed.box), "style": mark})
-            placed = placed._replace(box=box)
+            own = f"{mark}_{placed.box.style}"  # gradients and updates keep their colour
+            style = own if own in theme.BOXES else mark
+            placed = placed._replace(box=replace(placed.box, style=style))
         boxes.append(placed)
     gone = {key for key, mark in marks.items() if mark == "gone"}
     lines = [

@@ -40,6 +40,9 @@ _WORDS = {
     "failed": ("failed", "failed"),
 }
 
+# The same for what passes did to a box, whatever its kind.
+_STATES = {"gone": "removed", "new": "added", "changed": "computed in another way"}
+
 
 @dataclass(frozen=True)
 class _Entry:
@@ -182,6 +185,8 @@ def _legend(
         for style, (word, line) in _WORDS.items()
         if style in boxes
     ]
+    states = {style.partition("_")[0] for style in boxes}
+    wanted += [(state, "", word, "") for state, word in _STATES.items() if state in states]
     if layout.badges:
         wanted.append(("badge", "", layout.badges, ""))
     wanted += [("operation", "", word, fill) for fill, word in scale]

@@ -65,6 +65,10 @@ BOXES = {
     "gone": BoxStyle("#707070", "#fafafa", width=1, dash="2 4"),
     "new": BoxStyle(FORWARD, "#e3f0f8", width=3.5),
     "changed": BoxStyle(FORWARD, "#ffffff", width=2.5, shape="double"),
+    "new_backward": BoxStyle(GRADIENT, "#fbeee4", width=3.5, dash="5 3"),
+    "changed_backward": BoxStyle(GRADIENT, "#ffffff", width=2.5, dash="5 3", shape="double"),
+    "new_update": BoxStyle(UPDATE, "#f3e9fc", width=3.5, shape="cut"),
+    "changed_update": BoxStyle(UPDATE, "#ffffff", width=2.5, shape="double"),
 }
 BADGE = BoxStyle(PARAMETER, "#ffffff", width=1, shape="pill")
 

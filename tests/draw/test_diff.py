@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import dlgraph as dg
+from dlgraph.draw import theme
 from dlgraph.draw.diff import diff
 from dlgraph.draw.lineage import lineage
 
@@ -120,3 +121,13 @@ def test_at_every_stage_a_box_says_what_is_in_it_then():
         assert says == {"detail": written.detail, "badges": [*written.badges]}
     # What a pass makes of two updates reads more than each did: not so at the start.
     assert any(key in first and first[key] != last.get(key) for key in updates)
+
+
+def test_the_picture_in_a_file_keeps_the_colours_of_gradients_and_updates_and_says_its_marks():
+    svg = diff(optimised()).svg
+    for word in ("removed", "added", "computed in another way"):
+        assert f">{word}</text>" in svg
+    stage = diff(optimised()).stages[-1]
+    assert stage.texts and all(says["detail"] in svg for says in stage.texts.values())
+    for colour in (theme.FORWARD, theme.GRADIENT, theme.UPDATE):
+        assert f'fill="#ffffff" stroke="{colour}" stroke-width="2.5"' in svg
