@@ -15,7 +15,7 @@ from dlgraph.core.operators import Operators
 from dlgraph.core.primitive import FUNCTIONS, Primitive
 from dlgraph.core.spec import Shape, Spec
 from dlgraph.core.where import Where, name_in_frame, user_frame
-from dlgraph.errors import OperationError, SymbolicValueError
+from dlgraph.errors import GraphError, OperationError, SymbolicValueError
 
 if TYPE_CHECKING:
     from dlgraph.core.graph import Graph
@@ -219,3 +219,10 @@ class Node(Operators):
 
     def __contains__(self, value: Any) -> bool:
         self._asked("value in node")
+
+    def __setitem__(self, index: Any, value: Any) -> NoReturn:
+        raise GraphError(
+            f"{self.name!r}: a node is a formula; single elements of it cannot be overwritten",
+            extra={"made at": str(self.where)} if self.where else None,
+            hint="build a new one: dg.where(condition, a, b), dg.set_along_axis(...)",
+        )

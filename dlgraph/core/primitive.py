@@ -182,7 +182,16 @@ class Primitive:
             return _CARRIERS[best][1](self, inputs, attrs)
         # Plain arrays, in gradient rules; their dtypes agree already.
         xp = arrays.module_of(*inputs) if arrays.MODULES else np
-        return self.forward(xp, *inputs, **attrs)
+        try:
+            return self.forward(xp, *inputs, **attrs)
+        except AttributeError:
+            plain = [type(x).__name__ for x in inputs if not hasattr(x, "dtype")]
+            if not plain:
+                raise
+            raise OperationError(
+                f"{self.name} computes with tensors and arrays, not with a plain {plain[0]}",
+                hint=f"make a tensor of it first: dg.{self.name}(dg.Tensor(...))",
+            ) from None
 
     def _sort_out(self, given: tuple, attrs: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
         # Positional attributes (`sum(x, 0)`), inputs by keyword (`matmul(a=..., b=...)`).
