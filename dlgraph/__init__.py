@@ -69,6 +69,18 @@ from dlgraph.ops.activations import (
     softsign,
     tanhshrink,
 )
+from dlgraph.ops.arithmetic import (
+    add,
+    divide,
+    maximum,
+    minimum,
+    multiply,
+    negative,
+    pow,
+    power,
+    raise_to,
+    subtract,
+)
 from dlgraph.ops.arrange import (
     chunk,
     flip,
@@ -78,6 +90,18 @@ from dlgraph.ops.arrange import (
     roll,
     split,
     tile,
+)
+from dlgraph.ops.comparison import (
+    equal,
+    greater,
+    greater_equal,
+    less,
+    less_equal,
+    logical_and,
+    logical_not,
+    logical_or,
+    not_equal,
+    where,
 )
 from dlgraph.ops.contract import matmul
 from dlgraph.ops.conv import (
@@ -89,6 +113,15 @@ from dlgraph.ops.convolution import (
     conv2d,
     conv_transpose1d,
     conv_transpose2d,
+)
+from dlgraph.ops.copies import (
+    astype,
+    cast,
+    identity,
+    ones_like,
+    stop_gradient,
+    to_integer,
+    zeros_like,
 )
 from dlgraph.ops.create import (
     arange,
@@ -164,46 +197,6 @@ from dlgraph.ops.losses import (
     kl_div,
     nll_loss,
     smooth_l1_loss,
-)
-from dlgraph.ops.math import (
-    absolute,
-    add,
-    astype,
-    cast,
-    cos,
-    divide,
-    equal,
-    exp,
-    greater,
-    greater_equal,
-    identity,
-    less,
-    less_equal,
-    log,
-    logical_and,
-    logical_not,
-    logical_or,
-    maximum,
-    minimum,
-    multiply,
-    negative,
-    not_equal,
-    ones_like,
-    pow,
-    power,
-    raise_to,
-    relu,
-    sigmoid,
-    sign,
-    sin,
-    sqrt,
-    square,
-    stop_gradient,
-    subtract,
-    tanh,
-    to_integer,
-    where,
-    zeros_like,
 )
 from dlgraph.ops.nn import (
     accuracy,
@@ -308,6 +301,7 @@ from dlgraph.ops.special import (
     erf,
     erfc,
 )
+from dlgraph.ops.unary import absolute, cos, exp, log, relu, sigmoid, sign, sin, sqrt, square, tanh
 from dlgraph.train import Epoch, History, fit
 
 _LAZY = {

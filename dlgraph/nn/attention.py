@@ -14,11 +14,12 @@ from dlgraph.nn import init
 from dlgraph.nn.layers import Dropout, Linear
 from dlgraph.nn.module import Module
 from dlgraph.nn.norm import LayerNorm
+from dlgraph.ops.comparison import where
 from dlgraph.ops.index import take
-from dlgraph.ops.math import relu, where
 from dlgraph.ops.nn import softmax
 from dlgraph.ops.random import Stream
 from dlgraph.ops.shape import reshape, swapaxes, transpose
+from dlgraph.ops.unary import relu
 
 
 class Embedding(Module):

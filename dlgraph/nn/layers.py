@@ -14,10 +14,10 @@ from dlgraph.core.state import train_or_test
 from dlgraph.errors import OperationError, ShapeError
 from dlgraph.nn import init
 from dlgraph.nn.module import Module
-from dlgraph.ops.math import relu, sigmoid, tanh
 from dlgraph.ops.nn import softmax
 from dlgraph.ops.random import Stream, default_stream, dropout
 from dlgraph.ops.shape import flatten
+from dlgraph.ops.unary import relu, sigmoid, tanh
 
 
 class Linear(Module):

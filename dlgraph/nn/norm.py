@@ -14,9 +14,10 @@ from dlgraph.core.state import assign, train_or_test
 from dlgraph.errors import OperationError, ShapeError
 from dlgraph.nn import init
 from dlgraph.nn.module import Module
-from dlgraph.ops.math import identity, sqrt, square, stop_gradient
+from dlgraph.ops.copies import identity, stop_gradient
 from dlgraph.ops.reduce import element_count, mean
 from dlgraph.ops.shape import reshape
+from dlgraph.ops.unary import sqrt, square
 
 
 def _normalise(x: Any, center: Any, variance: Any, epsilon: float) -> Any:

@@ -19,10 +19,12 @@ from dlgraph.core.tensor import Tensor
 from dlgraph.errors import OperationError, ShapeError
 from dlgraph.nn import init
 from dlgraph.nn.module import Module
-from dlgraph.ops.math import astype, sigmoid, tanh, where, zeros_like
+from dlgraph.ops.comparison import where
+from dlgraph.ops.copies import astype, zeros_like
 from dlgraph.ops.random import Stream
 from dlgraph.ops.reduce import sum
 from dlgraph.ops.shape import concatenate, expand_dims, transpose
+from dlgraph.ops.unary import sigmoid, tanh
 
 
 class Recurrent(Module):

@@ -1,14 +1,17 @@
 """The operations: each primitive once, and functions composed of primitives.
 
-Importing this package fills the registry.  Read `math.py` first.
+Importing this package fills the registry.  Read `arithmetic.py` first.
 """
 
 from dlgraph.ops import (
     activations,
+    arithmetic,
     arrange,
+    comparison,
     contract,
     conv,
     convolution,
+    copies,
     create,
     diagonal,
     einsum,
@@ -17,7 +20,6 @@ from dlgraph.ops import (
     gather,
     index,
     losses,
-    math,
     nn,
     padding,
     pool,
@@ -29,14 +31,18 @@ from dlgraph.ops import (
     shape,
     sorting,
     special,
+    unary,
 )
 
 __all__ = [
     "activations",
+    "arithmetic",
     "arrange",
+    "comparison",
     "contract",
     "conv",
     "convolution",
+    "copies",
     "create",
     "diagonal",
     "einsum",
@@ -45,7 +51,6 @@ __all__ = [
     "gather",
     "index",
     "losses",
-    "math",
     "nn",
     "padding",
     "pool",
@@ -57,4 +62,5 @@ __all__ = [
     "shape",
     "sorting",
     "special",
+    "unary",
 ]

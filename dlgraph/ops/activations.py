@@ -1,4 +1,4 @@
-r"""Activation functions, composed of primitives (ReLU, tanh and the logistic function: `math.py`).
+r"""Activation functions, composed of primitives (ReLU, tanh and the logistic function: `unary.py`).
 
 Where a piece of the formula would overflow for elements that another piece serves, the elements
 are put aside first: a gradient of $0 \cdot \infty$ would be NaN.
@@ -12,10 +12,11 @@ from typing import Any
 from dlgraph.core.primitive import composite, primitive
 from dlgraph.core.spec import normalise_axis
 from dlgraph.errors import OperationError
+from dlgraph.ops.comparison import greater, where
 from dlgraph.ops.functions import expm1
-from dlgraph.ops.math import absolute, greater, relu, sigmoid, tanh, where
 from dlgraph.ops.rounding import clip
 from dlgraph.ops.special import erf
+from dlgraph.ops.unary import absolute, relu, sigmoid, tanh
 
 
 @primitive(kind="elementwise", floating=True, tex=r"\ln(1 + e^{{{x}}})", onnx="Softplus")

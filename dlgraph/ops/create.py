@@ -12,7 +12,7 @@ from dlgraph.core.spec import DEFAULT_FLOAT
 from dlgraph.core.tensor import Tensor
 from dlgraph.errors import OperationError
 from dlgraph.ops.arrange import positions
-from dlgraph.ops.math import zeros_like
+from dlgraph.ops.copies import zeros_like
 from dlgraph.ops.reduce import broadcast_like
 from dlgraph.ops.shape import expand_dims, reshape
 

@@ -10,8 +10,9 @@ from dlgraph.core.primitive import composite
 from dlgraph.core.spec import Dim, normalise_axis, show_shape
 from dlgraph.errors import ShapeError
 from dlgraph.ops.arrange import moveaxis, positions
+from dlgraph.ops.comparison import equal, greater_equal, less_equal, where
+from dlgraph.ops.copies import zeros_like
 from dlgraph.ops.index import getitem
-from dlgraph.ops.math import equal, greater_equal, less_equal, where, zeros_like
 from dlgraph.ops.padding import pad
 from dlgraph.ops.reduce import sum
 from dlgraph.ops.shape import expand_dims

@@ -1,4 +1,4 @@
-r"""Element-wise functions beyond the basic ones of `math.py`.
+r"""Element-wise functions beyond the basic ones of `unary.py`.
 
 Logarithms near 1, powers, inverse and hyperbolic functions.  The error function is in
 `special.py`, rounding and limits in `rounding.py`, activations of networks in `activations.py`.
@@ -11,18 +11,9 @@ from typing import Any
 
 from dlgraph.core.primitive import composite, primitive
 from dlgraph.core.spec import broadcast
-from dlgraph.ops.math import (
-    divide,
-    equal,
-    exp,
-    log,
-    logical_and,
-    sigmoid,
-    sin,
-    sqrt,
-    square,
-    where,
-)
+from dlgraph.ops.arithmetic import divide
+from dlgraph.ops.comparison import equal, logical_and, where
+from dlgraph.ops.unary import exp, log, sigmoid, sin, sqrt, square
 
 _UNARY: dict[str, Any] = {"kind": "elementwise", "floating": True}
 _BINARY: dict[str, Any] = {

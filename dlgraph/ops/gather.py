@@ -13,8 +13,9 @@ import numpy as np
 from dlgraph.core.primitive import composite
 from dlgraph.core.spec import normalise_axis
 from dlgraph.errors import DtypeError
+from dlgraph.ops.comparison import equal, greater, where
+from dlgraph.ops.copies import ones_like, stop_gradient
 from dlgraph.ops.index import At, getitem, put_along_axis, scatter_add, take
-from dlgraph.ops.math import equal, greater, ones_like, stop_gradient, where
 from dlgraph.ops.shape import expand_dims
 
 

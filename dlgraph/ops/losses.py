@@ -12,22 +12,13 @@ from dlgraph.core.primitive import composite
 from dlgraph.core.spec import show_shape, spec_of
 from dlgraph.errors import OperationError, ShapeError
 from dlgraph.ops.activations import softplus
+from dlgraph.ops.comparison import greater, less, less_equal, not_equal, where
 from dlgraph.ops.functions import log1p, xlogy
 from dlgraph.ops.index import take, take_along_axis
-from dlgraph.ops.math import (
-    absolute,
-    exp,
-    greater,
-    less,
-    less_equal,
-    log,
-    not_equal,
-    square,
-    where,
-)
 from dlgraph.ops.nn import _paired, log_softmax, softmax_cross_entropy
 from dlgraph.ops.reduce import element_count, mean, sum
 from dlgraph.ops.shape import expand_dims, squeeze
+from dlgraph.ops.unary import absolute, exp, log, square
 
 
 def reduced(name: str, losses: Any, reduction: str) -> Any:

@@ -16,10 +16,11 @@ from dlgraph.core.explain import describe_operand
 from dlgraph.core.primitive import composite, primitive
 from dlgraph.core.spec import Spec, normalise_axis, same_shape, show_shape, spec_of
 from dlgraph.errors import DtypeError, ShapeError
+from dlgraph.ops.copies import astype
 from dlgraph.ops.index import check_integers, check_labels, take_along_axis
-from dlgraph.ops.math import absolute, astype, exp, square
 from dlgraph.ops.reduce import argmax, check_axis, mean, sum
 from dlgraph.ops.shape import expand_dims
+from dlgraph.ops.unary import absolute, exp, square
 
 
 def _along_axis(x: Spec, axis: int) -> Spec:

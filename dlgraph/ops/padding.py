@@ -14,10 +14,11 @@ from dlgraph.core.primitive import composite, primitive
 from dlgraph.core.spec import Dim, Spec, show_shape
 from dlgraph.errors import DtypeError, OperationError, ShapeError
 from dlgraph.ops.arrange import positions
+from dlgraph.ops.comparison import greater_equal, where
 from dlgraph.ops.index import getitem, take
-from dlgraph.ops.math import absolute, greater_equal, where
 from dlgraph.ops.rounding import clip, remainder
 from dlgraph.ops.shape import size_along
+from dlgraph.ops.unary import absolute
 
 Pairs = tuple[tuple[int, int], ...]
 

@@ -16,8 +16,8 @@ from dlgraph.errors import OperationError, ShapeError
 from dlgraph.ops.arrange import positions
 from dlgraph.ops.conv import window_span
 from dlgraph.ops.convolution import numbers
+from dlgraph.ops.copies import astype
 from dlgraph.ops.index import getitem
-from dlgraph.ops.math import astype
 from dlgraph.ops.pool import Margins, _avg_pool2d, _facts, _max_pool2d, max_pool2d_pick
 from dlgraph.ops.reduce import argmax, broadcast_like, max
 from dlgraph.ops.shape import expand_dims, reshape, size_along, squeeze

@@ -22,7 +22,10 @@ from dlgraph.core.spec import (
     reduced_shape,
 )
 from dlgraph.errors import ShapeError
-from dlgraph.ops.math import astype, equal, exp, maximum, square
+from dlgraph.ops.arithmetic import maximum
+from dlgraph.ops.comparison import equal
+from dlgraph.ops.copies import astype
+from dlgraph.ops.unary import exp, square
 
 
 def check_axis(x: Any, axis: Any) -> None:

@@ -15,9 +15,10 @@ import numpy as np
 from dlgraph.core.primitive import composite, primitive
 from dlgraph.core.spec import Spec, normalise_axes, normalise_axis, reduced_shape
 from dlgraph.ops.arrange import moveaxis, positions
-from dlgraph.ops.math import absolute, equal, less_equal, not_equal, sqrt, square, where
+from dlgraph.ops.comparison import equal, less_equal, not_equal, where
 from dlgraph.ops.reduce import _argmax_spec, expand_like, max, min, sum, var
 from dlgraph.ops.shape import expand_dims
+from dlgraph.ops.unary import absolute, sqrt, square
 
 
 def _total_dtype(dtype: np.dtype) -> np.dtype:

@@ -8,14 +8,8 @@ from typing import Any
 from dlgraph.core.primitive import composite, primitive
 from dlgraph.core.spec import Spec, broadcast, spec_of
 from dlgraph.errors import DtypeError
-from dlgraph.ops.math import (
-    absolute,
-    equal,
-    less,
-    logical_and,
-    not_equal,
-    where,
-)
+from dlgraph.ops.comparison import equal, less, logical_and, not_equal, where
+from dlgraph.ops.unary import absolute
 
 _BINARY: dict[str, Any] = {
     "kind": "elementwise",

@@ -20,7 +20,7 @@ from dlgraph.core.spec import (
     show_shape,
 )
 from dlgraph.errors import OperationError, ShapeError
-from dlgraph.ops.math import zeros_like
+from dlgraph.ops.copies import zeros_like
 from dlgraph.ops.reduce import sum_like
 
 

@@ -7,9 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from dlgraph.core.primitive import primitive
-from dlgraph.ops.math import (
-    exp,
-)
+from dlgraph.ops.unary import exp
 
 _UNARY: dict[str, Any] = {"kind": "elementwise", "floating": True}
 # W. J. Cody, "Rational Chebyshev approximations for the error function", Mathematics of

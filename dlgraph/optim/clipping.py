@@ -12,8 +12,10 @@ from typing import Any
 
 from dlgraph.core.tensor import Tensor
 from dlgraph.errors import BackwardError, OperationError
-from dlgraph.ops.math import astype, maximum, minimum, sqrt, square
+from dlgraph.ops.arithmetic import maximum, minimum
+from dlgraph.ops.copies import astype
 from dlgraph.ops.reduce import sum
+from dlgraph.ops.unary import sqrt, square
 from dlgraph.optim.groups import leaves
 from dlgraph.optim.options import within
 

@@ -23,7 +23,7 @@ from dlgraph.core.tensor import Tensor, _order, value_of
 from dlgraph.core.where import user_line
 from dlgraph.errors import BackwardError, OperationError
 from dlgraph.nn import init
-from dlgraph.ops.math import astype
+from dlgraph.ops.copies import astype
 from dlgraph.optim.clipping import clip_by_norm, clip_by_value
 from dlgraph.optim.groups import Group, leaves, make_groups
 from dlgraph.optim.state import checked_state, state_of_optimizer

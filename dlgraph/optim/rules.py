@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from dlgraph.errors import OperationError
-from dlgraph.ops.math import maximum, power, sqrt
+from dlgraph.ops.arithmetic import maximum, power
+from dlgraph.ops.unary import sqrt
 from dlgraph.optim.optimizer import Optimizer
 
 

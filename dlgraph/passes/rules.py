@@ -11,9 +11,9 @@ from typing import Any
 
 import dlgraph.ops.activations as activations
 import dlgraph.ops.functions as functions
-import dlgraph.ops.math as m
 from dlgraph.core.primitive import Primitive
 from dlgraph.core.spec import normalise_axis
+from dlgraph.ops import arithmetic, comparison, copies, unary
 from dlgraph.ops.nn import log_softmax
 from dlgraph.ops.reduce import logsumexp
 from dlgraph.passes.algebra import RULES, Match, Rule
@@ -34,19 +34,19 @@ RULES += [
     compiled(lambda x: x / 1.0, lambda x: x, exact=True),
     compiled(lambda x: x - 0.0, lambda x: x, exact=True),
     compiled(lambda x: x + -0.0, lambda x: x, exact=True),
-    compiled(lambda x: m.negative(-x), lambda x: x, exact=True),
-    compiled(lambda x: m.relu(m.relu(x)), lambda x: m.relu(x), exact=True),
-    compiled(lambda x: m.absolute(m.absolute(x)), lambda x: m.absolute(x), exact=True),
-    compiled(lambda x: m.absolute(-x), lambda x: m.absolute(x), exact=True),
-    compiled(lambda x: m.maximum(x, x), lambda x: x, exact=True),
-    compiled(lambda x: m.minimum(x, x), lambda x: x, exact=True),
-    compiled(lambda c, x: m.where(c > 0.0, x, x), lambda c, x: x, exact=True),
+    compiled(lambda x: arithmetic.negative(-x), lambda x: x, exact=True),
+    compiled(lambda x: unary.relu(unary.relu(x)), lambda x: unary.relu(x), exact=True),
+    compiled(lambda x: unary.absolute(unary.absolute(x)), lambda x: unary.absolute(x), exact=True),
+    compiled(lambda x: unary.absolute(-x), lambda x: unary.absolute(x), exact=True),
+    compiled(lambda x: arithmetic.maximum(x, x), lambda x: x, exact=True),
+    compiled(lambda x: arithmetic.minimum(x, x), lambda x: x, exact=True),
+    compiled(lambda c, x: comparison.where(c > 0.0, x, x), lambda c, x: x, exact=True),
     compiled(lambda a, b: a + (-b), lambda a, b: a - b, exact=True),
     compiled(lambda a, b: a - (-b), lambda a, b: a + b, exact=True),
     compiled(lambda a, b: (-a) * (-b), lambda a, b: a * b, exact=True),
     # equal but for rounding
     compiled(lambda x: x + 0.0, lambda x: x),  # -0.0 + 0.0 is 0.0
-    compiled(lambda x: x - x, lambda x: m.zeros_like(x)),  # NaN - NaN is NaN
+    compiled(lambda x: x - x, lambda x: copies.zeros_like(x)),  # NaN - NaN is NaN
     compiled(
         lambda x, a, b: (x * a) * b,
         lambda x, a, b: x * (a * b),
@@ -68,13 +68,13 @@ RULES += [
         where=lambda x, a: scalar(a) and not scalar(x) and a.dtype.kind == "f",
     ),
     # defined where the original overflows, or loses all digits
-    compiled(lambda x: m.log(m.exp(x)), lambda x: x),
-    compiled(lambda x: m.sqrt(m.square(x)), lambda x: m.absolute(x)),
-    compiled(lambda x: m.log(1.0 + x), lambda x: functions.log1p(x)),
-    compiled(lambda x: m.exp(x) - 1.0, lambda x: functions.expm1(x)),
-    compiled(lambda x: 1.0 / (1.0 + m.exp(-x)), lambda x: m.sigmoid(x)),
-    compiled(lambda x: functions.log1p(m.exp(x)), lambda x: activations.softplus(x)),
-    compiled(lambda x: m.log(m.sigmoid(x)), lambda x: -activations.softplus(-x)),
+    compiled(lambda x: unary.log(unary.exp(x)), lambda x: x),
+    compiled(lambda x: unary.sqrt(unary.square(x)), lambda x: unary.absolute(x)),
+    compiled(lambda x: unary.log(1.0 + x), lambda x: functions.log1p(x)),
+    compiled(lambda x: unary.exp(x) - 1.0, lambda x: functions.expm1(x)),
+    compiled(lambda x: 1.0 / (1.0 + unary.exp(-x)), lambda x: unary.sigmoid(x)),
+    compiled(lambda x: functions.log1p(unary.exp(x)), lambda x: activations.softplus(x)),
+    compiled(lambda x: unary.log(unary.sigmoid(x)), lambda x: -activations.softplus(-x)),
 ]
 
 

@@ -13,7 +13,7 @@ from dlgraph.core.graph import Graph
 from dlgraph.core.session import Session
 from dlgraph.core.state import placeholder
 from dlgraph.core.tensor import Tensor
-from dlgraph.ops.math import zeros_like
+from dlgraph.ops.copies import zeros_like
 
 Function = Callable[..., Any]
 Arrays = Sequence[Any]

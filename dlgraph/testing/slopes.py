@@ -10,7 +10,7 @@ import numpy as np
 from dlgraph.core.derivatives import grad
 from dlgraph.core.tensor import as_array
 from dlgraph.errors import OperationError
-from dlgraph.ops.math import zeros_like
+from dlgraph.ops.copies import zeros_like
 from dlgraph.testing.modes import (
     Arrays,
     Function,
