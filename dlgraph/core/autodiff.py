@@ -99,6 +99,12 @@ def _seed(root: Any, gradient: Any, as_tensor: bool) -> Any:
                 hint="reduce it first, loss.mean().backward(), or pass the gradient of the result:"
                 f" backward(gradient) with shape {root.shape}",
             )
+        if data.dtype.kind not in "fc":
+            raise BackwardError(
+                f"backward() of {_called(root)}, which holds {data.dtype}: integers have no small "
+                "changes",
+                hint='compute the loss from floats: write 4.0, or x.astype("float32")',
+            )
         xp = module_of(data)
         scalar = data.ndim == 0 and xp is np
         seed = constant(1, data.dtype.type)._data if scalar else xp.ones_like(data)
