@@ -13,12 +13,13 @@ Both interpret the same primitives.
 
 from dlgraph import core, errors, nn, optim
 from dlgraph._version import __version__
+from dlgraph.core.building import name_scope
 from dlgraph.core.bundle import unstack
 from dlgraph.core.control import cond
 from dlgraph.core.derivatives import grad, value_and_grad
 from dlgraph.core.function import function
 from dlgraph.core.gradients import gradients
-from dlgraph.core.graph import Graph, name_scope
+from dlgraph.core.graph import Graph
 from dlgraph.core.loops import scan, while_loop
 from dlgraph.core.mode import enable_grad, is_recording, no_grad, watch
 from dlgraph.core.node import Node

@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dlgraph.core.arrays import Bundle
+from dlgraph.core.building import building
 from dlgraph.core.bundle import item
 from dlgraph.core.gradients import walk
-from dlgraph.core.graph import Graph, building
+from dlgraph.core.graph import Graph
 from dlgraph.core.node import Node
 from dlgraph.core.primitive import FUNCTIONS, Primitive, primitive
 from dlgraph.core.program import Program

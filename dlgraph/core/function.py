@@ -19,9 +19,9 @@ import numpy as np
 from dlgraph.core.arrays import is_array
 from dlgraph.core.body import Body, invoke, set_outputs, trace
 from dlgraph.core.control import symbolic
-from dlgraph.core.graph import freeze
 from dlgraph.core.mode import MODE
 from dlgraph.core.node import Node
+from dlgraph.core.records import freeze
 from dlgraph.core.spec import Dim, Spec, fits
 from dlgraph.core.tensor import Tensor
 from dlgraph.core.tree import flatten, rebuild

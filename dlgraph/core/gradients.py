@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from dlgraph.core.autodiff import accumulate, unbroadcast
-from dlgraph.core.graph import Graph, building
+from dlgraph.core.building import building
+from dlgraph.core.graph import Graph
 from dlgraph.core.node import Node
 from dlgraph.core.primitive import FUNCTIONS, Primitive
 from dlgraph.core.spec import same_shape, show_shape

@@ -2,54 +2,29 @@
 
 A graph is an append-only list of immutable records; a `Node` is a handle on one of them, an index
 with a graph.  An input always has a smaller index than its reader, so the list itself is a
-topological order.  Next: `state.py` (placeholders, variables, assignment), `gradients.py`,
-`session.py`.
+topological order.  Next: `state.py` (placeholders, variables), `gradients.py`, `session.py`.
 """
 
 from __future__ import annotations
 
-import hashlib
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 
 from dlgraph.core import arrays
+from dlgraph.core.building import BUILDING, building
 from dlgraph.core.explain import display_name
 from dlgraph.core.mode import tracing
 from dlgraph.core.node import NO_VALUE, Node, Record, str_spec
 from dlgraph.core.primitive import FUNCTIONS, Primitive
-from dlgraph.core.spec import Spec, show_shape
-from dlgraph.core.tensor import Tensor, as_array, describe, show_value, value_of
-from dlgraph.core.where import Where, user_line
+from dlgraph.core.records import describe_record, structure_hash
+from dlgraph.core.spec import Spec
+from dlgraph.core.tensor import Tensor, as_array, describe, value_of
+from dlgraph.core.where import user_line
 from dlgraph.errors import FetchError, GraphError
-
-
-class Building(NamedTuple):
-    """The circumstances in which nodes are being added at the moment."""
-
-    graph: Graph | None = None
-    scope: str = ""
-    role: str = "forward"
-    twin: int | None = None
-    where: Where | None = None
-    control: tuple[int, ...] = ()
-
-
-BUILDING: ContextVar[Building] = ContextVar("dlgraph_building", default=Building())  # noqa: B039
-
-
-@contextmanager
-def building(**changes: Any) -> Iterator[None]:
-    """Add nodes in other circumstances for the length of a `with` block."""
-    token = BUILDING.set(BUILDING.get()._replace(**changes))
-    try:
-        yield
-    finally:
-        BUILDING.reset(token)
 
 
 class Graph:
@@ -180,16 +155,7 @@ class Graph:
         >>> build() == build()
         True
         """
-        digest = hashlib.sha256()
-        dims: dict[Any, int] = {}
-        for record in self.records:
-            known = [
-                s if isinstance(s, int) else f"?{dims.setdefault(s, len(dims))}"
-                for s in record.spec.shape
-            ]
-            parts = (record.primitive.name, record.inputs, known, str(record.spec.dtype))
-            digest.update(repr((parts, freeze(record.attrs), record.control)).encode())
-        return digest.hexdigest()[:16]
+        return structure_hash(self.records)
 
     # ---- building it
     @contextmanager
@@ -321,7 +287,8 @@ class Graph:
             FUNCTIONS["variable"],  # type: ignore[arg-type]
             attrs={"tensor": tensor},
             spec=tensor.spec,
-            name=name or _leaf_name(tensor.name) or "variable",
+            # A parameter "layer1.weight" is "weight" inside the scope of its layer.
+            name=name or (tensor.name or "").rpartition(".")[2] or "variable",
         )
         self._variables[id(tensor)] = node.index
         return node
@@ -381,94 +348,3 @@ class Graph:
         from dlgraph.core.clone import clone
 
         return clone(self, for_test)
-
-
-def freeze(value: Any) -> Any:
-    """Attributes as something printable and comparable: arrays by their bytes, tensors by spec."""
-    if isinstance(value, dict):
-        return tuple((key, freeze(value[key])) for key in sorted(value))
-    if isinstance(value, (list, tuple)):
-        return tuple(freeze(one) for one in value)
-    if isinstance(value, slice):
-        return ("slice", value.start, value.stop, value.step)
-    if isinstance(value, Tensor):
-        return ("tensor", value._spec_shape(), str(value._spec_dtype()))
-    if isinstance(value, (np.ndarray, np.generic)):
-        whole = np.ascontiguousarray(value)
-        return (whole.shape, str(whole.dtype), hashlib.sha256(whole.tobytes()).hexdigest()[:16])
-    if isinstance(value, (bool, int, float, str, type(None), np.dtype)):
-        return str(value)
-    return type(value).__name__
-
-
-def _leaf_name(name: str | None) -> str | None:
-    # A parameter called "layer1.weight" is "weight" inside the scope of its layer.
-    return name.rpartition(".")[2] if name else None
-
-
-@contextmanager
-def name_scope(name: str) -> Iterator[str]:
-    """Names of nodes made inside the block start with `name/`; scopes nest.
-
-    >>> import dlgraph as dg
-    >>> with dg.Graph().as_default():
-    ...     x = dg.placeholder((), name="x")
-    ...     with dg.name_scope("block"), dg.name_scope("inner"):
-    ...         y = x * x
-    >>> y.name, y.scope
-    ('block/inner/multiply', 'block/inner')
-    """
-    if not isinstance(name, str) or not all(p.replace("_", "a").isalnum() for p in name.split("/")):
-        raise GraphError(
-            f"name_scope({name!r}): a scope is called by letters, digits and underscores",
-            hint='for example "layer1"',
-        )
-    outer = BUILDING.get().scope
-    path = f"{outer}/{name}" if outer else name
-    with building(scope=path):
-        yield path
-
-
-def default_graph(what: str) -> Graph:
-    """The graph of the enclosing `with graph.as_default():`, or an error that says to open one."""
-    graph = BUILDING.get().graph
-    if graph is None:
-        raise GraphError(
-            f"{what} belongs to a graph, and none is open",
-            hint="graph = dg.Graph(), then inside `with graph.as_default():`",
-        )
-    return graph
-
-
-def current_graph() -> Graph | None:
-    """The graph of the enclosing `with graph.as_default():`, None in eager code."""
-    return BUILDING.get().graph
-
-
-def describe_record(records: list[Record], index: int) -> str:
-    """One node as a formula over the names of its inputs."""
-    record = records[index]
-    if record.primitive.name == "constant":
-        text = f"constant = {show_value(record.attrs['value'])}"
-    elif not record.inputs:
-        text = record.primitive.name
-    else:
-        text = record.primitive.formula(*(records[i].name for i in record.inputs))
-    usual = record.primitive.attributes
-    extra = [
-        f"{name}={_show_attribute(value)}"
-        for name, value in record.attrs.items()
-        if value is not None
-        and value is not False
-        and isinstance(value, (bool, int, float, str, tuple, np.dtype))
-        and value != usual.get(name)
-    ]
-    after = [records[i].name for i in record.control]
-    text += f"  [{', '.join(extra)}]" if extra else ""
-    return text + (f"  after {', '.join(after)}" if after else "")
-
-
-def _show_attribute(value: Any) -> str:
-    if isinstance(value, tuple):
-        return show_shape(value)
-    return f"{value:g}" if isinstance(value, float) else str(value)

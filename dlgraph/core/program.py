@@ -14,9 +14,10 @@ import numpy as np
 
 from dlgraph.core import arrays
 from dlgraph.core.explain import explain
-from dlgraph.core.graph import Graph, describe_record
+from dlgraph.core.graph import Graph
 from dlgraph.core.mode import MODE
 from dlgraph.core.node import NO_VALUE, Record
+from dlgraph.core.records import describe_record
 from dlgraph.core.state import show_placeholder
 from dlgraph.errors import DeviceError, DlgraphError, FeedError
 

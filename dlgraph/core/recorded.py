@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from dlgraph.core.graph import Graph, building
+from dlgraph.core.building import building
+from dlgraph.core.graph import Graph
 from dlgraph.core.primitive import FUNCTIONS, Primitive
 from dlgraph.core.spec import spec_of
 from dlgraph.core.tensor import Tensor, value_of

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from dlgraph.core import arrays
-from dlgraph.core.graph import BUILDING, Graph, building, default_graph
+from dlgraph.core.building import BUILDING, building, default_graph
+from dlgraph.core.graph import Graph
 from dlgraph.core.node import NO_VALUE, Node
 from dlgraph.core.parameter import Parameter
 from dlgraph.core.primitive import primitive, weak_kind

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from dlgraph.core.building import BUILDING
 from dlgraph.core.explain import explain
-from dlgraph.core.graph import BUILDING, Graph
+from dlgraph.core.graph import Graph
 from dlgraph.core.node import Node
 from dlgraph.core.primitive import FUNCTIONS, Primitive, target_dtype, weak_kind
 from dlgraph.core.tensor import Tensor, as_array

@@ -18,8 +18,9 @@ from typing import Any
 
 import numpy as np
 
+from dlgraph.core.building import building
 from dlgraph.core.feeds import check_feed
-from dlgraph.core.graph import Graph, building
+from dlgraph.core.graph import Graph
 from dlgraph.core.mode import Watch
 from dlgraph.core.node import Node
 from dlgraph.core.parameter import Parameter

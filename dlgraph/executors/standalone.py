@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from dlgraph.core.body import Body
-from dlgraph.core.graph import describe_record
 from dlgraph.core.node import NO_VALUE, Record
 from dlgraph.core.program import Program
+from dlgraph.core.records import describe_record
 from dlgraph.core.spec import BundleSpec, Dim
 from dlgraph.core.tensor import value_of
 from dlgraph.errors import OperationError

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from dlgraph.core.body import KEY, Body
-from dlgraph.core.graph import Graph, building
+from dlgraph.core.building import building
+from dlgraph.core.graph import Graph
 from dlgraph.core.node import NO_VALUE, Record
 from dlgraph.core.primitive import REGISTRY, Primitive
 from dlgraph.core.spec import BundleSpec, Dim, Spec

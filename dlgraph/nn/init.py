@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from dlgraph.core.graph import Graph, building, current_graph
+from dlgraph.core.building import building, current_graph
+from dlgraph.core.graph import Graph
 from dlgraph.core.parameter import Parameter
 from dlgraph.core.spec import Spec
 from dlgraph.core.state import assign

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from dlgraph.core.graph import BUILDING, building, name_scope
+from dlgraph.core.building import BUILDING, building, name_scope
 from dlgraph.core.hooks import Handle
 from dlgraph.core.mode import tracing
 from dlgraph.core.node import Node

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from dlgraph.core.building import BUILDING
 from dlgraph.core.control import symbolic
-from dlgraph.core.graph import BUILDING
 from dlgraph.core.mode import no_grad
 from dlgraph.core.parameter import Parameter
 from dlgraph.core.spec import Dim, show_shape

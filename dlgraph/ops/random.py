@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from dlgraph.core import arrays
-from dlgraph.core.graph import current_graph
+from dlgraph.core.building import current_graph
 from dlgraph.core.node import Node
 from dlgraph.core.primitive import composite, primitive
 from dlgraph.core.spec import Spec

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from dlgraph.core import arrays
+from dlgraph.core.building import building
 from dlgraph.core.gradients import gradients
-from dlgraph.core.graph import building
 from dlgraph.core.node import Node
 from dlgraph.core.parameter import Parameter
 from dlgraph.core.state import assign, group

@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from dlgraph.core.graph import Graph, describe_record
+from dlgraph.core.graph import Graph
 from dlgraph.core.node import Record
+from dlgraph.core.records import describe_record
 from dlgraph.core.spec import Spec
 from dlgraph.core.state import placeholder
 from dlgraph.errors import DlgraphError, OperationError

@@ -16,9 +16,10 @@ import numpy as np
 
 from dlgraph.core.arrays import Bundle, Zeros
 from dlgraph.core.body import Body
+from dlgraph.core.building import building
 from dlgraph.core.feeds import check_feed
 from dlgraph.core.gradients import walk
-from dlgraph.core.graph import Graph, building
+from dlgraph.core.graph import Graph
 from dlgraph.core.mode import tracing
 from dlgraph.core.node import Node, Record
 from dlgraph.core.primitive import FUNCTIONS

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dlgraph.core.graph import describe_record
 from dlgraph.core.node import Record
+from dlgraph.core.records import describe_record
 from dlgraph.executors.fast import convolutions, products, rows
 from dlgraph.executors.fast.groups import Growing, Work, span
 from dlgraph.executors.fast.ir import BUFFERS, Recipe, Target
