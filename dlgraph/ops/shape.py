@@ -348,7 +348,7 @@ def concatenate(xs: Sequence[Any], axis: int = 0) -> Any:
     parts = list(xs)
     if not parts:
         raise OperationError("concatenate needs at least one value")
-    if isinstance(axis, bool) or not hasattr(axis, "__index__") or getattr(axis, "ndim", 0):
+    if isinstance(axis, bool) or not hasattr(axis, "__index__") or getattr(axis, "ndim", False):
         raise OperationError(
             f"concatenate: the axis is a whole number, not {axis!r}",
             hint="the values go into one list: dg.concatenate([a, b], axis=0)",
