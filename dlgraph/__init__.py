@@ -190,6 +190,7 @@ from dlgraph.ops.index import (
     take,
     take_along_axis,
 )
+from dlgraph.ops.joining import concatenate, concatenate_part, stack
 from dlgraph.ops.losses import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -281,15 +282,12 @@ from dlgraph.ops.rounding import (
 )
 from dlgraph.ops.shape import (
     broadcast_to,
-    concatenate,
-    concatenate_part,
     expand_dims,
     flatten,
     reshape,
     reshape_like,
     size_along,
     squeeze,
-    stack,
     swapaxes,
     transpose,
 )

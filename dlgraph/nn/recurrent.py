@@ -21,9 +21,10 @@ from dlgraph.nn import init
 from dlgraph.nn.module import Module
 from dlgraph.ops.comparison import where
 from dlgraph.ops.copies import astype, zeros_like
+from dlgraph.ops.joining import concatenate
 from dlgraph.ops.random import Stream
 from dlgraph.ops.reduce import sum
-from dlgraph.ops.shape import concatenate, expand_dims, transpose
+from dlgraph.ops.shape import expand_dims, transpose
 from dlgraph.ops.unary import sigmoid, tanh
 
 

@@ -14,8 +14,9 @@ from dlgraph.core.primitive import composite, primitive
 from dlgraph.core.spec import Dim, Spec, normalise_axes, normalise_axis, show_shape
 from dlgraph.errors import ShapeError
 from dlgraph.ops.index import getitem, take
+from dlgraph.ops.joining import concatenate
 from dlgraph.ops.rounding import remainder
-from dlgraph.ops.shape import concatenate, expand_dims, reshape, reshape_like, size_along, transpose
+from dlgraph.ops.shape import expand_dims, reshape, reshape_like, size_along, transpose
 
 
 def _positions_spec(x: Spec, axis: int, before: int, after: int) -> Spec:
