@@ -31,6 +31,7 @@ def ordered(count, edges, slots=None):
     return graph
 
 
+@settings(deadline=None)
 @given(dags())
 def test_ranks_lead_downwards_and_start_at_zero(dag):
     count, edges = dag
@@ -39,6 +40,7 @@ def test_ranks_lead_downwards_and_start_at_zero(dag):
     assert all(ranks[source] < ranks[target] for source, target in edges)
 
 
+@settings(deadline=None)
 @given(dags())
 def test_ranks_are_no_longer_in_total_than_longest_paths(dag):
     count, edges = dag
@@ -66,6 +68,7 @@ def test_long_edges_keeps_all_within_the_limit():
     assert long_edges(ranks, edges, 3) == {1, 2}
 
 
+@settings(deadline=None)
 @given(dags())
 def test_crossings_are_counted_as_by_comparing_all_pairs(dag):
     graph = ordered(*dag)
@@ -76,6 +79,7 @@ def test_crossings_are_counted_as_by_comparing_all_pairs(dag):
     assert crossings(graph) == naive
 
 
+@settings(deadline=None)
 @given(dags())
 def test_ordering_keeps_every_vertex_in_its_row(dag):
     graph = ordered(*dag)
@@ -128,6 +132,7 @@ BENT_BY_KINKS = [(2, 8), (6, 11), (9, 11), (3, 11), (3, 8), (0, 4), (4, 5), (5, 
 BENT_BY_KINKS += [(0, 7), (0, 6), (2, 9), (5, 7), (1, 4), (7, 11), (1, 10), (7, 10)]
 
 
+@settings(deadline=None)
 @given(dags())
 @example((12, BENT_BY_KINKS))
 def test_inside_of_a_long_edge_is_straight(dag):
