@@ -18,18 +18,20 @@ def apply_eager(primitive: Primitive, inputs: tuple, attrs: dict[str, Any]) -> T
     mode = MODE.get()
     if mode is not None and mode.tracing:
         return primitive.staged(inputs, attrs)
-    wants_grad = False
+    wants_grad, usual = False, True
+    kept = inputs
+    operands: list[Any] = []
     try:
-        kept = inputs
-        operands: list[Any] = []
         for x in inputs:
-            if not isinstance(x, Tensor):
-                operands.append(None)
-                continue
-            operands.append(x._data)
-            if x.requires_grad:
-                wants_grad = True
-        if not _as_they_are(primitive, operands):
+            data = None
+            if isinstance(x, Tensor):
+                data = x._data
+                if x.requires_grad:
+                    wants_grad = True
+            if data is None:  # no tensor, or one without values
+                usual = False
+            operands.append(data)
+        if not usual or (primitive.promotes and not _agree(primitive, operands)):
             operands = eager_operands(primitive, inputs)
             # The record keeps the Tensors themselves (the links of the graph); what was not a
             # Tensor, or was an integer tensor that had to become float, is kept as the array that
@@ -46,19 +48,16 @@ def apply_eager(primitive: Primitive, inputs: tuple, attrs: dict[str, Any]) -> T
         data = primitive.forward(xp, *operands, **attrs)
     except Exception as error:
         raise explain(primitive, inputs, attrs, error) from None
-    return result(data, primitive, kept, wants_grad and primitive.differentiable, attrs)
+    if wants_grad and not primitive.steps:
+        wants_grad = primitive.differentiable
+    return result(data, primitive, kept, wants_grad, attrs)
 
 
-def _as_they_are(primitive: Primitive, operands: list[Any]) -> bool:
-    """Do these arrays need no conversion?  The usual case, found out cheaply."""
-    for data in operands:
-        if data is None:  # no tensor, or one without values
-            return False
-    promotes = primitive.promotes
-    if not promotes:
-        return True
+def _agree(primitive: Primitive, operands: list[Any]) -> bool:
+    """Have the operands the dtypes that the operation computes with?  Found out cheaply."""
     if primitive.variadic:
         return False
+    promotes = primitive.promotes
     dtype = operands[promotes[0]].dtype
     if len(promotes) == 1 or dtype.kind != "f":
         return dtype.kind == "f"

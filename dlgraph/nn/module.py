@@ -59,7 +59,8 @@ class Module:
                 scope = name_scope(self._name or type(self).__name__.lower())
                 with tracing(True), building(graph=graph), scope:
                     return self._hooked(inputs, self.forward(*inputs, **options))
-        return self._hooked(inputs, self.forward(*inputs, **options))
+        output = self.forward(*inputs, **options)
+        return self._hooked(inputs, output) if self._hooks else output
 
     def _hooked(self, inputs: tuple[Any, ...], output: Any) -> Any:
         for function in tuple(self._hooks):

@@ -68,14 +68,16 @@ def mean(xp: Any, x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     >>> print(dg.mean(dg.Tensor([1.0, 2.0, 6.0])))
     3.0
     """
+    if axis is None and type(x) is np.ndarray and not keepdims and x.size:  # the usual loss
+        return np.add.reduce(x, None) / x.size
     check_axis(x, axis)
     total = xp.add.reduce(x, axis=axis, keepdims=keepdims)
     return total / (x.size // total.size if total.size else _count(x.shape, axis))
 
 
 def _mean_rule(g: Any, like_x: Any, axis: Any, keepdims: bool) -> Any:
-    if axis is None and type(like_x) is np.ndarray and not g.ndim:  # the usual loss, quicker
-        return arrays.stretched(np, g / g.dtype.type(like_x.size), like_x.shape)
+    if axis is None and type(like_x) is np.ndarray and not g.ndim:
+        return arrays.stretched(np, g / like_x.size, like_x.shape)
     share = g / element_count(like_x, axis=axis)
     return expand_like(share, like_x, axis=axis, keepdims=keepdims)
 
@@ -254,8 +256,10 @@ def sum_like(xp: Any, x: Any, like: Any) -> Any:
     """
     shape = like.shape
     extra = x.ndim - len(shape)
-    if extra:
-        x = xp.add.reduce(x, axis=0 if extra == 1 else tuple(range(extra)), dtype=x.dtype)
+    if extra == 1:  # a bias and its batch
+        x = xp.add.reduce(x, 0, x.dtype)
+    elif extra:
+        x = xp.add.reduce(x, axis=tuple(range(extra)), dtype=x.dtype)
     if x.shape == shape:
         return x
     stretched = tuple(i for i, (a, b) in enumerate(zip(x.shape, shape, strict=True)) if a != b)

@@ -138,13 +138,15 @@ def relu(xp: Any, x: Any) -> Any:
     >>> print(dg.relu(dg.Tensor([-1.0, 0.0, 2.0])))
     [0. 0. 2.]
     """
-    if type(x) is np.ndarray and x.dtype.kind == "f" and x.flags.c_contiguous:
+    if type(x) is not np.ndarray:
+        return xp.maximum(x, xp.zeros((), x.dtype))  # not just 0: booleans would become integers
+    if x.size > 2048 and x.dtype.kind == "f" and x.flags.c_contiguous:
         return _relu_in_order(x)
-    return xp.maximum(x, xp.zeros((), x.dtype))  # not just 0: booleans would become integers
+    return np.maximum(x, _zero(x.dtype))
 
 
 def _relu_in_order(x: np.ndarray) -> np.ndarray:
-    # NumPy compares with an array three times as fast as with one number.
+    # NumPy compares many elements with an array three times as fast as with one number.
     zeros = _zeros(x.dtype)
     size, step = x.size, zeros.size
     if size <= step:
@@ -164,7 +166,17 @@ def _zeros(dtype: np.dtype) -> np.ndarray:
     return made
 
 
-relu.vjp(x=lambda g, y: g * (y > 0))
+@lru_cache
+def _zero(dtype: np.dtype) -> np.ndarray:
+    return _zeros(dtype)[:1].reshape(())
+
+
+def _relu_rule(g: Any, y: Any) -> Any:
+    # On small arrays NumPy takes as long to read a Python number as to compare.
+    return g * (y > (_zero(y.dtype) if type(y) is np.ndarray else 0))
+
+
+relu.vjp(x=_relu_rule)
 
 
 @primitive(kind="elementwise", ufunc="absolute", text="|{x}|", tex="|{x}|", onnx="Abs")

@@ -106,24 +106,23 @@ class Optimizer:
 
         Raises `BackwardError` if none has one.
         """
-        if not any(p._grad is not None for one in self.groups for p in one.parameters):
-            raise self._nothing_ready()
-        if self.counts_steps:
-            self._count._replace(value_of(self._count) + 1.0)
-        now = _order()
+        now, ready = _order(), False
         for one in self.groups:
-            factors = self.factors(value_of(one.rate), value_of(self._count), **one.options)
             dtype, rule = None, self.rule  # with what neighbours of the same dtype share
             for p in one.parameters:
                 g = p._grad
                 if g is None:
                     continue
-                old = p._data if p._data is not None else value_of(p)
+                if not ready:
+                    ready = True
+                    if self.counts_steps:
+                        self._count._replace(value_of(self._count) + 1.0)
                 if isinstance(g, Tensor):
                     g = g._data
+                old = p._data if p._data is not None else value_of(p)
                 if old.dtype is not dtype:
                     dtype = old.dtype
-                    rule = partial(self.rule, **_given(factors, one.options, dtype))
+                    rule = self._with_factors(one, dtype)
                 slots = self._state.get(id(p))
                 if slots is None:
                     slots = self.state_of(p, one)
@@ -138,6 +137,19 @@ class Optimizer:
                 p._changed = now
                 for slot, value in zip(slots.values(), rest, strict=True):
                     slot._replace(value)
+        if not ready:
+            raise self._nothing_ready()
+
+    def _with_factors(self, one: Group, dtype: Any) -> Any:
+        """The rule, given the options of a group and the factors of this step in this dtype."""
+        factors = self.factors(value_of(one.rate), value_of(self._count), **one.options)
+        # NumPy multiplies faster by an array without axes than by its scalars; CuPy takes these.
+        scalar = dtype.type if arrays.MODULES else partial(np.array, dtype=dtype)
+        given = {
+            name: scalar(value) if isinstance(value, float) else astype(value, dtype)
+            for name, value in factors.items()
+        }
+        return partial(self.rule, **(one.options | given))
 
     def _nothing_ready(self) -> Exception:
         who = type(self).__name__
@@ -320,18 +332,6 @@ def _follow(slots: dict[str, Parameter], p: Any) -> None:
     for slot in slots.values():
         if arrays.device_of(slot._data) != arrays.device_of(p):
             slot._replace(arrays.like_device(slot._data, p))
-
-
-def _given(factors: Mapping[str, Any], options: Mapping[str, Any], dtype: Any) -> dict[str, Any]:
-    """What a rule needs beside the slots, the factors in the dtype of the parameter."""
-    # NumPy multiplies faster by an array without axes than by its own scalars; CuPy takes these.
-    given = dict(options)
-    for name, value in factors.items():
-        if not isinstance(value, float):
-            given[name] = astype(value, dtype)
-        else:
-            given[name] = dtype.type(value) if arrays.MODULES else np.array(value, dtype)
-    return given
 
 
 def _variables_of(loss: Node) -> list[Tensor]:
