@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { layOut } from "../src/layout/index.js";
+import { layOut, layOutInSteps } from "../src/layout/index.js";
 import { middleOf } from "../src/layout/ordering.js";
 import { assignRanks, longEdges, topologicalOrder } from "../src/layout/ranks.js";
 import { visible } from "../src/layout/scene.js";
@@ -88,6 +88,17 @@ test("asking for kept values moves nothing", () => {
   const one = layOut(training, { saved: first.source }).lines.slice(without.lines.length);
   assert.ok(one.length >= 1 && one.length < kept.length);
   assert.ok(one.every(({ source }) => source === first.source));
+});
+
+test("steps give the same layout as all at once", () => {
+  const { scene } = golden("lstm");
+  const options = { saved: true, deadline: Number.POSITIVE_INFINITY };
+  const steps = layOutInSteps(scene, options);
+  let count = 0;
+  let step = steps.next();
+  for (; !step.done; step = steps.next()) count++;
+  assert.ok(count > 15);
+  assert.deepEqual(step.value, layOut(scene, options));
 });
 
 test("out of time there is still a picture", () => {

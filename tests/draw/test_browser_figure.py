@@ -324,11 +324,115 @@ def test_many_boxes_are_drawn_on_a_canvas_with_a_table_beside_it(open_page):
     figure.get_by_role("button", name="Open all").click()
     assert figure.locator("canvas").count() == 1
     figure.locator("canvas").focus()
-    assert figure.locator("table tr").count() == 800
+    wait_for_rows(page, 800)
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
     assert figure.locator(".panel").is_visible()
     assert figure.locator("[role=status]").inner_text() != ""
+
+
+ROWS = "document.querySelector('[data-dlgraph]').shadowRoot.querySelectorAll('table tr').length"
+# By this clock every step of long work fills its slice: what comes between them is always the same.
+SLOW = "() => { let now = 0; performance.now = () => (now += 1000) }"
+OPEN_ALL = """host => {
+  const root = host.shadowRoot;
+  const button = [...root.querySelectorAll("button")].find(one => one.ariaLabel === "Open all");
+  button.click();
+  const box = root.querySelector("[data-key=f0] .o");
+  box.dispatchEvent(new MouseEvent("click", { bubbles: true, composed: true }));
+  return [root.querySelector(".figure").ariaBusy, root.querySelector(".panel h4").textContent];
+}"""
+
+
+def wait_for_rows(page, count):
+    page.wait_for_function(f"count => {ROWS} === count", arg=count, timeout=30_000)
+
+
+# Looks between the slices, and presses a key as soon as there are rows.
+WATCH = f"""() => {{
+  window.seen = [];
+  const look = () => {{
+    const {{ shadowRoot }} = document.querySelector("[data-dlgraph]");
+    const rows = {ROWS};
+    if (rows && !window.seen.at(-1)) {{
+      const key = new KeyboardEvent("keydown", {{ key: "ArrowDown", bubbles: true }});
+      shadowRoot.querySelector("canvas").dispatchEvent(key);
+      window.said = shadowRoot.querySelector("[role=status]").textContent;
+    }}
+    window.seen.push(rows);
+    if (rows < 2400) setTimeout(look);
+  }};
+  setTimeout(look);
+}}"""
+
+
+def test_a_large_picture_comes_in_slices_between_which_the_figure_can_be_used(open_page):
+    page = open_page(html(chain(1200)))
+    figure = live(page)
+    page.evaluate(SLOW)
+    page.evaluate(WATCH)
+    # The old picture is still there and answers.
+    assert page.locator("[data-dlgraph]").evaluate(OPEN_ALL) == ["true", "x"]
+    wait_for_rows(page, 2400)
+    seen = page.evaluate("window.seen")
+    assert seen.count(0) > 5, "the layout was made at once"
+    assert len({rows for rows in seen if 0 < rows < 2400}) > 2, "the table was filled at once"
+    assert page.evaluate("window.said").startswith("tanh")  # where the key led
+    assert figure.evaluate("one => one.ariaBusy") == "false"
+    captions = figure.locator("caption").all_text_contents()
+    assert captions[0] == "boxes 1 to 250 of 2400" and captions[-1] == "boxes 2251 to 2400 of 2400"
+    assert page.problems == []
+
+
+CHANGE_MIND = """async host => {
+  const root = host.shadowRoot;
+  const click = name =>
+    [...root.querySelectorAll("button")].find(one => one.ariaLabel === name).click();
+  const turn = () => new Promise(done => setTimeout(done));
+  click("Open all");
+  for (let k = 0; k < 3; k++) await turn();
+  click("Close all");
+  const seen = new Set();
+  for (let k = 0; k < 100; k++) {
+    await turn();
+    seen.add(root.querySelectorAll("canvas").length);
+  }
+  return [...seen, root.querySelector(".figure").ariaBusy, root.querySelectorAll(".box").length];
+}"""
+
+
+def test_the_last_choice_is_drawn_when_a_large_picture_is_not_there_yet(open_page):
+    page = open_page(html(chain(1200)))
+    figure = live(page)
+    first = figure.locator(".box").count()
+    page.evaluate(SLOW)
+    canvases, busy, boxes = page.locator("[data-dlgraph]").evaluate(CHANGE_MIND)
+    assert canvases == 0 and busy == "false" and 0 < boxes < first
+    assert page.problems == []
+
+
+CLOSE = """async drawn => {
+  const host = document.querySelector("[data-dlgraph]");
+  const count = () => host.shadowRoot.querySelectorAll("tr").length;
+  const turn = () => new Promise(done => setTimeout(done));
+  while (drawn && !count()) await turn();
+  host.remove();
+  const before = count();
+  for (let k = 0; k < 100; k++) await turn();
+  return [before, count()];
+}"""
+
+
+@pytest.mark.parametrize("drawn", [False, True])
+def test_a_figure_that_is_closed_meanwhile_ends_its_work(open_page, drawn):
+    page = open_page(html(chain(1200)))
+    live(page)
+    page.evaluate(SLOW)
+    page.locator("[data-dlgraph]").evaluate(OPEN_ALL)
+    before, after = page.evaluate(CLOSE, drawn)
+    assert before == after < 2400
+    assert (before > 0) == drawn
+    assert page.problems == []
 
 
 def test_a_click_beside_the_words_of_a_box_selects_it(open_page):

@@ -1,15 +1,17 @@
 /* The picture on a canvas, for more boxes than an SVG can pan smoothly.
  *
  * The same methods as the scene of scene.js.  Only what is in sight is drawn, labels only where they
- * can be read.  A hidden table of all boxes, made when somebody comes by keyboard, stands in for
- * screen readers. */
+ * can be read.  Hidden tables of all boxes, made when somebody comes by keyboard, stand in for screen
+ * readers. */
 
 import { h } from "./dom.js";
 import { drawSvg, measure } from "./scene.js";
 import { outline, stripOf, wayOf } from "./shapes.js";
+import { inSlices } from "./slices.js";
 
 const READABLE = 0.35; // scale below which no text is drawn
 const CELL = 400; // px of the grid by which what is in sight is found
+const ROWS = 250; // of a table
 const ROLES = { backward: "g", gradient: "g", turn: "g", scope_gradient: "g", update: "u" };
 const MORE_ROLES = { parameter: "p", constant: "p", saved: "muted", failed: "e" };
 const DASHES = { backward: [5, 3], gradient: [5, 3], turn: [5, 3], scope_gradient: [5, 3] };
@@ -23,8 +25,10 @@ export function drawCanvas(layout, say, figure) {
   const { width, height } = layout;
   const canvas = h("canvas", { role: "img", tabindex: 0, "aria-label": figure.text });
   // One line a row: broken into words, ten thousand rows would take seconds to lay out.
-  const table = h("div", { class: "said", style: "white-space:nowrap" });
-  const element = h("div", { class: "paper" }, canvas, table);
+  const tables = h("div", { class: "said", style: "white-space:nowrap" });
+  const element = h("div", { class: "paper" }, canvas, tables);
+  const filling = rowsInto(tables, layout, say);
+  let stop;
   const marks = new Map();
   const texts = new Map();
   const colours = new Map();
@@ -96,7 +100,10 @@ export function drawCanvas(layout, say, figure) {
   };
   stage.addEventListener("scroll", later);
   figure.on("theme", later);
-  canvas.onfocus = () => table.firstChild ?? table.append(tableOf(layout, say));
+  canvas.onfocus = () => {
+    stop?.();
+    stop = inSlices(filling, { wanted: () => tables.isConnected });
+  };
   const centre = (key) => {
     const { x, y, width: w, height: tall } = figure.box(key);
     const [atX, atY] = [(x + w / 2) * scale, (y + tall / 2) * scale];
@@ -209,8 +216,15 @@ function gridOf({ boxes, lines }) {
   };
 }
 
-function tableOf({ boxes }, say) {
-  const rows = boxes.map(({ key }) => h("tr", {}, h("td", {}, say(key))));
-  const style = "table-layout:fixed;width:9em";
-  return h("table", { style }, h("caption", {}, "all boxes"), ...rows);
+/* Several tables, none of which moves another one: in a single one each slice would lay out all rows
+ * again. */
+function* rowsInto(element, { boxes }, say) {
+  const style = "table-layout:fixed;width:9em;contain:strict;height:1px";
+  for (let start = 0; start < boxes.length; start += ROWS) {
+    const own = boxes.slice(start, start + ROWS);
+    const rows = own.map(({ key }) => h("tr", {}, h("td", {}, say(key))));
+    const words = `boxes ${start + 1} to ${start + own.length} of ${boxes.length}`;
+    element.append(h("div", { style }, h("table", {}, h("caption", {}, words), ...rows)));
+    yield;
+  }
 }

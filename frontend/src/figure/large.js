@@ -8,6 +8,7 @@ import { addReading } from "./reading.js";
 import { addScopes } from "./scopes.js";
 
 const SVG_LIMIT = 500; // boxes; beyond, an SVG is slow to pan
+const STYLE = "[aria-busy=true] .stage{cursor:progress;opacity:.6}";
 
 /** Start the figure in `host`; called by the script of the page. */
 export function main(host, payload) {
@@ -18,5 +19,5 @@ export function main(host, payload) {
     addReading(figure);
     if (payload.scene) addScopes(figure);
   };
-  return mountFull(host, payload, { draw, ready });
+  return mountFull(host, payload, { draw, ready, style: STYLE });
 }

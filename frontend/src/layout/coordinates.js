@@ -8,8 +8,9 @@ import { topologicalOrder } from "./ranks.js";
 
 const KINK = 12; // px
 
-/** The x of the centre of every vertex; neighbours in a row keep their distance. */
-export function placeBoxes(graph, widths, light) {
+/** The x of the centre of every vertex; neighbours in a row keep their distance.  In steps: see
+ *  index.js. */
+export function* placeBoxes(graph, widths, light) {
   const vertices = graph.rowOf.length;
   if (!vertices) return [];
   const helpers = Array(vertices - graph.boxes);
@@ -22,11 +23,14 @@ export function placeBoxes(graph, widths, light) {
       let rows = upwards ? graph.rows.toReversed() : graph.rows;
       if (leftwards) rows = rows.map((row) => row.toReversed());
       const root = align(rows, upwards ? graph.below : graph.above, thin, crossed);
+      yield;
       const xs = compact(rows, root, graph.boxes, wide);
+      yield;
       runs.push(leftwards ? xs.map((x) => -x) : xs);
     }
   }
   const xs = balance(runs, wide);
+  yield;
   straighten(graph, xs, wide, thin);
   tuckLight(graph, xs, wide, thin);
   const left = spanOf(xs, wide)[0];

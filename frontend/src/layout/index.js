@@ -28,7 +28,18 @@ import { visible } from "./scene.js";
  *   `points` ([x, y] pairs).  The forward half has keys that start with "f", the mirror image "b":
  *   "f7" and "b7" are node 7 and its gradient, "fg2" and "bg2" the two sides of group 2.
  */
-export function layOut(scene, options = {}) {
+export function layOut(scene, options) {
+  const steps = layOutInSteps(scene, options);
+  let step = steps.next();
+  while (!step.done) step = steps.next();
+  return step.value;
+}
+
+/** The same in steps: between two of them the page can do something else.  The last one gives the
+ *  layout. */
+export function* layOutInSteps(scene, options = {}) {
   const deadline = options.deadline ?? performance.now() + 300;
-  return place(visible(scene, options.open), options.saved, deadline);
+  const seen = visible(scene, options.open);
+  yield;
+  return yield* place(seen, options.saved, deadline);
 }

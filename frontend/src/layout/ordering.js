@@ -40,8 +40,8 @@ export function layering(ranks, pairs, keys) {
   return { boxes: ranks.length, rows, rowOf, above, below, chains, wish, work: 0 };
 }
 
-/** Reorder `graph.rows` to the order with the fewest crossings found. */
-export function orderRows(graph, deadline) {
+/** Reorder `graph.rows` to the order with the fewest crossings found, in steps: see index.js. */
+export function* orderRows(graph, deadline) {
   const place = new Int32Array(graph.rowOf.length);
   let best;
   const exhausted = () => graph.work > WORK_LIMIT || performance.now() > deadline;
@@ -57,22 +57,27 @@ export function orderRows(graph, deadline) {
   const sweeps = graph.boxes <= SIMPLE_ABOVE ? SWEEPS : 1;
   for (const upwards of [true, false]) {
     graph.rows = depthFirst(graph, upwards);
+    yield;
     swapNeighbours(graph, place, 2, false, exhausted);
+    yield;
     note();
     for (let sweep = 0; sweep < sweeps && !done(); sweep++) {
       const turned = (sweep >> 1) % 2 === 1;
       sweepRows(graph, place, sweep % 2 === 0, sweep % 4 < 2, turned);
       swapNeighbours(graph, place, 2, turned, exhausted);
       note();
+      yield;
     }
   }
   restore();
   swapNeighbours(graph, place, 2 * POLISH, false, exhausted);
   note();
+  yield;
   for (let sweep = 0; sweep < POLISH && !done(); sweep++) {
     sweepRows(graph, place, sweep % 2 === 0, sweep % 4 < 2, (sweep >> 1) % 2 === 0);
     swapNeighbours(graph, place, 4, false, exhausted);
     note();
+    yield;
   }
   restore();
   return best.crossings;

@@ -10,33 +10,38 @@ import { assignRanks, longEdges } from "./ranks.js";
 import { middleOfRow, placeRows, route, shifts, slantsOf } from "./routes.js";
 
 const DUMMY_LIMIT = 20_000; // rows passed by long lines, in all
+const LINES = 4_000; // to a step
 
-/** Place every box and line of a scene that `visible` gave. */
-export function place(scene, saved, deadline) {
+/** Place every box and line of a scene that `visible` gave, in steps: see index.js. */
+export function* place(scene, saved, deadline) {
   const pairs = scene.links.map((link) => [link.source, link.target]);
   const ranks = assignRanks(scene.boxes.length, pairs);
+  yield;
   const cut = longEdges(ranks, pairs, DUMMY_LIMIT);
   for (const edge of [...cut].sort((a, b) => a - b)) {
     const [source, target] = pairs[edge];
     addBadge(scene.boxes[target], scene.boxes[source].label);
   }
   const links = scene.links.filter((_, edge) => !cut.has(edge));
-  return write(placed({ ...scene, links }, ranks, deadline), saved);
+  yield;
+  return yield* write(yield* placed({ ...scene, links }, ranks, deadline), saved);
 }
 
-function placed(scene, ranks, deadline) {
+function* placed(scene, ranks, deadline) {
   const { boxes, images, links, light } = scene;
   const graph = layering(
     ranks,
     links.map((link) => [link.source, link.target]),
     links.map((link) => [+light[link.source], link.slot]),
   );
-  orderRows(graph, deadline);
+  yield;
+  yield* orderRows(graph, deadline);
   // Twins may differ in size: the layout keeps room for the larger one on both sides.
   const widths = boxes.map((box, n) => Math.max(box.width, images[n]?.width ?? 0));
   const heights = boxes.map((box, n) => Math.max(box.height, images[n]?.height ?? 0));
   const narrow = boxes.map((box, n) => Math.min(box.width, images[n]?.width ?? box.width));
-  const xs = placeBoxes(graph, widths, light);
+  const xs = yield* placeBoxes(graph, widths, light);
+  yield;
   const { crossingsOver, tracks } = planAcross(scene, graph, xs);
   const sides = shifts(
     graph,
@@ -45,7 +50,9 @@ function placed(scene, ranks, deadline) {
     narrow,
   );
   setPorts(scene, graph, xs, sides);
+  yield;
   const rows = placeRows(graph, slantsOf(graph, xs, sides), heights, tracks);
+  yield;
   return { scene, graph, xs, rows, sides, crossingsOver, tracks, ...page(scene, xs) };
 }
 
@@ -95,7 +102,7 @@ function page(scene, xs) {
 }
 
 /** Everything moved onto the page and rounded. */
-function write(found, saved) {
+function* write(found, saved) {
   const { scene, graph, xs, rows, axis, left, right } = found;
   const dx = MARGIN - left;
   const mirrored = (x) => 2 * axis - x;
@@ -106,12 +113,18 @@ function write(found, saved) {
     group: scene.closed[n],
     inside: scene.inside[n],
   });
-  const lines = [...forwardLines(found), ...backwardLines(found, mirrored)];
-  lines.push(...linesAcross(found, mirrored));
-  if (saved) lines.push(...savedLines(found, saved));
-  for (const line of lines) {
+  const lines = [...forwardLines(found)];
+  yield;
+  for (const line of backwardLines(found, mirrored)) lines.push(line);
+  for (const line of linesAcross(found, mirrored)) lines.push(line);
+  yield;
+  if (saved) for (const line of savedLines(found, saved)) lines.push(line);
+  yield;
+  for (const [at, line] of lines.entries()) {
+    if (at % LINES === 0) yield;
     line.points = line.points.map(([x, y]) => [tenth(x + dx), tenth(y + MARGIN)]);
   }
+  yield;
   return {
     width: tenth(right - left + 2 * MARGIN),
     height: tenth(rows.bottom + rows.gaps.at(-1) + 2 * MARGIN),
