@@ -64,18 +64,18 @@ def matmul(xp: Any, a: Any, b: Any) -> Any:
     """
 
 
-def _left(g: Any, a: Any, b: Any) -> Any:
+def _left(g: Any, b: Any) -> Any:
     if b.ndim == 1:
         return g[..., None] * b
-    if a.ndim == 1:
+    if g.ndim < b.ndim:  # a was a row
         return (g[..., None, :] @ b.mT)[..., 0, :]
     return g @ b.mT
 
 
-def _right(g: Any, a: Any, b: Any) -> Any:
+def _right(g: Any, a: Any) -> Any:
     if a.ndim == 1:
-        return a[:, None] * g[..., None, :] if b.ndim > 1 else a * g
-    if b.ndim == 1:
+        return a[:, None] * g[..., None, :] if g.ndim else a * g
+    if g.ndim < a.ndim:  # b was a column
         return (a.mT @ g[..., None])[..., 0]
     return a.mT @ g
 
