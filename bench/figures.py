@@ -164,7 +164,7 @@ def measure(browser: Any, x: dg.Tensor, rounds: int) -> str:
     fresh, warm = first_draws(browser, text, rounds)
     boxes = len(dg.draw(x).layout.boxes)
     print(
-        f"{len(x.graph):,} nodes, {boxes} boxes, {len(text) / 1e3:.1f} kB, "
+        f"{len(x.graph):,} nodes, {boxes} boxes, {len(text) / 1024:.1f} KiB, "
         f"Python {1e3 * seconds:.0f} ms; first draw on a fresh page {min(fresh):.0f} ms "
         f"(median {median(fresh):.0f}), on a page with a figure {min(warm):.0f} "
         f"(median {median(warm):.0f})"

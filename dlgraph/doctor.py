@@ -25,7 +25,7 @@ from dlgraph._version import __version__
 
 INSTALL = 'pip install "dlgraph[lab]"'
 LESSON_EXTRAS = ("", "data", "lab")  # "" stands for what dlgraph itself needs
-LOW_DISK = 10**9
+LOW_DISK = 2**30
 """Bytes; the lessons and their data need far less, pip's unpacking needs about this much."""
 
 
@@ -293,9 +293,11 @@ def _data() -> list[Check]:
 
 
 def _disk() -> list[Check]:
+    from dlgraph.passes.cost import show_bytes
+
     folder = Path.cwd()
     free = shutil.disk_usage(folder).free
-    detail = f"{free / 1e9:.1f} GB free in {folder}"
+    detail = f"{show_bytes(free)} free in {folder}"
     if free < LOW_DISK:
         return [Check("disk", "missing", detail, "free some space before you install or save")]
     return [Check("disk", "ok", detail)]

@@ -210,7 +210,7 @@ def test_low_disk(monkeypatch):
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10**10, 10**10, 5 * 10**8))
     check = find(doctor.examine(), "disk")
-    assert check.status == "missing" and check.detail.startswith("0.5 GB") and check.repair
+    assert check.status == "missing" and check.detail.startswith("476.8 MiB") and check.repair
 
 
 def test_data_nowhere_in_part_and_damaged(tmp_path, monkeypatch):

@@ -31,7 +31,7 @@ def mnist(folder: Folder = None, *, download: bool = True) -> Dataset:
     1. `folder`, or its subfolder `mnist`; if it is given, only there;
     2. the subfolder `mnist` of the folder that the environment variable `DLGRAPH_DATA` names;
     3. the user's cache (`dg.data.locate("mnist")` shows the path);
-    4. the network, unless `download=False`: 11.6 MB from one of several mirrors, into the cache.
+    4. the network, unless `download=False`: 11.1 MiB from one of several mirrors, into the cache.
        A download that was cut off goes on where it stopped.
 
     Every file is checked against its published SHA-256 each time it is read.
@@ -62,7 +62,7 @@ def fashion_mnist(folder: Folder = None, *, download: bool = True) -> Dataset:
     """Fashion-MNIST: 60,000 training and 10,000 test images of clothing, 28x28, 10 classes.
 
     Files, places, checks and errors as for `mnist()`; the subfolder is called `fashion-mnist`,
-    and the download is 30.9 MB.
+    and the download is 29.4 MiB.
 
     Source: H. Xiao, K. Rasul, R. Vollgraf, "Fashion-MNIST: a novel image dataset for
     benchmarking machine learning algorithms", 2017.

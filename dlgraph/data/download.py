@@ -164,7 +164,7 @@ class _Body:
         # Some stores label the file itself as gzip-encoded: keep requests from unpacking it.
         response.raw.headers.pop("content-encoding", None)
         with contextlib.suppress(MissingPackageError):  # a download without a bar is a download
-            self.bar = bar(self.text, self.expected, done=held, unit="B")
+            self.bar = bar(self.text, self.expected, done=held, unit="iB")
 
     def write(self, chunk: bytes) -> None:
         if self._held() + len(chunk) > self.expected:

@@ -12,7 +12,7 @@ from dlgraph.errors import MissingPackageError
 
 
 def bar(text: str, total: int, *, done: int = 0, unit: str = " batches") -> Any:
-    """A tqdm bar, started at `done`; `unit="B"` counts bytes in kB and MB.
+    """A tqdm bar, started at `done`; `unit="iB"` counts bytes, in KiB and MiB.
 
     Raises `MissingPackageError` if tqdm is not installed.
     """
@@ -29,7 +29,8 @@ def bar(text: str, total: int, *, done: int = 0, unit: str = " batches") -> Any:
         total=total,
         initial=done,
         unit=unit,
-        unit_scale=unit == "B",
+        unit_scale=unit == "iB",
+        unit_divisor=1024,
         # Text, not tqdm's widget: a saved notebook then shows the finished bar, not "0%".  On
         # stdout, since JupyterLab paints stderr red.
         file=sys.stdout if notebook else sys.stderr,

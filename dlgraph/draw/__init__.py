@@ -53,7 +53,7 @@ def draw(
     (bytes of the value; of a program for the shapes that were fed), `"time"` (of the step, with a
     `profile`), or `"kind"` (as without it).  It can be searched, has a legend, can show shapes on
     its edges, and the colour can be changed.
-    Without `colour` a small figure stays small, at most 15 kB: it has no list of colours and no
+    Without `colour` a small figure stays small, at most 15 KiB: it has no list of colours and no
     search.
 
     Raises OperationError for anything else, for a function that was not traced yet and for a

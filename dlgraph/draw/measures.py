@@ -107,7 +107,7 @@ def words_for(name: str, number: float) -> str:
     if name == "gradient":
         return f"norm {number_text(number)}"
     if name == "memory":
-        from dlgraph.executors.plan import show_bytes
+        from dlgraph.passes.cost import show_bytes
 
         return show_bytes(number)
     from dlgraph.executors.profile import show_time

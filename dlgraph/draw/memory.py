@@ -16,7 +16,8 @@ from dlgraph.draw.chart import Bar, Chart, Curve, render, ticks_of
 from dlgraph.draw.figure import Figure
 from dlgraph.draw.text import clean
 from dlgraph.errors import OperationError
-from dlgraph.executors.plan import Block, Plan, show_bytes
+from dlgraph.executors.plan import Block, Plan
+from dlgraph.passes.cost import show_bytes
 
 ROWS = 24  # stretches of memory with a row of their own: the largest
 

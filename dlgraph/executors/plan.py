@@ -15,6 +15,7 @@ import numpy as np
 
 from dlgraph.core.graph import Graph
 from dlgraph.core.primitive import Primitive
+from dlgraph.passes.cost import show_bytes
 
 
 class Place(NamedTuple):
@@ -171,20 +172,6 @@ def strides_of(shape: Sequence[int], itemsize: int) -> tuple[int, ...]:
         strides.append(step)
         step *= max(size, 1)
     return tuple(reversed(strides))
-
-
-def show_bytes(count: float) -> str:
-    """A number of bytes as people write it.
-
-    >>> from dlgraph.executors.plan import show_bytes
-    >>> show_bytes(512), show_bytes(51_200), show_bytes(3_211_264)
-    ('512 B', '50.0 KiB', '3.1 MiB')
-    """
-    for unit in ("B", "KiB", "MiB"):
-        if count < 1024:
-            return f"{count:.0f} B" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1024
-    return f"{count:.1f} GiB"
 
 
 def _title(plan: Plan) -> str:

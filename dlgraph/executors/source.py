@@ -15,7 +15,8 @@ from dlgraph.core.body import Body
 from dlgraph.core.node import NO_VALUE, Record
 from dlgraph.core.where import Where
 from dlgraph.executors.expressions import identifiers, one_line, operator_text
-from dlgraph.executors.plan import Instruction, Plan, show_bytes
+from dlgraph.executors.plan import Instruction, Plan
+from dlgraph.passes.cost import show_bytes
 
 CODE_WIDTH = 56  # where the comments begin
 

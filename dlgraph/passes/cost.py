@@ -45,13 +45,13 @@ class Cost(NamedTuple):
         return abs(self.flops) + abs(self.bytes)
 
     def text(self, of: Cost | None = None) -> str:
-        """`saves 2.5 MFLOP and 0.4 MB`; empty if there is nothing to say.
+        """`saves 2.5 MFLOP and 0.4 MiB`; empty if there is nothing to say.
 
         Given what it is a part of, the share is told too.
 
         >>> from dlgraph.passes.cost import Cost
         >>> Cost(2_500_000, -4_000).text()
-        'saves 2.5 MFLOP, costs 4 kB'
+        'saves 2.5 MFLOP, costs 3.9 KiB'
         >>> Cost(2_500_000).text(Cost(10_000_000))
         'saves 2.5 MFLOP (25 %)'
         """
@@ -74,20 +74,30 @@ NOTHING = Cost()
 
 
 def show_flops(count: int) -> str:
-    """A number of operations as people write it."""
-    return f"{_scaled(count)}FLOP"
+    """A number of operations as people write it.
 
-
-def show_bytes(count: int) -> str:
-    """A number of bytes as people write it (1 kB is 1,000 bytes)."""
-    return f"{_scaled(count).replace('K', 'k')}B"
-
-
-def _scaled(count: int) -> str:
+    >>> from dlgraph.passes.cost import show_flops
+    >>> show_flops(160), show_flops(2_508_800)
+    ('160 FLOP', '2.51 MFLOP')
+    """
     for unit, size in (("T", 10**12), ("G", 10**9), ("M", 10**6), ("K", 10**3)):
         if count >= size:
-            return f"{count / size:.3g} {unit}"
-    return f"{count} "
+            return f"{count / size:.3g} {unit}FLOP"
+    return f"{count} FLOP"
+
+
+def show_bytes(count: float) -> str:
+    """A number of bytes as people write it: 1 KiB is 1024 bytes, 1 MiB is 1024 KiB.
+
+    >>> from dlgraph.passes.cost import show_bytes
+    >>> show_bytes(512), show_bytes(51_200), show_bytes(3_211_264)
+    ('512 B', '50.0 KiB', '3.1 MiB')
+    """
+    for unit in ("B", "KiB", "MiB"):
+        if count < 1024:
+            return f"{count:.0f} B" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} GiB"
 
 
 def cost_of(record: Record, inputs: Sequence[Any], sizes: Mapping[Dim, int]) -> Cost:

@@ -37,7 +37,7 @@ class Recompute(Pass):
     >>> manager = dg.passes.PassManager(check=True)
     >>> found = manager.run(g, gx, [x], memory_budget=20_000)
     >>> found.reports[-1].changes[0].reason
-    'the peak of the memory falls from 32 kB to 20 kB'
+    'the peak of the memory falls from 31.2 KiB to 19.5 KiB'
     """
 
     name, exact, level = "recompute", True, 1

@@ -28,7 +28,7 @@ class Schedule(Pass):
     ...     y = sum(dg.sum(value) for value in large)
     >>> found = dg.passes.PassManager(level=3, check=True).run(g, y, [x])
     >>> found.reports[-1].changes[0].reason
-    'the peak of the memory falls from 2 kB to 804 B'
+    'the peak of the memory falls from 2.0 KiB to 804 B'
     """
 
     name, exact, level = "schedule", True, 3

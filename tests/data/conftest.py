@@ -67,7 +67,7 @@ def small(monkeypatch) -> Small:
     """Takes the place of MNIST.  Its mirrors refuse connections; `mirrors` gives better ones."""
     random = np.random.default_rng(0)
     arrays = [
-        random.integers(0, 256, (600, 28, 28), np.uint8),  # noise: 470 kB also when packed
+        random.integers(0, 256, (600, 28, 28), np.uint8),  # noise: 460 KiB also when packed
         random.integers(0, 10, 600, np.uint8),
         random.integers(0, 256, (20, 28, 28), np.uint8),
         random.integers(0, 10, 20, np.uint8),

@@ -97,7 +97,7 @@ def test_a_flipped_bit_in_a_packed_file_is_found(tmp_path):
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])
 def test_memory_is_not_set_aside_for_a_promise(tmp_path, pack):
-    header = struct.pack(">HBB3I", 0, 8, 3, 60000, 100, 100)  # 600 MB, and then nothing
+    header = struct.pack(">HBB3I", 0, 8, 3, 60000, 100, 100)  # 572 MiB, and then nothing
     path = write(tmp_path, pack(header + bytes(10)))
     tracemalloc.start()
     with pytest.raises(DataError, match="holds 10 bytes"):

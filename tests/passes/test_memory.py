@@ -46,7 +46,7 @@ def test_branches_run_in_the_order_that_needs_least():
     manager = PassManager(level=3, check=True)
     found = manager.run(graph, y, feed)
     assert peak(found.graph.records, found.fetches) < 8100 < 20000 < peak(graph.records, [y.index])
-    assert "the peak of the memory falls from 24 kB to 8" in found.report
+    assert "the peak of the memory falls from 23.4 KiB to 7.8 KiB" in found.report
     plain = without("schedule", level=3).run(graph, y, feed)
     assert peak(plain.graph.records, plain.fetches) > 20000
 
