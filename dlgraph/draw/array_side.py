@@ -39,7 +39,7 @@ def _marks(picture: ArrayPicture) -> list[tuple[int, str]]:
     kinds = (
         (NAN, "NaN", summary.nan),
         (PLUS, "+Inf", summary.plus),
-        (MINUS, "−Inf", summary.minus),
+        (MINUS, "-Inf", summary.minus),
     )
     return [(entry, word) for entry, word, count in kinds if count]
 
@@ -139,10 +139,10 @@ def _key(picture: ArrayPicture, left: float, top: float) -> str:
     parts = [
         f'<image {size} preserveAspectRatio="none" href="data:image/png;base64,{data}"/>',
         f'<rect {size} fill="none" stroke="{theme.MUTED}" stroke-width="0.75"/>',
-        words_at(left, below, _minus(number_text(first)), small, theme.MUTED),
+        words_at(left, below, number_text(first), small, theme.MUTED),
     ]
     if last != first:
-        words = _minus(number_text(last))
+        words = number_text(last)
         at = left + SIDE_WIDTH - text_width(words, small)
         parts.append(words_at(at, below, words, small, theme.MUTED))
     if first < 0 < last:
@@ -150,10 +150,6 @@ def _key(picture: ArrayPicture, left: float, top: float) -> str:
         if left + 44 < zero < left + SIDE_WIDTH - 44:
             parts.append(words_at(zero - 3, below, "0", small, theme.MUTED))
     return "".join(parts)
-
-
-def _minus(words: str) -> str:
-    return words.replace("-", "−")
 
 
 def words_at(

@@ -212,7 +212,7 @@ def cell_text(value: float, room: float) -> str:
     shorter = [f"{value:.{digits}g}" for digits in (3, 2, 1)] if math.isfinite(value) else []
     for words in (whole, *shorter):
         if text_width(words, theme.SMALL_SIZE) <= room:
-            return words.replace("-", "−")
+            return words
     return ""
 
 

@@ -113,7 +113,7 @@ def in_words(summary: Summary) -> list[str]:
         lines.append(f"zeros: {_share(summary.zeros, summary.size)}")
     else:
         lines.append("not one finite number")
-    kinds = (("NaN", summary.nan), ("+Inf", summary.plus), ("−Inf", summary.minus))
+    kinds = (("NaN", summary.nan), ("+Inf", summary.plus), ("-Inf", summary.minus))
     found = [f"{word}: {count:,}" for word, count in kinds if count]
     if found and summary.first_bad is not None:
         word = "at" if summary.size - summary.finite == 1 else "the first at"
