@@ -67,8 +67,8 @@ class _Convolution(Module):
         if channels != self.in_channels and not isinstance(channels, Dim):
             sizes = ", ".join(("length",) if self.axes == 1 else ("height", "width"))
             raise ShapeError(
-                f"{self._name or type(self).__name__} was made for images (n, {self.in_channels}, "
-                f"{sizes}), its input is {show_shape(x.shape)}",
+                f"{self._called(self.in_channels, self.out_channels)} was made for images "
+                f"(n, {self.in_channels}, {sizes}), its input is {show_shape(x.shape)}",
                 hint="one channel is an axis too: x[:, None]"
                 if x.ndim == self.axes + 1
                 else "the out_channels of one layer are the in_channels of the next",

@@ -59,8 +59,9 @@ class Linear(Module):
         size = spec.shape[-1] if spec.ndim else None
         if size != self.in_features and not isinstance(size, Dim):
             raise ShapeError(
-                f"{self._name or 'this Linear'} was made for in_features={self.in_features}, its "
-                f"input {describe_operand(x)} has {size if spec.ndim else 'no axis'}",
+                f"{self._called(self.in_features, self.out_features)} was made for "
+                f"{self.in_features} features, its input {describe_operand(x)} has "
+                f"{size if spec.ndim else 'no axis'}",
                 hint="flatten images first: x.flatten(1)"
                 if spec.ndim > 2
                 else "the out_features of one layer are the in_features of the next",

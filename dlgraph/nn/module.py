@@ -62,6 +62,16 @@ class Module:
         output = self.forward(*inputs, **options)
         return self._hooked(inputs, output) if self._hooks else output
 
+    def _called(self, before: int, after: int) -> str:
+        """What an error calls a layer from so many features to so many.
+
+        `hidden (Linear 90 -> 10)`, in a Sequential `layer 2 (Linear 90 -> 10)`.
+        """
+        kind = f"{type(self).__name__} {before} -> {after}"
+        if self._name is None:
+            return kind
+        return f"{'layer ' * self._name.isdecimal()}{self._name} ({kind})"
+
     def _hooked(self, inputs: tuple[Any, ...], output: Any) -> Any:
         for function in tuple(self._hooks):
             found = function(self, inputs, output)

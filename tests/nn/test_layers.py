@@ -69,12 +69,22 @@ def test_an_input_of_another_size_names_layer_and_sizes(shape, what, hint):
             return self.layer1(x)
 
     x = dg.Tensor(np.zeros(shape, np.float32))
-    with pytest.raises(ShapeError, match=f"layer1 was made for in_features=784, {what}") as caught:
+    made = r"^layer1 \(Linear 784 -> 10\) was made for 784 features, "
+    with pytest.raises(ShapeError, match=made + what) as caught:
         Model()(x)
-    with dg.Graph().as_default(), pytest.raises(ShapeError, match="in_features=784"):
+    with dg.Graph().as_default(), pytest.raises(ShapeError, match="made for 784 features"):
         Model()(dg.placeholder(shape, name="x"))
     assert caught.value.where.text == "return self.layer1(x)"
     assert hint in caught.value.hint
+
+
+def test_a_layer_of_a_sequential_is_called_by_its_number_and_one_on_its_own_by_its_kind():
+    x = dg.Tensor(np.zeros((4, 3), np.float32), name="x")
+    net = dg.nn.Sequential(dg.nn.Linear(3, 100), dg.nn.ReLU(), dg.nn.Linear(90, 10))
+    with pytest.raises(ShapeError, match=r"^layer 2 \(Linear 90 -> 10\) was made for 90 features"):
+        net(x)
+    with pytest.raises(ShapeError, match=r"^Linear 90 -> 10 was made for 90 features, its input x"):
+        dg.nn.Linear(90, 10)(x)
 
 
 def test_an_unknown_last_size_is_checked_when_it_is_known():
