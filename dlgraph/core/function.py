@@ -123,7 +123,9 @@ class Function:
             forms.append(result_form)
             return outputs
 
-        body, outputs = trace(traced, specs, name)
+        body, outputs = trace(
+            traced, specs, name, _labels(self.function, len(leaves), form, dynamic)
+        )
         set_outputs(body, outputs, name)
         del outputs
         self._warn_of_escapes(body)
@@ -191,7 +193,8 @@ def function(
 ) -> Any:
     """Trace a Python function into a graph at its first call, and run the graph afterwards.
 
-    Tensors and arrays among the arguments become inputs; other arguments are part of the trace.
+    Tensors and arrays among the arguments become inputs, called as the parameters are (`xs_0`,
+    `xs_1` of a list `xs`); other arguments are part of the trace.
     `input_spec` lists `(shape, dtype)` of the tensors, with None for sizes that may change, so
     that one trace serves all of them.  Gradients flow through calls, of any order.
 
@@ -203,10 +206,30 @@ def function(
     6.0 20.0
     >>> print(area.report().splitlines()[0])
     area: 1 trace
+    >>> print(area.graph)
+    graph area with 3 nodes
+      width     () float32  placeholder
+      height    () float32  placeholder
+      multiply  () float32  width * height
     """
     if function is None:
         return lambda f: Function(f, input_spec)
     return Function(function, input_spec)
+
+
+def _labels(function: Callable[..., Any], count: int, form: Any, dynamic: list[int]) -> list[str]:
+    """What those of the `count` leaves of the arguments are called that become inputs."""
+    args, kwargs = rebuild(form, range(count))
+    try:
+        bound = inspect.signature(function).bind(*args, **kwargs).arguments
+    except (TypeError, ValueError):  # it has no signature, or the call does not fit and will say so
+        return []
+    names = {}
+    for name, value in bound.items():
+        places, _ = flatten(value)
+        for k, place in enumerate(places):
+            names[place] = name if place is value else f"{name}_{k}"
+    return [names[i] for i in dynamic]
 
 
 def _spec(one: Any) -> Spec:

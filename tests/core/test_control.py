@@ -184,6 +184,33 @@ def test_function_traces_once_per_shape_and_says_why():
     assert "Python argument" in lines[3]
 
 
+def input_names(function):
+    return [function.graph.records[i].name for i in function.graph.inputs]
+
+
+def test_inputs_of_a_traced_function_are_called_as_its_parameters():
+    one, two = dg.Tensor(1.0), dg.Tensor(2.0)
+
+    @dg.function
+    def area(width, height):
+        return width * height
+
+    area(one, two)
+    assert input_names(area) == ["width", "height"]
+    assert "width * height" in str(area.graph)
+    area(height=np.ones(3, np.float32), width=one)
+    assert sorted(input_names(area)) == ["height", "width"]
+
+    @dg.function
+    def mixed(xs, xs_0, k, *more, **options):
+        return xs[0] * xs[1] + xs_0 * k + more[0] + options["not a name"]
+
+    assert mixed([one, two], one, 3, two, **{"not a name": one}).item() == 8.0
+    assert input_names(mixed) == ["xs_0", "xs_1", "xs_0_1", "more_0", "options_0"]
+    with pytest.raises(TypeError, match="missing 1 required positional argument: 'height'"):
+        area(one)
+
+
 def test_input_spec_serves_all_batches():
     @dg.function(input_spec=[((None, 3), "float32")])
     def total(x):
