@@ -52,6 +52,13 @@ class Session:
     9.0
     >>> session.run({"value": y, "pair": [a, "multiply"]}, {"a": 1.0})
     {'value': np.float32(3.0), 'pair': [np.float32(1.0), np.float32(2.0)]}
+
+    `with` works as in TensorFlow 1: at its end the session lets go of its programs and their
+    memory.  The variables belong to the graph and keep their values.
+
+    >>> with dg.Session(g) as session:
+    ...     print(session.run(y, {a: 5.0}))
+    11.0
     """
 
     def __init__(
@@ -86,6 +93,14 @@ class Session:
         self._startup: Session | None = None
         self._seen = len(graph)
         self._growths = 0
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Let go of the compiled programs and their memory; the next run makes them again."""
+        self._programs.clear()
+        self._entries.clear()
 
     def __repr__(self) -> str:
         executor, device = self.settings.executor, self.settings.device

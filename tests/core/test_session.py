@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import warnings
+import weakref
 from typing import NamedTuple
 
 import numpy as np
@@ -39,6 +41,21 @@ def test_fetches_are_answered_in_their_form(g):
     assert type(named) is Pair and named == Pair(2.0, (3.0,))
     assert session.run({"a": {"b": Pair(y, y)}}, feed) == {"a": {"b": Pair(3.0, 3.0)}}
     assert session.run([], feed) == [] and session.run({}) == {}
+
+
+def test_a_session_in_a_with_statement_runs_and_lets_go_of_its_programs(g):
+    x = dg.placeholder((), name="x")
+    count = dg.Parameter(dg.Tensor(1.0), name="count")
+    y = x + g.variable(count)
+    with dg.Session(g) as session:
+        assert isinstance(session, dg.Session)
+        assert session.run(y, {x: 2.0}) == 3.0
+        program = weakref.ref(session.program(y, [x]))
+    gc.collect()
+    assert program() is None
+    assert session.run(y, {x: 3.0}) == 4.0  # the next run makes it again
+    with pytest.raises(dg.errors.FeedError), dg.Session(g) as session:
+        session.run(y, {x: [1.0, 2.0]})
 
 
 def test_fetching_by_name_node_and_parameter(g):
