@@ -4,7 +4,7 @@ live.py         computes again what a change made stale; needs no widget
 entry.py        what was typed or dragged becomes a value, or an error in words
 exploration.py  the conversation with the browser; texts.py, sliders.py, sheet.py
 host.py         the widget itself: the only module that imports anywidget
-explore.py      Explorer
+explorer.py     Explorer
 """
 
 from __future__ import annotations
