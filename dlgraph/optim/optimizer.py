@@ -8,7 +8,7 @@ A rule is written with operators only (`rules.py`).  `step()` runs it on arrays 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -143,13 +143,13 @@ class Optimizer:
     def _with_factors(self, one: Group, dtype: Any) -> Any:
         """The rule, given the options of a group and the factors of this step in this dtype."""
         factors = self.factors(value_of(one.rate), value_of(self._count), **one.options)
-        # NumPy multiplies faster by an array without axes than by its scalars; CuPy takes these.
-        scalar = dtype.type if arrays.MODULES else partial(np.array, dtype=dtype)
-        given = {
-            name: scalar(value) if isinstance(value, float) else astype(value, dtype)
-            for name, value in factors.items()
-        }
-        return partial(self.rule, **(one.options | given))
+        given = dict(one.options)
+        for name, value in factors.items():
+            if not isinstance(value, float):
+                given[name] = astype(value, dtype)
+            else:
+                given[name] = dtype.type(value) if arrays.MODULES else _factor(value, dtype)
+        return partial(self.rule, **given)
 
     def _nothing_ready(self) -> Exception:
         who = type(self).__name__
@@ -325,6 +325,14 @@ class Optimizer:
         count = "all" if self._open else len(self.parameters or ())
         many = f" in {len(self.groups)} groups" if len(self.groups) > 1 else ""
         return f"{type(self).__name__}({count} parameters{many}, lr={self.lr:g})"
+
+
+@lru_cache(maxsize=16)
+def _factor(value: float, dtype: Any) -> np.ndarray:
+    # NumPy multiplies faster by an array without axes than by its own scalars; CuPy takes these.
+    made = np.array(value, dtype)
+    made.flags.writeable = False
+    return made
 
 
 def _follow(slots: dict[str, Parameter], p: Any) -> None:
