@@ -10,10 +10,11 @@ import pytest
 from dlgraph.draw import figure as figure_module
 from dlgraph.draw.figure import Figure
 from dlgraph.draw.model import Picture, PictureNode
-from dlgraph.draw.page import script
+from dlgraph.draw.page import script, source
 from dlgraph.errors import OperationError
 from tests.draw.examples import EXAMPLES, chain, training_mlp, two_a_plus_three_b
 
+SCRIPTS = ("figure", "figure_kinds", "figure_large")
 SENTENCE = "y = add(multiply(2, a), multiply(3, b)) -> 23; gradients: a 2, b 3"
 
 
@@ -36,18 +37,24 @@ def test_bundle_of_a_small_graph_is_small():
 def test_bundle_grows_with_what_is_drawn(name):
     figure = Figure(EXAMPLES[name]())
     bundle = figure._repr_mimebundle_()
-    known = script("figure_large") in bundle["text/html"]
-    fixed = (25 if known else 15) * 1024
-    assert len(bundle["text/html"].encode()) <= fixed + len(figure.svg) + 500 * len(
-        figure.picture.nodes
-    )
+    page = bundle["text/html"]
+    (code,) = (text for name in SCRIPTS for text in (script(name), source(name)) if text in page)
+    drawn = len(figure.svg) + 500 * len(figure.picture.nodes)
+    assert len(page.encode()) <= len(code) + 3 * 1024 + drawn
+
+
+def test_a_script_is_packed_where_it_would_be_most_of_the_page():
+    small, large = Figure(two_a_plus_three_b()), Figure(chain(80, alike=False))
+    pages = [one._repr_mimebundle_()["text/html"] for one in (small, large)]
+    assert [any(script(name) in page for name in SCRIPTS) for page in pages] == [True, False]
+    assert [any(source(name) in page for name in SCRIPTS) for page in pages] == [False, True]
 
 
 def test_a_picture_takes_the_shortest_script_that_will_do():
     names = {"two_a_plus_three_b": "figure", "branches": "figure_kinds", "scopes": "figure_large"}
     for example, bundle in names.items():
         page = Figure(EXAMPLES[example]())._repr_mimebundle_()["text/html"]
-        found = [n for n in ("figure", "figure_kinds", "figure_large") if script(n) in page]
+        found = [n for n in SCRIPTS if script(n) in page or source(n) in page]
         assert found == [bundle]
 
 
