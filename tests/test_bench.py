@@ -26,17 +26,21 @@ def workloads():
 
 def load():
     """The workloads of the peer file, as the harness gets them."""
+    return peer_file("dlgraph_peer").workloads()
+
+
+def peer_file(name):
     if not HARNESS.is_dir():
         pytest.skip("the harness (../shared/bench) is not here")
     sys.path.insert(0, str(HARNESS))
     try:
-        spec = importlib.util.spec_from_file_location("peer", ROOT / "bench" / "dlgraph_peer.py")
+        spec = importlib.util.spec_from_file_location("peer", ROOT / "bench" / f"{name}.py")
         peer = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(peer)
     finally:
         sys.path.remove(str(HARNESS))
         sys.modules.pop("common", None)
-    return peer.workloads()
+    return peer
 
 
 @pytest.mark.parametrize("name", VALUES)
@@ -48,3 +52,15 @@ def test_check_values(workloads, name):
         setup, step = make()
         setup()
         assert step(steps) == pytest.approx(wanted, rel=2e-3)
+
+
+@pytest.mark.parametrize("name", ["W2", "W3.b16", "W4.b64", "W6"])
+def test_the_peer_for_pytorch_on_a_gpu_computes_the_same(name, monkeypatch):
+    """On the CPU here: what it changes is where the tensors are."""
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    peer = peer_file("torch_gpu_peer")
+    monkeypatch.syspath_prepend(str(HARNESS))
+    steps, wanted = VALUES[name]
+    setup, step = peer.peer_on("cpu").workloads()[f"{name}/eager"]()
+    setup()
+    assert step(steps) == pytest.approx(wanted, rel=2e-3)
