@@ -23,12 +23,19 @@ from dlgraph.draw.payload import Json, dumps
 # where the figure covers it; where a step fails (an old browser) it stays.
 _LOADER = """(async(i,c,d)=>{
 let q=document,e=q.createElement("script"),h;
-e.text="document.currentScript.dg="+await(UNPACK)(c);
-q.head.append(e);e.remove();
+e.text="document.currentScript.dg="+READ;
+q.head.append(e);e.remove();HIDE
 for(h of q.querySelectorAll(`[data-dlgraph="${i}"]`))if(!h.shadowRoot)
 try{await e.dg.main(h,d);CHOOSEh.firstChild.removeAttribute("src")}
-catch(x){h.shadowRoot.innerHTML="<slot>";throw x}
+catch(x){SHOWh.shadowRoot.innerHTML="<slot>";throw x}
 })""".replace("\n", "")
+
+# The browser draws the picture as soon as this waits for anything, and that of a large figure
+# takes as long as the figure; so it is hidden before.
+_HIDE = """for(h of q.querySelectorAll(`[data-dlgraph="${i}"]`))if(!h.shadowRoot){
+h.src=h.firstChild.src;h.firstChild.removeAttribute("src")}""".replace("\n", "")
+_SHOW = """for(let o of q.querySelectorAll(`[data-dlgraph="${i}"]`))
+if(o.src)o.firstChild.src=o.src;""".replace("\n", "")
 
 # A figure that is coloured from the start chooses its colour as a reader would.
 _CHOOSE = """for(let s of h.shadowRoot.querySelectorAll("select"))
@@ -81,12 +88,17 @@ def html(payload: Json, *, bundle: str = "figure", svg: str = "", text: str = ""
     name = hashlib.sha256(f"{bundle}{text}{data}".encode()).hexdigest()[:10]
     # Unpacking takes a fresh page 30 ms and more: too long to save less room than the figure takes.
     saved = len(source(bundle)) - len(script(bundle))
-    if saved > len(data) + len(picture):
-        code, read = f'"{script(bundle)}"', unpack(bundle)
-    else:
-        code, read = source(bundle), "c=>c"
-    loader = _LOADER.replace("UNPACK", read)
-    loader = loader.replace("CHOOSE", _CHOOSE if "colour" in payload else "")
+    small = saved > len(data) + len(picture)
+    code = f'"{script(bundle)}"' if small else source(bundle)
+    parts = {
+        "READ": f"await({unpack(bundle)})(c)" if small else "c",
+        "HIDE": "" if small else _HIDE,
+        "SHOW": "" if small else _SHOW,
+        "CHOOSE": _CHOOSE if "colour" in payload else "",
+    }
+    loader = _LOADER
+    for word, part in parts.items():
+        loader = loader.replace(word, part)
     host = f'<div data-dlgraph="{name}">{picture}</div>'
     return f'{host}<script>{loader}("{name}",{code},{data})</script>'
 

@@ -103,8 +103,26 @@ def test_where_the_script_fails_the_picture_stays(open_page, name, there, broken
     assert page.locator("img").is_visible()
 
 
-def test_the_picture_is_not_drawn_under_the_live_figure(open_page):
-    page = open_page(html(two_a_plus_three_b()))
+@pytest.mark.parametrize(
+    ("there", "broken"),
+    [("currentScript.dg=", "currentScript.no="), ('"layout":', '"no layout":')],
+)
+def test_where_the_script_of_a_long_figure_fails_all_its_pictures_come_back(
+    open_page, there, broken
+):
+    text = html(chain(80, alike=False))
+    assert text.count(there) == 1
+    text = text.replace(there, broken)
+    page = open_page(text, text)
+    page.wait_for_timeout(200)
+    assert page.problems != []
+    for image in page.locator("img").all():
+        assert image.is_visible() and image.bounding_box()["height"] > 500
+
+
+@pytest.mark.parametrize("picture", [two_a_plus_three_b(), chain(80, alike=False)])
+def test_the_picture_is_not_drawn_under_the_live_figure(open_page, picture):
+    page = open_page(html(picture))
     live(page)
     assert page.locator("img").get_attribute("src") is None
 
