@@ -34,6 +34,7 @@ catch(x){SHOWh.shadowRoot.innerHTML="<slot>";throw x}
 # takes as long as the figure; so it is hidden before.
 _HIDE = """for(h of q.querySelectorAll(`[data-dlgraph="${i}"]`))if(!h.shadowRoot){
 h.src=h.firstChild.src;h.firstChild.removeAttribute("src")}""".replace("\n", "")
+READ_THE_PICTURE = ("chart", "view")  # these scripts begin with it
 _SHOW = """for(let o of q.querySelectorAll(`[data-dlgraph="${i}"]`))
 if(o.src)o.firstChild.src=o.src;""".replace("\n", "")
 
@@ -89,11 +90,12 @@ def html(payload: Json, *, bundle: str = "figure", svg: str = "", text: str = ""
     # Unpacking takes a fresh page 30 ms and more: too long to save less room than the figure takes.
     saved = len(source(bundle)) - len(script(bundle))
     small = saved > len(data) + len(picture)
+    hidden = not small and bundle not in READ_THE_PICTURE
     code = f'"{script(bundle)}"' if small else source(bundle)
     parts = {
         "READ": f"await({unpack(bundle)})(c)" if small else "c",
-        "HIDE": "" if small else _HIDE,
-        "SHOW": "" if small else _SHOW,
+        "HIDE": _HIDE if hidden else "",
+        "SHOW": _SHOW if hidden else "",
         "CHOOSE": _CHOOSE if "colour" in payload else "",
     }
     loader = _LOADER
