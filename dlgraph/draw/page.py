@@ -34,9 +34,9 @@ catch(x){SHOWh.shadowRoot.innerHTML="<slot>";throw x}
 # takes as long as the figure; so it is hidden before.
 _HIDE = """for(h of q.querySelectorAll(`[data-dlgraph="${i}"]`))if(!h.shadowRoot){
 h.src=h.firstChild.src;h.firstChild.removeAttribute("src")}""".replace("\n", "")
-READ_THE_PICTURE = ("chart", "view")  # these scripts begin with it
 _SHOW = """for(let o of q.querySelectorAll(`[data-dlgraph="${i}"]`))
 if(o.src)o.firstChild.src=o.src;""".replace("\n", "")
+READ_THE_PICTURE = ("chart", "view")  # scripts that begin with it: there it stays
 
 # A figure that is coloured from the start chooses its colour as a reader would.
 _CHOOSE = """for(let s of h.shadowRoot.querySelectorAll("select"))

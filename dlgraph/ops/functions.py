@@ -13,9 +13,8 @@ from dlgraph.core.primitive import composite, primitive
 from dlgraph.core.spec import broadcast
 from dlgraph.ops.arithmetic import divide
 from dlgraph.ops.comparison import equal, logical_and, where
-from dlgraph.ops.unary import exp, log, sigmoid, sin, sqrt, square
+from dlgraph.ops.unary import UNARY, exp, log, sigmoid, sin, sqrt, square
 
-_UNARY: dict[str, Any] = {"kind": "elementwise", "floating": True}
 _BINARY: dict[str, Any] = {
     "kind": "elementwise",
     "infer": broadcast,
@@ -26,7 +25,7 @@ _BINARY: dict[str, Any] = {
 # ---- exponentials and logarithms -----------------------------------------------------------------
 
 
-@primitive(**_UNARY, ufunc="expm1", text="exp({x}) - 1", tex="e^{{{x}}} - 1")
+@primitive(**UNARY, ufunc="expm1", text="exp({x}) - 1", tex="e^{{{x}}} - 1")
 def expm1(xp: Any, x: Any) -> Any:
     """$e^x - 1$ of every element, exact also where x is tiny.
 
@@ -39,7 +38,7 @@ def expm1(xp: Any, x: Any) -> Any:
 expm1.vjp(x=lambda g, y: g * (y + 1))
 
 
-@primitive(**_UNARY, ufunc="log1p", text="log(1 + {x})", tex=r"\ln(1 + {x})")
+@primitive(**UNARY, ufunc="log1p", text="log(1 + {x})", tex=r"\ln(1 + {x})")
 def log1p(xp: Any, x: Any) -> Any:
     r"""$\ln(1 + x)$ of every element, exact also where x is tiny.
 
@@ -131,7 +130,7 @@ def rsqrt(x: Any) -> Any:
 # ---- trigonometry and hyperbolic functions -------------------------------------------------------
 
 
-@primitive(**_UNARY, ufunc="tan", tex=r"\tan {x}", onnx="Tan")
+@primitive(**UNARY, ufunc="tan", tex=r"\tan {x}", onnx="Tan")
 def tan(xp: Any, x: Any) -> Any:
     r"""Tangent of every element (in radians): $\tan x$.
 
@@ -144,7 +143,7 @@ def tan(xp: Any, x: Any) -> Any:
 tan.vjp(x=lambda g, y: g * (1 + y * y))
 
 
-@primitive(**_UNARY, ufunc="arcsin", tex=r"\arcsin {x}", onnx="Asin")
+@primitive(**UNARY, ufunc="arcsin", tex=r"\arcsin {x}", onnx="Asin")
 def arcsin(xp: Any, x: Any) -> Any:
     r"""The angle in $[-\pi/2, \pi/2]$ whose sine is x.
 
@@ -157,7 +156,7 @@ def arcsin(xp: Any, x: Any) -> Any:
 arcsin.vjp(x=lambda g, x: g / sqrt(1 - x * x))
 
 
-@primitive(**_UNARY, ufunc="arccos", tex=r"\arccos {x}", onnx="Acos")
+@primitive(**UNARY, ufunc="arccos", tex=r"\arccos {x}", onnx="Acos")
 def arccos(xp: Any, x: Any) -> Any:
     r"""The angle in $[0, \pi]$ whose cosine is x.
 
@@ -170,7 +169,7 @@ def arccos(xp: Any, x: Any) -> Any:
 arccos.vjp(x=lambda g, x: -g / sqrt(1 - x * x))
 
 
-@primitive(**_UNARY, ufunc="arctan", tex=r"\arctan {x}", onnx="Atan")
+@primitive(**UNARY, ufunc="arctan", tex=r"\arctan {x}", onnx="Atan")
 def arctan(xp: Any, x: Any) -> Any:
     r"""The angle in $(-\pi/2, \pi/2)$ whose tangent is x.
 
@@ -198,7 +197,7 @@ arctan2.vjp(
 )
 
 
-@primitive(**_UNARY, ufunc="sinh", tex=r"\sinh {x}", onnx="Sinh")
+@primitive(**UNARY, ufunc="sinh", tex=r"\sinh {x}", onnx="Sinh")
 def sinh(xp: Any, x: Any) -> Any:
     r"""Hyperbolic sine of every element: $\frac{1}{2}(e^x - e^{-x})$.
 
@@ -211,7 +210,7 @@ def sinh(xp: Any, x: Any) -> Any:
 sinh.vjp(x=lambda g, x: g * cosh(x))
 
 
-@primitive(**_UNARY, ufunc="cosh", tex=r"\cosh {x}", onnx="Cosh")
+@primitive(**UNARY, ufunc="cosh", tex=r"\cosh {x}", onnx="Cosh")
 def cosh(xp: Any, x: Any) -> Any:
     r"""Hyperbolic cosine of every element: $\frac{1}{2}(e^x + e^{-x})$.
 
@@ -224,7 +223,7 @@ def cosh(xp: Any, x: Any) -> Any:
 cosh.vjp(x=lambda g, x: g * sinh(x))
 
 
-@primitive(**_UNARY, ufunc="arcsinh", tex=r"\operatorname{{arsinh}} {x}", onnx="Asinh")
+@primitive(**UNARY, ufunc="arcsinh", tex=r"\operatorname{{arsinh}} {x}", onnx="Asinh")
 def arcsinh(xp: Any, x: Any) -> Any:
     """The number whose hyperbolic sine is x.
 
@@ -237,7 +236,7 @@ def arcsinh(xp: Any, x: Any) -> Any:
 arcsinh.vjp(x=lambda g, x: g / sqrt(x * x + 1))
 
 
-@primitive(**_UNARY, ufunc="arccosh", tex=r"\operatorname{{arcosh}} {x}", onnx="Acosh")
+@primitive(**UNARY, ufunc="arccosh", tex=r"\operatorname{{arcosh}} {x}", onnx="Acosh")
 def arccosh(xp: Any, x: Any) -> Any:
     """The number, at least 0, whose hyperbolic cosine is x; x is at least 1.
 
@@ -251,7 +250,7 @@ def arccosh(xp: Any, x: Any) -> Any:
 arccosh.vjp(x=lambda g, x: g / (sqrt(x - 1) * sqrt(x + 1)))
 
 
-@primitive(**_UNARY, ufunc="arctanh", tex=r"\operatorname{{artanh}} {x}", onnx="Atanh")
+@primitive(**UNARY, ufunc="arctanh", tex=r"\operatorname{{artanh}} {x}", onnx="Atanh")
 def arctanh(xp: Any, x: Any) -> Any:
     """The number whose hyperbolic tangent is x; x is between -1 and 1.
 

@@ -256,10 +256,8 @@ def sum_like(xp: Any, x: Any, like: Any) -> Any:
     """
     shape = like.shape
     extra = x.ndim - len(shape)
-    if extra == 1:  # a bias and its batch
-        x = xp.add.reduce(x, 0, x.dtype)
-    elif extra:
-        x = xp.add.reduce(x, axis=tuple(range(extra)), dtype=x.dtype)
+    if extra:
+        x = xp.add.reduce(x, 0 if extra == 1 else tuple(range(extra)), x.dtype)
     if x.shape == shape:
         return x
     stretched = tuple(i for i, (a, b) in enumerate(zip(x.shape, shape, strict=True)) if a != b)

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from dlgraph.core.primitive import primitive
-from dlgraph.ops.unary import exp
+from dlgraph.ops.unary import UNARY, exp
 
-_UNARY: dict[str, Any] = {"kind": "elementwise", "floating": True}
 # W. J. Cody, "Rational Chebyshev approximations for the error function", Mathematics of
 # Computation 23 (1969); numerators and denominators of his three intervals, highest power first.
 # fmt: off
@@ -57,7 +56,7 @@ def _erfc_tail(xp: Any, size: Any) -> Any:
     return xp.exp(-coarse * coarse) * xp.exp(-rest) * middle
 
 
-@primitive(**_UNARY, onnx="Erf")
+@primitive(**UNARY, onnx="Erf")
 def erf(xp: Any, x: Any) -> Any:
     r"""Error function of every element: $\frac{2}{\sqrt\pi} \int_0^x e^{-t^2} dt$.
 
@@ -77,7 +76,7 @@ def erf(xp: Any, x: Any) -> Any:
 erf.vjp(x=lambda g, x: g * (2 / math.sqrt(math.pi) * exp(-(x * x))))
 
 
-@primitive(**_UNARY)
+@primitive(**UNARY)
 def erfc(xp: Any, x: Any) -> Any:
     r"""$1 - \operatorname{erf}(x)$ of every element, exact also where it is tiny.
 

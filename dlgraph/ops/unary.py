@@ -13,10 +13,11 @@ import numpy as np
 
 from dlgraph.core.primitive import primitive
 
-_UNARY: dict[str, Any] = {"kind": "elementwise", "floating": True}
+# What most functions of one value have in common, here and in the files beside.
+UNARY: dict[str, Any] = {"kind": "elementwise", "floating": True}
 
 
-@primitive(**_UNARY, ufunc="exp", tex=r"e^{{{x}}}", onnx="Exp")
+@primitive(**UNARY, ufunc="exp", tex=r"e^{{{x}}}", onnx="Exp")
 def exp(xp: Any, x: Any) -> Any:
     """Exponential of every element: $e^x$.
 
@@ -29,7 +30,7 @@ def exp(xp: Any, x: Any) -> Any:
 exp.vjp(x=lambda g, y: g * y)
 
 
-@primitive(**_UNARY, ufunc="log", tex=r"\ln {x}", onnx="Log")
+@primitive(**UNARY, ufunc="log", tex=r"\ln {x}", onnx="Log")
 def log(xp: Any, x: Any) -> Any:
     r"""Natural logarithm of every element: $\ln x$.
 
@@ -42,7 +43,7 @@ def log(xp: Any, x: Any) -> Any:
 log.vjp(x=lambda g, x: g / x)
 
 
-@primitive(**_UNARY, ufunc="sqrt", tex=r"\sqrt{{{x}}}", onnx="Sqrt")
+@primitive(**UNARY, ufunc="sqrt", tex=r"\sqrt{{{x}}}", onnx="Sqrt")
 def sqrt(xp: Any, x: Any) -> Any:
     r"""Square root of every element: $\sqrt{x}$.
 
@@ -72,7 +73,7 @@ def square(xp: Any, x: Any) -> Any:
 square.vjp(x=lambda g, x: g * (x * 2))
 
 
-@primitive(**_UNARY, ufunc="sin", tex=r"\sin {x}", onnx="Sin")
+@primitive(**UNARY, ufunc="sin", tex=r"\sin {x}", onnx="Sin")
 def sin(xp: Any, x: Any) -> Any:
     r"""Sine of every element (in radians): $\sin x$.
 
@@ -85,7 +86,7 @@ def sin(xp: Any, x: Any) -> Any:
 sin.vjp(x=lambda g, x: g * cos(x))
 
 
-@primitive(**_UNARY, ufunc="cos", tex=r"\cos {x}", onnx="Cos")
+@primitive(**UNARY, ufunc="cos", tex=r"\cos {x}", onnx="Cos")
 def cos(xp: Any, x: Any) -> Any:
     r"""Cosine of every element (in radians): $\cos x$.
 
@@ -98,7 +99,7 @@ def cos(xp: Any, x: Any) -> Any:
 cos.vjp(x=lambda g, x: -(g * sin(x)))
 
 
-@primitive(**_UNARY, ufunc="tanh", tex=r"\tanh {x}", onnx="Tanh")
+@primitive(**UNARY, ufunc="tanh", tex=r"\tanh {x}", onnx="Tanh")
 def tanh(xp: Any, x: Any) -> Any:
     r"""Hyperbolic tangent of every element: $\tanh x$.
 
@@ -111,7 +112,7 @@ def tanh(xp: Any, x: Any) -> Any:
 tanh.vjp(x=lambda g, y: g * (1 - y * y))
 
 
-@primitive(**_UNARY, tex=r"\sigma({x})", onnx="Sigmoid")
+@primitive(**UNARY, tex=r"\sigma({x})", onnx="Sigmoid")
 def sigmoid(xp: Any, x: Any) -> Any:
     r"""Logistic function of every element: $\sigma(x) = \frac{1}{1 + e^{-x}}$.
 

@@ -119,7 +119,7 @@ class Optimizer:
                         self._count._replace(value_of(self._count) + 1.0)
                 if isinstance(g, Tensor):
                     g = g._data
-                old = p._data if p._data is not None else value_of(p)
+                old = value_of(p)
                 if old.dtype is not dtype:
                     dtype = old.dtype
                     rule = self._with_factors(one, dtype)
