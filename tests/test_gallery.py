@@ -13,7 +13,8 @@ GALLERY = NOTEBOOKS / "gallery.ipynb"
 WIDGET = "application/vnd.jupyter.widget-view+json"
 FIGURES = ("draw", "step", "build", "diff", "memory", "view", "profile", "explore")
 
-# Name of the answer: the right one, and wrong ones with words of the reply.
+# Name of the answer: the right one, and wrong ones with words of the reply.  Quotes where none are
+# needed, spaces around a word and capital letters are no mistakes.
 ANSWERS = {
     "leaves": ("3", {"2": "a leaf reads nothing", "'x'": "count the boxes"}),
     "gradient_of_a": ("7", {"3": "two paths", "12": "are added"}),
@@ -103,7 +104,8 @@ def test_every_answer_gets_its_reply(played):
     answers = [cell for cell, _ in cells if "answer" in cell.metadata["tags"]]
     for cell, (name, (right, wrong)) in zip(answers, ANSWERS.items(), strict=True):
         assert cell.source.startswith(f"{name} = ...")
-        assert said(cell.source.replace("...", right, 1), namespace) == "Right.\n", name
+        for answer in (right, f"' {str(eval(right)).capitalize()}'"):
+            assert said(cell.source.replace("...", answer, 1), namespace) == "Right.\n", name
         for answer, words in wrong.items():
             reply = said(cell.source.replace("...", answer, 1), namespace)
             assert reply.startswith("Not yet: ") and words in reply, (name, answer, reply)
