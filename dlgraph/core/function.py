@@ -11,6 +11,7 @@ import dis
 import functools
 import inspect
 import warnings
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -42,10 +43,39 @@ class Trace(NamedTuple):
     where: Where | None
 
 
+class Identity:
+    """Which object it is, for comparing traces.
+
+    Not its address: once an object is gone another one can have it, say the model of a cell that
+    is run again.
+    """
+
+    def __init__(self, value: Any):
+        self.text = f"{type(value).__name__} at {id(value):#x}"
+        try:
+            self.held: Callable[[], Any] = weakref.ref(value)
+        except TypeError:  # of a type that cannot be referred to weakly
+            self.held = lambda: value
+
+    def __eq__(self, other: object) -> bool:
+        value = self.held()
+        return value is not None and isinstance(other, Identity) and other.held() is value
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return self.text
+
+
 class Function:
     """A traced function; made by `dg.function`."""
 
     def __init__(self, function: Callable[..., Any], input_spec: Sequence[Any] | None):
+        if not inspect.isfunction(inspect.unwrap(getattr(function, "__func__", function))):
+            raise OperationError(
+                f"dg.function traces a Python function, not a {type(function).__name__}",
+                hint="write a function around it: dg.function(lambda x: model(x))",
+            )
         functools.update_wrapper(self, function)
         self.function = function
         self.input_spec = None if input_spec is None else [_spec(one) for one in input_spec]
@@ -93,6 +123,8 @@ class Function:
         for i, leaf in enumerate(leaves):
             if i not in places:
                 key[f"Python argument {i}"] = _snapshot(leaf)
+        if inspect.ismethod(self.function):
+            key["captured self"] = _snapshot(self.function.__self__)
         for name, value in _captured(self.function).items():
             key[f"captured {name}"] = _snapshot(value)
         key["number of arguments"] = len(leaves)
@@ -249,9 +281,9 @@ def _captured(function: Callable[..., Any]) -> dict[str, Any]:
 def _snapshot(value: Any) -> Any:
     """The state of a Python value as far as it can change a trace."""
     if isinstance(value, (Tensor, Node)):
-        return ("tensor", id(value))  # captured by reference: a new value needs no new trace
+        return ("tensor", Identity(value))  # by reference: a new value needs no new trace
     if isinstance(value, np.ndarray) and value.size > HASHED_ELEMENTS:
-        return ("array", id(value))
+        return ("array", Identity(value))
     if isinstance(value, (bool, int, float, str, type(None), np.ndarray, np.generic)):
         return (type(value).__name__, freeze(value))
     if isinstance(value, (list, tuple)):
@@ -259,8 +291,10 @@ def _snapshot(value: Any) -> Any:
     if isinstance(value, dict):
         return ("dict", *((key, _snapshot(one)) for key, one in value.items()))
     if hasattr(value, "modules") and hasattr(value, "training"):
-        return ("module", id(value), tuple(m.training for m in value.modules()))
-    return (type(value).__name__, id(value))
+        return ("module", Identity(value), tuple(m.training for m in value.modules()))
+    if inspect.ismethod(value):  # made anew each time that it is asked for
+        return ("method", Identity(value.__func__), _snapshot(value.__self__))
+    return (type(value).__name__, Identity(value))
 
 
 def _short(value: Any) -> str:
