@@ -4,16 +4,29 @@
 
 Every option goes to the harness (`../shared/bench/run.py --help`); peers live in environments of
 their own, named in its `pythons.json`.  Without the harness there is nothing to compare with.
+
+What takes from OpenBLAS the choice of its kernels is left out of the environment of all peers, and
+named: it would slow NumPy down and no other peer.  `--env OPENBLAS_CORETYPE=Haswell` puts it back.
 """
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 HARNESS = HERE.parents[1] / "shared" / "bench"
+LEFT_OUT = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+
+
+def environment() -> dict[str, str]:
+    """The environment of the peers."""
+    for name in LEFT_OUT:
+        if name in os.environ:
+            print(f"# left out: {name}={os.environ[name]}", flush=True)
+    return {name: value for name, value in os.environ.items() if name not in LEFT_OUT}
 
 
 def main() -> int:
@@ -22,7 +35,7 @@ def main() -> int:
         print(f"the harness is not here: {HARNESS}", file=sys.stderr)
         return 1
     command = [sys.executable, str(HARNESS / "run.py"), "--peer-dir", str(HERE), *sys.argv[1:]]
-    return subprocess.run(command, check=False).returncode
+    return subprocess.run(command, env=environment(), check=False).returncode
 
 
 if __name__ == "__main__":

@@ -54,6 +54,18 @@ def test_check_values(workloads, name):
         assert step(steps) == pytest.approx(wanted, rel=2e-3)
 
 
+def test_no_peer_is_held_back_by_the_environment(monkeypatch, capsys):
+    spec = importlib.util.spec_from_file_location("bench_run", ROOT / "bench" / "run.py")
+    runner = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(runner)
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
+    monkeypatch.setenv("SOMETHING_ELSE", "kept")
+    found = runner.environment()
+    assert "OPENBLAS_CORETYPE" not in found
+    assert found["SOMETHING_ELSE"] == "kept"
+    assert "OPENBLAS_CORETYPE=Haswell" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("name", ["W2", "W3.b16", "W4.b64", "W6"])
 def test_the_peer_for_pytorch_on_a_gpu_computes_the_same(name, monkeypatch):
     """On the CPU here: what it changes is where the tensors are."""
