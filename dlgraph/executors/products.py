@@ -19,16 +19,19 @@ from dlgraph.executors.writers import Calls, Room, in_order, writer, writer_of
 # `writer_of` knows the writers of all operations, those of all these files included.
 __all__ = ["labels", "product", "windows", "writer_of"]
 
+SMALL = 1 << 15  # bytes
+
 
 def product(inputs: Sequence[Place], out: Place | None) -> Callable[..., Any] | None:
     """The faster function for these operands where the last bit may differ; None for the usual.
 
-    `np.dot` calls the BLAS as `np.matmul` does, with half a microsecond less around it.
+    `np.dot` calls the BLAS as `np.matmul` does, with half a microsecond less around it.  But it
+    fills its result with zeros first, which for a large one takes longer than that.
     """
     if out is None or any(not p.known or not 1 <= len(p.shape) <= 2 for p in inputs):
         return None
     same = all(p.dtype == out.dtype for p in inputs) and out.dtype.char in "fd"
-    return np.dot if same and out.contiguous else None
+    return np.dot if same and out.contiguous and out.bytes <= SMALL else None
 
 
 def _point(calls: Calls, position: int, array: Any) -> bool:
