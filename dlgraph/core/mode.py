@@ -66,6 +66,10 @@ def is_tracing() -> bool:
 class _Recording(_Switch):
     """Base of `no_grad` and `enable_grad`; as decorators they need no brackets."""
 
+    def _recreate_cm(self) -> Any:
+        # Each call of a decorated function has its own: calls of several threads overlap.
+        return type(self)()
+
     def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
         made = super().__new__(cls)
         if function is None:

@@ -87,6 +87,31 @@ def test_another_thread_is_not_disturbed(w):
     assert seen == [(True, True)] and dg.is_recording()
 
 
+def test_two_threads_may_run_one_decorated_function_at_once():
+    entered = [threading.Event(), threading.Event()]
+    leave = [threading.Event(), threading.Event()]
+    seen = []
+
+    @dg.no_grad
+    def evaluate(k):
+        entered[k].set()
+        assert leave[k].wait(5)
+        seen.append(dg.is_recording())
+
+    def run(k):
+        evaluate(k)
+        seen.append(dg.is_recording())
+
+    threads = [threading.Thread(target=run, args=(k,)) for k in (0, 1)]
+    for k, thread in enumerate(threads):
+        thread.start()
+        assert entered[k].wait(5)
+    for k, thread in enumerate(threads):  # who came first leaves first
+        leave[k].set()
+        thread.join()
+    assert seen == [False, True, False, True]
+
+
 def test_a_leaf_made_inside_no_grad_can_still_be_trained():
     with dg.no_grad():
         v = dg.Parameter([1.0])
