@@ -240,8 +240,9 @@ class Graph:
         path = f"{scope}/{name}" if scope else name
         count = self._count.get(path)
         if count is None:
-            self._count[path] = 0
-            return path
+            count = self._count[path] = 0
+            if path not in self._index:  # a name that was counted up to may be there
+                return path
         while True:
             count += 1
             candidate = f"{path}_{count}"

@@ -33,6 +33,14 @@ def test_a_given_name_that_looks_counted_is_stepped_over(g):
     assert [dg.placeholder((), name="x").name for _ in range(3)] == ["x", "x_2", "x_3"]
 
 
+def test_a_given_name_that_was_counted_already_is_counted_further(g):
+    for _ in range(2):
+        dg.placeholder((), name="x")
+    names = [dg.placeholder((), name="x_1").name for _ in range(2)]
+    assert names == ["x_1_1", "x_1_2"]
+    assert len({node.name for node in g.nodes}) == 4
+
+
 def test_scopes_nest_and_are_restored(g):
     x = dg.placeholder((), name="x")
     with dg.name_scope("outer") as outer:
