@@ -284,8 +284,12 @@ def reshaped(shape: Shape, target: Sequence[Any]) -> Shape:
     source_known, source_unknown = _split(shape)
     target_known, target_unknown = _split([size for size in target if size != -1])
     open_end = -1 in target
-    left = [size for size in source_unknown if size not in target_unknown]
-    extra = [size for size in target_unknown if size not in source_unknown]
+    left, extra = [], target_unknown
+    for size in source_unknown:  # each stands for one in the target
+        if size in extra:
+            extra.remove(size)
+        else:
+            left.append(size)
     if not left and not extra:
         fits = source_known % target_known == 0 if open_end and target_known else False
         if open_end and fits:

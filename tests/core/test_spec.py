@@ -94,6 +94,14 @@ def test_reshaped_shapes_are_numpys(shape, data):
         assert reshaped(shape, target) == wanted
 
 
+def test_an_unknown_size_that_occurs_twice_counts_twice():
+    n = Dim("n")
+    assert reshaped((n, n), (n, -1)) == (n, n)
+    assert reshaped((n, n, 2), (-1, n)) != (2, n)
+    for shape, target in [((n, n), (n,)), ((n,), (n, n))]:  # possible: n may be 1
+        assert reshaped(shape, target) == target
+
+
 def test_axes_are_whole_numbers_in_range():
     assert normalise_axes((-1, 0), 3) == (0, 2) and normalise_axes(None, 2) == (0, 1)
     with pytest.raises(ShapeError, match="out of range for 2 dimensions") as caught:
