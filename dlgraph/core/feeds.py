@@ -119,7 +119,9 @@ def _typed(value: Any, spec: Spec, what: str) -> Any:
         weak = weak_kind(value) is not None or not arrays.is_array(value)
         array = np.asarray(value) if weak else value
         if weak and arrays.adapts(array.dtype, spec.dtype):
-            array = np.asarray(value, spec.dtype)
+            # NumPy refuses Python's numbers that do not fit; its own it would wrap round.
+            plain = array.dtype.kind in "iu" and spec.dtype.kind in "iu"
+            array = np.asarray(array.tolist() if plain else value, spec.dtype)
     except (ValueError, OverflowError) as error:
         raise FeedError(
             f"{what} was fed with a {type(value).__name__} that is no array of {spec.dtype}: "

@@ -160,7 +160,10 @@ def as_array(data: Any, dtype: Any = None, *, copy: bool = True) -> Any:
         data = value_of(data)
     if arrays.is_array(data):
         target = data.dtype if dtype is None else np.dtype(dtype)
-        found = data.astype(target) if copy or data.dtype != target else data
+        if data.dtype != target and _whole(data.dtype) and _whole(target) and not data.ndim:
+            found = _from_python(data.item(), target)  # which refuses what does not fit
+        else:
+            found = data.astype(target) if copy or data.dtype != target else data
     else:
         found = _from_python(data, dtype)
     if found.dtype.kind not in "biufc":
@@ -174,6 +177,10 @@ def as_array(data: Any, dtype: Any = None, *, copy: bool = True) -> Any:
     return found[()] if scalar else found
 
 
+def _whole(dtype: np.dtype) -> bool:
+    return dtype.kind in "iu"
+
+
 def _from_python(data: Any, dtype: Any) -> np.ndarray:
     try:
         if type(data) in (float, int, bool):
@@ -183,25 +190,40 @@ def _from_python(data: Any, dtype: Any) -> np.ndarray:
             # Given a dtype, NumPy would read "3" as 3 and None as NaN: so first without.
             found = np.array(data)
             if dtype is not None and found.dtype.kind in "biufc":
-                found = np.array(data, dtype)
+                # NumPy refuses Python's numbers that do not fit; its own it would wrap round.
+                plain = _whole(found.dtype) and _whole(np.dtype(dtype))
+                found = np.array(found.tolist() if plain else data, dtype)
     except DlgraphError:
         raise
     except (ValueError, TypeError, OverflowError) as error:
         raise OperationError(
             f"cannot make an array of this {type(data).__name__}: {arrays.reason(error)}",
-            hint="use a number, an array, or a nested list whose rows have equal lengths",
+            hint=_range_of(dtype)
+            if isinstance(error, OverflowError)
+            else "use a number, an array, or a nested list whose rows have equal lengths",
         ) from None
     return found.astype(DEFAULT_FLOAT) if dtype is None and found.dtype == np.float64 else found
 
 
+def _range_of(dtype: Any) -> str | None:
+    if dtype is None or not _whole(np.dtype(dtype)):
+        return None
+    room = np.iinfo(dtype)
+    return f'{room.dtype} reaches from {room.min} to {room.max}; a wider type: x.astype("int64")'
+
+
 def _check_not_cut_off(data: Any) -> None:
     # Copying values out of tensors would cut them off from their gradients without a word.
-    row = data
-    while isinstance(row, (list, tuple)) and row:
+    rows = [data]
+    while rows:
+        row = rows.pop()
+        if not isinstance(row, (list, tuple)):
+            continue
         if any(isinstance(one, Values) and one.requires_grad for one in row):
             raise OperationError(
                 "a list of tensors that require gradients: copying their values would cut them "
                 "off from their gradients",
                 hint="dg.stack([...]) joins tensors and keeps the gradients",
             )
-        row = row[0]
+        if row and isinstance(row[0], (list, tuple)):  # a row of numbers ends here: often, so quick
+            rows += row

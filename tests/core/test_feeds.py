@@ -131,10 +131,18 @@ def test_integers_are_never_cut_to_fit(g):
     n = dg.placeholder((), "int64", name="n")
     b = dg.placeholder((), "uint8", name="b")
     session = dg.Session(g)
-    for node, value in [(n, 1.5), (n, np.float32(2.0)), (b, 300), (b, -1)]:
+    for node, value in [
+        (n, 1.5),
+        (n, np.float32(2.0)),
+        (b, 300),
+        (b, -1),
+        (b, np.int64(300)),
+        (b, np.array(-1)),
+    ]:
         with pytest.raises(FeedError):
             session.run(node, {node: value})
     assert session.run([n, b], {n: 7, b: 255}) == [7, 255]
+    assert session.run([n, b], {n: np.uint8(7), b: np.int64(255)}) == [7, 255]
 
 
 def test_unknown_doubled_and_symbolic_feeds(g):

@@ -110,11 +110,28 @@ def test_a_number_that_does_not_fit_is_refused():
         dg.Tensor([300], dtype="uint8")
 
 
+@pytest.mark.parametrize("number", [300, np.int64(300), np.array(-1), [np.int64(300)]])
+def test_a_number_outside_the_range_of_a_dtype_is_not_wrapped_round(number):
+    small = dg.Tensor(np.array([1], np.uint8), name="small")
+    for use in (
+        lambda: small + number,
+        lambda: dg.Tensor(number, dtype="uint8"),
+        lambda: small.assign(np.reshape(number, 1).tolist()),
+    ):
+        with pytest.raises(OperationError) as caught:
+            use()
+        assert caught.value.hint == 'uint8 reaches from 0 to 255; a wider type: x.astype("int64")'
+    assert (small + np.int64(3)).tolist() == [4] and small.tolist() == [1]
+
+
 def test_a_list_of_tensors_gives_their_values():
     assert dg.Tensor([dg.Tensor(1.0), dg.Tensor(2.0)]).tolist() == [1.0, 2.0]
 
 
-@pytest.mark.parametrize("nest", [lambda a, b: [a, b], lambda a, b: [[1.0, b], [a, 1.0]]])
+@pytest.mark.parametrize(
+    "nest",
+    [lambda a, b: [a, b], lambda a, b: [[1.0, b], [a, 1.0]], lambda a, b: [[1.0, 2.0], [3.0, b]]],
+)
 def test_a_list_of_tensors_with_gradients_is_refused(nest):
     a, b = dg.Tensor(1.0, requires_grad=True), dg.Tensor(2.0, requires_grad=True)
     with pytest.raises(OperationError, match="cut them off") as caught:
