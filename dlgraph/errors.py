@@ -11,6 +11,8 @@ line of *your* code; one hint.  Read `core/where.py` for how the line is found.
 
 from __future__ import annotations
 
+from typing import Any
+
 from dlgraph.core.where import Where, user_line
 
 
@@ -46,12 +48,22 @@ class DlgraphError(Exception):
         self.extra = dict(extra or {})
         super().__init__(what)
 
+    def __reduce__(self) -> Any:
+        # To another process (a pool, a grader) the line goes in words: code cannot be sent.
+        where = None if self.where is None else str(self.where)
+        return _again, (type(self), self.what, self.node, where, self.hint, self.extra)
+
     def __str__(self) -> str:
         rows = [("made by", self.node), ("at", self.where and str(self.where))]
         rows += [*self.extra.items(), ("hint", self.hint)]
         shown = [(label, text) for label, text in rows if text]
         width = max([7, *(len(label) for label, _ in shown)]) + 2
         return "\n".join([self.what, *(f"  {label:<{width}}{text}" for label, text in shown)])
+
+
+def _again(kind: type[DlgraphError], what: str, *parts: Any) -> DlgraphError:
+    node, where, hint, extra = parts
+    return kind(what, node=node, where=where, hint=hint, extra=extra)
 
 
 class ShapeError(DlgraphError, ValueError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import linecache
+import pickle
 import re
 import traceback
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 import dlgraph as dg
 from dlgraph import errors
 from dlgraph.core.where import PACKAGE, is_user_code
-from dlgraph.errors import DlgraphError, ShapeError
+from dlgraph.errors import DataError, DlgraphError, ShapeError
 
 LESSON = re.compile(r"^# (.+)\n\n((?:.*\n)+?)\n^(\w+Error):\n((?:.+\n)+)", re.MULTILINE)
 LESSONS = {
@@ -86,6 +87,16 @@ def test_layout_of_a_message():
     ]
     assert str(ShapeError("only this", where=None)) == "only this"
     assert error.args == ("inner sizes 3 and 4 differ",)
+
+
+def test_an_error_can_be_sent_to_another_process():
+    with pytest.raises(ShapeError) as caught:
+        dg.Tensor([1.0, 2.0]) @ dg.Tensor([1.0, 2.0, 3.0])
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert type(again) is ShapeError and str(again) == str(caught.value)
+    assert again.hint == caught.value.hint and "dg.Tensor([1.0, 2.0]) @" in again.where
+    error = DataError("no file", where=None, extra={"looked": "there"})
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
 
 
 def test_the_line_is_taken_from_the_caller():
