@@ -59,7 +59,10 @@ def structure_hash(records: list[Record]) -> str:
 
 
 def freeze(value: Any) -> Any:
-    """Attributes as something printable and comparable: arrays by their bytes, tensors by spec."""
+    """Attributes as something printable and comparable: arrays by their bytes, tensors by spec.
+
+    Bodies by what they compute.  (They nest as deep as somebody wrote them.)
+    """
     if isinstance(value, dict):
         return tuple((key, freeze(value[key])) for key in sorted(value))
     if isinstance(value, (list, tuple)):
@@ -73,4 +76,7 @@ def freeze(value: Any) -> Any:
         return (whole.shape, str(whole.dtype), hashlib.sha256(whole.tobytes()).hexdigest()[:16])
     if isinstance(value, (bool, int, float, str, type(None), np.dtype)):
         return str(value)
+    if hasattr(value, "records"):  # the body of a branch or loop
+        ends = (value.all_inputs, value.outputs, value.effects)
+        return (structure_hash(value.records), *ends)
     return type(value).__name__

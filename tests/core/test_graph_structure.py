@@ -100,6 +100,22 @@ def test_which_slice_is_taken_counts():
     assert len({cut(index) for index in indices}) == len(indices)
 
 
+def test_what_branches_and_loops_compute_counts():
+    def branch(factor, inner=1.0):
+        with dg.Graph().as_default() as graph:
+            x = dg.placeholder((), name="x")
+
+            def then(x):
+                (y,) = dg.while_loop(lambda y: y < 9.0, lambda y: (y + inner,), (x,))
+                return y * factor
+
+            dg.cond(x > 0, then, lambda x: x, x)
+        return graph.structure_hash()
+
+    assert branch(2.0) == branch(2.0)
+    assert len({branch(2.0), branch(3.0), branch(2.0, inner=2.0)}) == 3
+
+
 def test_adding_a_node_changes_the_hash(g):
     x = dg.placeholder((), name="x")
     before = g.structure_hash()
