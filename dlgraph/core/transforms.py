@@ -12,13 +12,14 @@ from typing import Any
 
 import numpy as np
 
+from dlgraph.core.arrays import is_array
 from dlgraph.core.autodiff import gradients_of
 from dlgraph.core.body import invoke, set_outputs, trace
 from dlgraph.core.control import symbolic
 from dlgraph.core.gradients import gradients
 from dlgraph.core.mode import enable_grad, no_grad, tracing
 from dlgraph.core.node import Node
-from dlgraph.core.primitive import FUNCTIONS, Primitive
+from dlgraph.core.primitive import FUNCTIONS, Primitive, weak_kind
 from dlgraph.core.spec import show_shape, size_of, spec_of
 from dlgraph.core.tensor import Tensor, _plain, value_of
 from dlgraph.core.tree import flatten, rebuild
@@ -58,6 +59,17 @@ def _run(function: Callable[..., Any], xs: Sequence[Any]) -> tuple[list[Any], An
     with enable_grad():
         outputs, form = flatten(function(*inputs))
     return outputs, form, inputs
+
+
+def _run_one(what: str, function: Callable[..., Any], x: Any) -> tuple[Any, Any]:
+    """The output and the input of a function of one value that returns one."""
+    outputs, _, (source,) = _run(function, [x])
+    if len(outputs) != 1:
+        raise OperationError(
+            f"{what}: the function returned {len(outputs)} values, it must return one",
+            hint="join them: dg.concatenate([a, b]), or ask for each by itself",
+        )
+    return outputs[0], source
 
 
 def _several(found: list[Any]) -> Any:
@@ -121,7 +133,7 @@ def jacobian(function: Callable[..., Any], x: Any) -> Any:
     [[2. 0.]
      [0. 4.]]
     """
-    (output,), _, (source,) = _run(function, [x])
+    output, source = _run_one("jacobian", function, x)
     spec = spec_of(output)
     count = size_of(spec.shape)
     if count is None:
@@ -150,7 +162,14 @@ def hessian(function: Callable[..., Any], x: Any) -> Any:
 
 
 def _slope(function: Callable[..., Any], x: Any) -> Any:
-    (output,), _, (source,) = _run(function, [x])
+    output, source = _run_one("hessian", function, x)
+    shape = spec_of(output).shape
+    if size_of(shape) not in (1, None):
+        raise ShapeError(
+            f"hessian: the function returned shape {show_shape(shape)}, second derivatives are "
+            "those of a scalar",
+            hint="reduce it first, y.sum(), or apply dg.jacobian twice",
+        )
     return pulled_back([output], [source], [FUNCTIONS["ones_like"](output)])[0]
 
 
@@ -229,7 +248,8 @@ def checkpoint(function: Callable[..., Any], *inputs: Any) -> Any:
     """Run a function without keeping what it computes on the way; compute it again backward.
 
     Saves memory for time (Chen et al., "Training deep nets with sublinear memory cost", 2016).
-    Parameters and tensors that the function uses get their gradients as usual.
+    Parameters and tensors that the function uses get their gradients as usual; inputs that are
+    no tensors or arrays are passed on as they are.
 
     >>> import dlgraph as dg
     >>> x = dg.Tensor(2.0, requires_grad=True)
@@ -238,16 +258,24 @@ def checkpoint(function: Callable[..., Any], *inputs: Any) -> Any:
     12.0
     """
     leaves, form = flatten(inputs)
+    places = [i for i, x in enumerate(leaves) if _is_value(x)]
+    values = [leaves[i] for i in places]
     forms: list[Any] = []
 
     def traced(*nodes: Any) -> list[Any]:
-        outputs, result_form = flatten(function(*rebuild(form, nodes)))
+        given = dict(zip(places, nodes, strict=True))
+        filled = [given.get(i, x) for i, x in enumerate(leaves)]
+        outputs, result_form = flatten(function(*rebuild(form, filled)))
         forms.append(result_form)
         return outputs
 
     name = getattr(function, "__name__", "checkpoint").strip("<>")
-    body, outputs = trace(traced, [spec_of(x) for x in leaves], name)
+    body, outputs = trace(traced, [spec_of(x) for x in values], name)
     set_outputs(body, outputs, name)
-    result = invoke(body, leaves)
+    result = invoke(body, values)
     body.captures = []
     return rebuild(forms[0], result)
+
+
+def _is_value(x: Any) -> bool:
+    return isinstance(x, (Node, Tensor)) or (is_array(x) and weak_kind(x) is None)

@@ -114,3 +114,27 @@ def test_unknown_size_is_an_error_that_says_so():
         x = dg.placeholder((None,))
         with pytest.raises(dg.errors.ShapeError, match="known only at run time"):
             dg.jacobian(lambda u: u * u, x)
+
+
+@pytest.mark.parametrize("run", [eager, in_graph])
+def test_checkpoint_passes_on_what_is_no_tensor(run):
+    def block(x, factor, double, nothing, options):
+        assert double is True and nothing is None
+        return (x * factor).sum() * options["scale"] if double else x
+
+    def slope(x):
+        more = (2.0, True, None, {"scale": np.float64(3.0)})
+        return dg.vjp(lambda u: dg.checkpoint(block, u, *more), x)[1](dg.ones_like(x.sum()))
+
+    assert run(slope, X).tolist() == [6.0, 6.0]
+
+
+def test_functions_of_the_wrong_kind_are_refused():
+    x = dg.Tensor(X)
+    for derive in (dg.jacobian, dg.hessian):
+        with pytest.raises(dg.errors.OperationError, match="returned 2 values"):
+            derive(lambda u: (u.sum(), u.sum()), x)
+    for derive in (dg.hessian, lambda f, u: dg.hvp(f, u, u)):
+        with pytest.raises(dg.errors.ShapeError, match="a scalar"):
+            derive(lambda u: u * u, x)
+    assert dg.hessian(lambda u: (u * u).sum(keepdims=True), x).shape == (2, 2)
