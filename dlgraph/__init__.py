@@ -20,7 +20,7 @@ from dlgraph.core.derivatives import grad, value_and_grad
 from dlgraph.core.function import function
 from dlgraph.core.gradients import gradients
 from dlgraph.core.graph import Graph
-from dlgraph.core.loops import scan, while_loop
+from dlgraph.core.loops import scan
 from dlgraph.core.mode import enable_grad, is_recording, no_grad, watch
 from dlgraph.core.node import Node
 from dlgraph.core.parameter import Parameter
@@ -47,6 +47,7 @@ from dlgraph.core.transforms import (
     jvp,
     vjp,
 )
+from dlgraph.core.while_loops import while_loop
 from dlgraph.core.why import explain_gradient
 from dlgraph.draw import draw
 from dlgraph.executors import EXECUTORS as _EXECUTORS

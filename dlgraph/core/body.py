@@ -8,7 +8,8 @@ that computes the forward part again.  So a call can be differentiated any numbe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,6 +24,7 @@ from dlgraph.core.primitive import FUNCTIONS, Primitive, primitive
 from dlgraph.core.program import Program
 from dlgraph.core.spec import BundleSpec, Dim, Spec
 from dlgraph.core.tensor import Tensor
+from dlgraph.core.tree import flatten
 from dlgraph.errors import GraphError, OperationError
 
 KEY = Spec((2,), np.dtype(np.uint64))
@@ -157,6 +159,47 @@ def trace(
         body.step = inputs[0].index if loop else None
         result = function(*inputs)
     return body, result
+
+
+def input_names(
+    function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any] | None = None
+) -> list[str]:
+    """What the inputs are called that a function is traced with: as its parameters.
+
+    Where there is an input, the (nested) arguments hold its number.  Empty if the function has no
+    signature, or if these are not its arguments.
+
+    >>> from dlgraph.core.body import input_names
+    >>> input_names(lambda state, rows: None, [0, (1, 2)])
+    ['state', 'rows_0', 'rows_1']
+    """
+    try:
+        bound = inspect.signature(function).bind(*args, **(kwargs or {})).arguments
+    except (TypeError, ValueError):
+        return []
+    names = {}
+    for name, value in bound.items():
+        places, _ = flatten(value)
+        for k, place in enumerate(places):
+            names[place] = name if place is value else f"{name}_{k}"
+    return [names[place] for place in sorted(names)]
+
+
+def check_takes(what: str, function: Any, count: int, hint: str) -> None:
+    """Raise unless this is a function that can be called with so many values."""
+    if not callable(function):
+        raise OperationError(f"{what} is a {type(function).__name__}, not a function", hint=hint)
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # a builtin may have none
+        return
+    try:
+        signature.bind(*range(count))
+    except TypeError:
+        values = f"{count} value{'s' * (count != 1)}"
+        raise OperationError(
+            f"{what} takes {signature} and is called with {values}", hint=hint
+        ) from None
 
 
 def set_outputs(body: Body, outputs: Sequence[Any], what: str) -> None:

@@ -10,7 +10,16 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from dlgraph.core.arrays import Bundle
-from dlgraph.core.body import Body, close, gradient_inputs, resolved, set_outputs, trace
+from dlgraph.core.body import (
+    Body,
+    check_takes,
+    close,
+    gradient_inputs,
+    input_names,
+    resolved,
+    set_outputs,
+    trace,
+)
 from dlgraph.core.bundle import item
 from dlgraph.core.mode import is_tracing
 from dlgraph.core.node import Node
@@ -19,6 +28,10 @@ from dlgraph.core.spec import BundleSpec, Spec, same_shape, spec_of
 from dlgraph.core.tensor import Tensor
 from dlgraph.core.tree import flatten, rebuild, same_form
 from dlgraph.errors import GraphError, ShapeError
+
+FUNCTIONS_OF_OPERANDS = (
+    "both are functions of the operands: dg.cond(x > 0, lambda x: x, lambda x: -x, x)"
+)
 
 
 def symbolic(values: Sequence[Any]) -> bool:
@@ -89,14 +102,18 @@ def cond(
     >>> print(*session.run([y, slope], {x: 3.0}), *session.run([y, slope], {x: -2.0}))
     9.0 6.0 2.0 -1.0
     """
+    for function, name in ((then, "then"), (otherwise, "otherwise")):
+        check_takes(f"cond: {name}", function, len(operands), FUNCTIONS_OF_OPERANDS)
     if not symbolic([predicate, *operands]):
         return then(*operands) if bool(predicate) else otherwise(*operands)
     check_predicate(spec_of(predicate), "cond")
     leaves, form = flatten(operands)
     specs = leaf_specs(leaves)
+    places = rebuild(form, range(len(leaves)))
     bodies, forms = [], []
     for function, name in ((then, "then"), (otherwise, "otherwise")):
-        body, result = trace(lambda *xs, f=function: f(*rebuild(form, xs)), specs, name)
+        names = input_names(function, places)
+        body, result = trace(lambda *xs, f=function: f(*rebuild(form, xs)), specs, name, names)
         outputs, result_form = flatten(result)
         set_outputs(body, outputs, f"cond: {name}")
         bodies.append(body)

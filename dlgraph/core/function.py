@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dlgraph.core.arrays import is_array
-from dlgraph.core.body import Body, invoke, set_outputs, trace
+from dlgraph.core.body import Body, input_names, invoke, set_outputs, trace
 from dlgraph.core.control import symbolic
 from dlgraph.core.mode import MODE
 from dlgraph.core.node import Node
@@ -155,9 +155,8 @@ class Function:
             forms.append(result_form)
             return outputs
 
-        body, outputs = trace(
-            traced, specs, name, _labels(self.function, len(leaves), form, dynamic)
-        )
+        names = input_names(self.function, *rebuild(form, range(len(leaves))))
+        body, outputs = trace(traced, specs, name, [names[i] for i in dynamic] if names else [])
         set_outputs(body, outputs, name)
         del outputs
         self._warn_of_escapes(body)
@@ -247,21 +246,6 @@ def function(
     if function is None:
         return lambda f: Function(f, input_spec)
     return Function(function, input_spec)
-
-
-def _labels(function: Callable[..., Any], count: int, form: Any, dynamic: list[int]) -> list[str]:
-    """What those of the `count` leaves of the arguments are called that become inputs."""
-    args, kwargs = rebuild(form, range(count))
-    try:
-        bound = inspect.signature(function).bind(*args, **kwargs).arguments
-    except (TypeError, ValueError):  # it has no signature, or the call does not fit and will say so
-        return []
-    names = {}
-    for name, value in bound.items():
-        places, _ = flatten(value)
-        for k, place in enumerate(places):
-            names[place] = name if place is value else f"{name}_{k}"
-    return [names[i] for i in dynamic]
 
 
 def _spec(one: Any) -> Spec:

@@ -1,8 +1,8 @@
-"""Loops that work in both modes: `scan` over the rows of a value, `while_loop` on a condition.
+"""Loops that work in both modes: `scan` over the rows of a value.
 
-In eager code they are Python's `for` and `while`.  In a graph they are one node each, with one turn
-as a `Body` inside.  The gradient of a scan is a scan in the other direction; a while loop whose
-turns are counted is a scan.  So loops can be differentiated any number of times.
+In eager code it is Python's `for`.  In a graph it is one node, with one turn as a `Body` inside.
+The gradient of a scan is a scan in the other direction, so loops can be differentiated any number
+of times.  Next: `while_loops.py`.
 """
 
 from __future__ import annotations
@@ -13,9 +13,19 @@ from typing import Any
 import numpy as np
 
 from dlgraph.core.arrays import Bundle
-from dlgraph.core.body import Body, call, checked_sizes, close, resolved, set_outputs, trace
+from dlgraph.core.body import (
+    Body,
+    call,
+    check_takes,
+    checked_sizes,
+    close,
+    input_names,
+    resolved,
+    set_outputs,
+    trace,
+)
 from dlgraph.core.bundle import item, unstack
-from dlgraph.core.control import as_values, check_predicate, items, leaf_specs, symbolic
+from dlgraph.core.control import as_values, items, leaf_specs, symbolic
 from dlgraph.core.node import Node
 from dlgraph.core.primitive import FUNCTIONS, primitive
 from dlgraph.core.spec import BundleSpec, Dim, Spec, spec_of
@@ -56,9 +66,10 @@ def _scan(
     return Bundle([*carry, *stacks])
 
 
-def _scan_gradients(
+def scan_gradients(
     g: Any, y: Any, inputs: Sequence[Any], attrs: dict[str, Any], wanted: tuple[int, ...]
 ) -> list[Any]:
+    """Gradients of a scan."""
     # Backward through time: the carries of every turn are computed again and stacked, then a loop
     # in the other direction carries their gradients, and adds up those of the captures.
     body: Body = attrs["body"]
@@ -90,7 +101,7 @@ def _scan_gradients(
     return [item(result, index=place[p]) if p in place else None for p in wanted]
 
 
-_scan.joint = _scan_gradients
+_scan.joint = scan_gradients
 
 
 def _with_history(body: Body, carries: int) -> Body:
@@ -179,6 +190,7 @@ def scan(
     >>> print(total, sums)
     6.0 [1. 3. 6.]
     """
+    check_takes("scan: the function", function, 2, "dg.scan(lambda carry, x: ..., init, xs)")
     carry, carry_form = flatten(init)
     rows, row_form = ([], None) if xs is None else flatten(xs)
     rows = as_values(rows)
@@ -192,12 +204,7 @@ def scan(
     def turn(step: Any, *values: Any) -> list[Any]:
         given = rebuild(carry_form, values[: len(carry)])
         row = None if row_form is None else rebuild(row_form, values[len(carry) :])
-        result = function(given, row)
-        if not isinstance(result, tuple) or len(result) != 2:
-            raise OperationError(
-                "scan: the function must return a pair, the next carry and an output",
-                hint="return carry, None if there is no output",
-            )
+        result = _pair(function(given, row))
         after, form = flatten(result[0])
         if not same_form(form, carry_form):
             raise GraphError("scan: the carry that is returned has another form than the first")
@@ -207,7 +214,10 @@ def scan(
 
     specs = [INDEX, *leaf_specs(carry)]
     specs += [Spec(spec_of(row).shape[1:], spec_of(row).dtype) for row in rows]
-    body, outputs = trace(turn, specs, "scan", ["step"], loop=True)
+    taken = rebuild(carry_form, range(len(carry)))
+    given = () if row_form is None else rebuild(row_form, range(len(carry), len(specs) - 1))
+    names = input_names(function, [taken, given])
+    body, outputs = trace(turn, specs, "scan", ["step", *names], loop=True)
     set_outputs(body, outputs, "scan")
     n = len(carry)
     checked_sizes("scan", specs[1 : 1 + n], body.output_specs[:n], "the carry")
@@ -220,6 +230,16 @@ def scan(
     found = items(result, len(body.outputs))
     ys = None if out_forms[0] is None else rebuild(out_forms[0], found[n:])
     return rebuild(carry_form, found[:n]), ys
+
+
+def _pair(result: Any) -> tuple[Any, Any]:
+    """What the function of a scan returned, if it is what it has to be."""
+    if not isinstance(result, tuple) or len(result) != 2:
+        raise OperationError(
+            "scan: the function must return a pair, the next carry and an output",
+            hint="return carry, None if there is no output",
+        )
+    return result
 
 
 def _turns(rows: Sequence[Any], length: Any) -> Any:
@@ -245,108 +265,9 @@ def _eager_scan(
     columns = [unstack(x) for x in rows]
     for t in reversed(range(turns)) if reverse else range(turns):
         row = None if form is None else rebuild(form, [column[t] for column in columns])
-        carry, found[t] = function(carry, row)
+        carry, found[t] = _pair(function(carry, row))
     if not found or found[0] is None:
         return carry, None
     turned = [flatten(one)[0] for one in found]
     stacked = [FUNCTIONS["stack"](as_values(column)) for column in zip(*turned, strict=True)]
     return carry, rebuild(flatten(found[0])[1], stacked)
-
-
-@primitive(
-    name="while_loop",
-    kind="control",
-    infer=lambda *specs, condition, body: BundleSpec(body.output_specs),
-    text="while_loop({values})",
-)
-def _while(xp: Any, *values: Any, condition: Body, body: Body) -> Any:
-    """A body run as long as a condition holds."""
-    return Bundle(_run_while(values, condition, body)[0])
-
-
-@primitive(
-    kind="control",
-    infer=lambda *specs, condition, body: INDEX,
-    text="turns({values})",
-)
-def while_turns(xp: Any, *values: Any, condition: Body, body: Body) -> Any:
-    """How many turns a while loop makes."""
-    return np.int64(_run_while(values, condition, body)[1])
-
-
-def _run_while(values: Sequence[Any], condition: Body, body: Body) -> tuple[list[Any], int]:
-    n = len(body.outputs)
-    state, rest, turns = list(values[:n]), values[n:], 0
-    while bool(condition.values([np.int64(turns), *state, *rest])[0]):
-        state = body.values([np.int64(turns), *state, *rest])
-        turns += 1
-    return state, turns
-
-
-def _while_gradients(
-    g: Any, y: Any, inputs: Sequence[Any], attrs: dict[str, Any], wanted: tuple[int, ...]
-) -> list[Any]:
-    # Once the number of turns is known, a while loop is a scan.
-    turns = while_turns(*inputs, **attrs)
-    body: Body = attrs["body"]
-    as_scan = {"body": body, "carries": len(body.outputs), "sequences": 0, "reverse": False}
-    return _scan_gradients(g, y, [turns, *inputs], as_scan, tuple(k + 1 for k in wanted))
-
-
-_while.joint = _while_gradients
-
-
-def while_loop(condition: Callable[..., Any], body: Callable[..., Any], state: Any) -> Any:
-    """Run `state = body(*state)` as long as `condition(*state)` holds; the last state.
-
-    `state` is a tuple (or list) of values, which keep their shapes and dtypes.
-
-    >>> import dlgraph as dg
-    >>> with dg.Graph().as_default() as g:
-    ...     x = dg.placeholder((), name="x")
-    ...     y, = dg.while_loop(lambda y: y < 100.0, lambda y: (y * x,), (x,))
-    ...     slope = dg.gradients(y, x)
-    >>> dg.Session(g).run([y, slope], {x: 3.0})  # 3 ** 5 and 5 * 3 ** 4
-    [np.float32(243.0), np.float32(405.0)]
-    """
-    if not isinstance(state, (tuple, list)):
-        raise OperationError(
-            f"while_loop: the state is a tuple of values, not a {type(state).__name__}",
-            hint="one value is a tuple too: (x,)",
-        )
-    if not symbolic(flatten(state)[0]):
-        while bool(condition(*state)):
-            state = _as_state(body(*state), state)
-        return state
-    leaves, form = flatten(state)
-    specs = [INDEX, *leaf_specs(leaves)]
-
-    def test(step: Any, *values: Any) -> list[Any]:
-        return [condition(*rebuild(form, values))]
-
-    def turn(step: Any, *values: Any) -> list[Any]:
-        after, after_form = flatten(_as_state(body(*rebuild(form, values)), state))
-        if not same_form(after_form, form):
-            raise GraphError("while_loop: the state that is returned has another form")
-        return after
-
-    tests, verdict = trace(test, specs, "condition", ["step"], loop=True)
-    set_outputs(tests, verdict, "while_loop: the condition")
-    check_predicate(tests.output_specs[0], "while_loop")
-    turns, outputs = trace(turn, specs, "turn", ["step"], loop=True)
-    set_outputs(turns, outputs, "while_loop: the body")
-    checked_sizes("while_loop", specs[1:], turns.output_specs, "the state")
-    captures = close([tests, turns])
-    values = as_values(leaves)
-    result = _while(*values, *resolved(captures, values), condition=tests, body=turns)
-    return rebuild(form, items(result, len(leaves)))
-
-
-def _as_state(result: Any, state: Any) -> Any:
-    if not isinstance(result, (tuple, list)):
-        result = (result,)
-    if len(result) != len(state):
-        raise GraphError(
-            f"while_loop: the state has {len(state)} values, the body returned {len(result)}"
-        )
-    return type(state)(result) if type(state) in (tuple, list) else tuple(result)

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 import dlgraph as dg
+from dlgraph.core.body import Body
+from dlgraph.errors import OperationError, ShapeError
 
 RNG = np.random.default_rng(0)
 
@@ -173,3 +175,63 @@ def test_a_clone_for_testing_reaches_into_bodies():
     ones = np.ones(20, "float32")
     assert dg.Session(graph).run(last, {x: ones}).tolist() != ones.tolist()
     assert dg.Session(graph.clone(for_test=True)).run(last, {x: ones}).tolist() == ones.tolist()
+
+
+def branches(graph):
+    """The bodies in a graph: `(name, names of its inputs)`."""
+    bodies = [b for r in graph.records for b in r.attrs.values() if isinstance(b, Body)]
+    return [(b.name, [b.records[i].name for i in b.inputs]) for b in bodies]
+
+
+def test_inputs_of_branches_and_loops_are_called_as_the_parameters():
+    with dg.Graph().as_default() as graph:
+        x, n = dg.placeholder((3,)), dg.placeholder((), "int64")
+        dg.cond(x.sum() > 0, lambda left, right: left, lambda a, b: b, x, x)
+        dg.scan(lambda state, row: (state, None), (x, x), x)
+        dg.scan(lambda total, _: (total, None), 0.0, length=3)
+        dg.while_loop(lambda i, *_: i < 3, lambda i, h: (i + 1, h), (n, x))
+        dg.cond(x.sum() > 0, lambda *xs: xs[0]["u"], lambda pair, b=1: pair["u"], {"u": x})
+    assert branches(graph) == [
+        ("then", ["left", "right"]),
+        ("otherwise", ["a", "b"]),
+        ("scan", ["step", "state_0", "state_1", "row"]),
+        ("scan", ["step", "total"]),
+        ("condition", ["step", "i", "__0"]),
+        ("turn", ["step", "i", "h"]),
+        ("then", ["xs_0"]),
+        ("otherwise", ["pair_0"]),
+    ]
+    with pytest.raises(ShapeError, match=r"multiply: h \(3,\) \* w \(4,\)"), graph.as_default():
+        w = dg.placeholder((4,), name="w")
+        dg.while_loop(lambda i, h: i < 3, lambda i, h: (i + 1, h * w), (n, x))
+
+
+@pytest.mark.parametrize("make", [dg.Tensor, dg.constant])
+def test_functions_that_do_not_fit_are_refused_in_both_modes(make):
+    with dg.Graph().as_default():
+        x = make([1.0, 2.0])
+        yes, i = x.sum() > 0, make(0)
+        with pytest.raises(OperationError, match=r"cond: then takes \(\) .* with 1 value\n") as e:
+            dg.cond(yes, lambda: x, lambda: x, x)
+        assert "functions of the operands" in e.value.hint and e.value.where.file == __file__
+        with pytest.raises(OperationError, match=r"cond: otherwise takes \(a, b\) .* 0 values"):
+            dg.cond(yes, lambda: x, lambda a, b: x)
+        with pytest.raises(OperationError, match=r"cond: then is a .*, not a function"):
+            dg.cond(yes, x, lambda: x)
+        with pytest.raises(OperationError, match=r"the condition takes \(i\) .* 2 values"):
+            dg.while_loop(lambda i: i < 3, lambda i, x: (i, x), (i, x))
+        with pytest.raises(OperationError, match=r"the body takes \(i\) .* 2 values"):
+            dg.while_loop(lambda i, x: i < 3, lambda i: i, (i, x))
+        with pytest.raises(OperationError, match=r"scan: the function takes \(h\) .* 2 values"):
+            dg.scan(lambda h: (h, h), 0.0, x)
+        with pytest.raises(OperationError, match=r"scan: the function is a .*, not a function"):
+            dg.scan(x, lambda h, x: (h, h), 0.0)
+
+
+@pytest.mark.parametrize("make", [dg.Tensor, dg.constant])
+def test_what_a_scan_returns_is_not_taken_apart(make):
+    with dg.Graph().as_default():
+        rows = make([[1.0, 2.0], [3.0, 4.0]])  # a carry of two elements is no pair
+        for function in (lambda h, x: h + x, lambda h, x: [h, x], lambda h, x: (h, x, x)):
+            with pytest.raises(OperationError, match="must return a pair"):
+                dg.scan(function, make([0.0, 0.0]), rows)
