@@ -14,6 +14,7 @@ from dlgraph.core.state import assign, train_or_test
 from dlgraph.errors import OperationError, ShapeError
 from dlgraph.nn import init
 from dlgraph.nn.module import Module
+from dlgraph.ops.arithmetic import maximum
 from dlgraph.ops.copies import identity, stop_gradient
 from dlgraph.ops.reduce import element_count, mean
 from dlgraph.ops.shape import reshape
@@ -85,7 +86,8 @@ class BatchNorm(Module):
         count = element_count(x, axis=axes)
         updates = {
             "running_mean": reshape(center, (self.channels,)),
-            "running_var": reshape(variance, (self.channels,)) * (count / (count - 1)),
+            # (One value varies by nothing; 0 / 0 would stay in the average for good.)
+            "running_var": reshape(variance, (self.channels,)) * (count / maximum(count - 1, 1)),
         }
         if symbolic([trained]):
             return self._in_graph(trained, self._tested(x, shape), updates)

@@ -32,6 +32,21 @@ def test_batch_norm_against_numpy(shape):
     assert all(np.array_equal(before[k], v) for k, v in layer.state_dict().items())
 
 
+@pytest.mark.parametrize("shape", [(1, 3), (1, 3, 1)])
+def test_a_batch_of_one_value_leaves_no_nan_behind(shape):
+    x = RNG.normal(2, 3, shape).astype("float32")
+    layer, other = dg.nn.BatchNorm(3), dg.nn.BatchNorm(3)
+    with np.errstate(all="raise"):
+        assert layer(dg.Tensor(x)).tolist() == np.zeros(shape).tolist()
+    assert np.allclose(layer.running_var.numpy(), 0.9)  # one value varies by nothing
+    assert np.isfinite(layer.eval()(dg.Tensor(x)).numpy()).all()
+    with dg.Graph().as_default() as graph:
+        node = dg.placeholder((None, *shape[1:]))
+        y = other(node)
+    dg.Session(graph).run(y, {node: x})
+    assert_same_bits(layer, other)
+
+
 def test_running_averages_are_not_trained():
     layer = dg.nn.BatchNorm(3)
     layer(dg.Tensor(RNG.normal(size=(4, 3)).astype("float32"))).sum().backward()
