@@ -83,7 +83,7 @@ def fit(
         model, loss, dict(metrics or {}), optimizer, clip_norm
     )
     history, best, best_values, waited = History(), float("inf"), None, 0
-    was_training = model.training
+    modes = [(module, module.training) for module in model.modules()]
     try:
         for number in range(1, epochs + 1):
             started, rate = time.perf_counter(), optimizer.lr
@@ -107,9 +107,11 @@ def fit(
                     break
     except KeyboardInterrupt:
         history.ended = "interruption"
+    finally:
+        for module, training in modes:
+            module.training = training
     if best_values is not None and history.ended != "interruption":
         model.load_state_dict(best_values)
-    model.train(was_training)
     return history
 
 

@@ -201,6 +201,26 @@ def test_wrong_data():
         dg.fit(net(), [])
 
 
+@pytest.mark.parametrize("fails", [False, True])
+def test_every_module_is_in_the_mode_of_before_at_the_end(fails):
+    model = net("batch norm and dropout")
+    model[2].eval()
+
+    def metric(outputs, labels):
+        if fails and not model.training:
+            raise ZeroDivisionError
+        return dg.accuracy(outputs, labels)
+
+    options = {"validation": loader(), "metrics": {"right": metric}}
+    if fails:
+        with pytest.raises(ZeroDivisionError):
+            dg.fit(model, loader(), **options)
+    else:
+        dg.fit(model, loader(), **options)
+    assert [layer.training for layer in model.layers] == [True, True, False, True, True]
+    assert model.training
+
+
 @pytest.mark.parametrize("mode", ["eager", "graph"])
 def test_a_loss_that_is_not_a_number_ends_training_and_says_what_to_try(mode):
     target = np.full((30, 1), 1e18, "float32")
