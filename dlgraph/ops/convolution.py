@@ -17,13 +17,17 @@ from dlgraph.ops.padding import pad
 from dlgraph.ops.shape import expand_dims, reshape, squeeze
 
 
-def numbers(name: str, value: Any, count: int) -> tuple[int, ...]:
-    """One number for all axes, or one per axis."""
+def numbers(name: str, value: Any, count: int, least: int = 1) -> tuple[int, ...]:
+    """One number for all axes, or one per axis; each at least `least`."""
     found = tuple(value) if isinstance(value, (tuple, list)) else (value,)
     if len(found) == 1:
         found *= count
-    if len(found) != count or not all(isinstance(v, (int, np.integer)) for v in found):
-        raise OperationError(f"{name} is {value!r}", hint=f"one whole number, or {count} of them")
+    whole = all(isinstance(v, (int, np.integer)) for v in found)
+    if len(found) != count or not whole or min(found) < least:
+        also = f", or {count} of them" if count > 1 else ""
+        raise OperationError(
+            f"{name} is {value!r}", hint=f"one whole number of at least {least}{also}"
+        )
     return tuple(int(v) for v in found)
 
 
@@ -37,10 +41,10 @@ def margins(padding: Any, kernel: Any, stride: tuple, dilation: tuple) -> tuple[
         spans = [window_span(k, d) - 1 for k, d in zip(kernel, dilation, strict=True)]
         return tuple((span // 2, span - span // 2) for span in spans)
     if isinstance(padding, (tuple, list)) and padding and isinstance(padding[0], (tuple, list)):
-        return tuple(numbers("a pair of the padding", pair, 2) for pair in padding)  # type: ignore
+        return tuple(numbers("a pair of the padding", pair, 2, 0) for pair in padding)  # type: ignore
     if isinstance(padding, str) and padding != "valid":
         raise OperationError(f"unknown padding {padding!r}", hint='numbers, "same" or "valid"')
-    each = numbers("padding", 0 if padding == "valid" else padding, len(stride))
+    each = numbers("padding", 0 if padding == "valid" else padding, len(stride), 0)
     return tuple((width, width) for width in each)
 
 
@@ -130,8 +134,8 @@ def _transposed(
     axes = w.ndim - 2
     step, spread = numbers("stride", stride, axes), numbers("dilation", dilation, axes)
     around = margins(padding, w.shape[2:], step, spread)
-    extra = numbers("output_padding", output_padding, axes)
-    if any(e < 0 or e >= max(s, d) for e, s, d in zip(extra, step, spread, strict=True)):
+    extra = numbers("output_padding", output_padding, axes, 0)
+    if any(e >= max(s, d) for e, s, d in zip(extra, step, spread, strict=True)):
         raise OperationError(
             f"output_padding={output_padding} with a stride of {stride}",
             hint="it chooses among the sizes that the stride rounds off, so it is smaller",

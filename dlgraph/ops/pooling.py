@@ -31,10 +31,8 @@ def _plan(
     """The facts of a pooling, and the margins that were asked for (`ceil` adds to them)."""
     sizes = numbers(f"{name}: the window", kernel, 2)
     steps = sizes if stride is None or stride == () else numbers(f"{name}: stride", stride, 2)
-    around = numbers(f"{name}: padding", padding, 2)
+    around = numbers(f"{name}: padding", padding, 2, 0)
     spread = numbers(f"{name}: dilation", dilation, 2)
-    if min(*sizes, *steps, *spread) < 1:
-        raise OperationError(f"{name}: window {sizes}, stride {steps}, dilation {spread}")
     if any(2 * width > size for width, size in zip(around, sizes, strict=True)):
         raise OperationError(
             f"{name}: a padding of {around} for windows of {sizes}",
@@ -132,7 +130,7 @@ def avg_pool2d(
 def _as_image(pool: Any, x: Any, window: Any, stride: Any, padding: Any, **facts: Any) -> Any:
     size = numbers("window", window, 1)[0]
     step = size if stride is None or stride == () else numbers("stride", stride, 1)[0]
-    width = numbers("padding", padding, 1)[0]
+    width = numbers("padding", padding, 1, 0)[0]
     if "dilation" in facts:
         facts["dilation"] = (1, *numbers("dilation", facts["dilation"], 1))
     y = pool(expand_dims(x, axis=-2), (1, size), stride=(1, step), padding=(0, width), **facts)

@@ -59,3 +59,31 @@ def test_errors():
     assert "x[:, None]" in caught.value.hint
     with pytest.raises(dg.errors.OperationError, match="divide evenly"):
         dg.nn.Conv2d(3, 4, 3, groups=2)
+
+
+@pytest.mark.parametrize(
+    "options", [{"stride": 0}, {"stride": (1, -1)}, {"dilation": 0}, {"padding": -1}], ids=str
+)
+@pytest.mark.parametrize("convolve", [dg.conv2d, dg.conv_transpose2d], ids=["conv", "transpose"])
+def test_sizes_that_mean_nothing_are_refused(convolve, options):
+    x, w = dg.ones((1, 1, 4, 4)), dg.ones((1, 1, 2, 2))
+    with pytest.raises(dg.errors.OperationError, match=f"{next(iter(options))} is") as caught:
+        convolve(x, w, **options)
+    assert "at least" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("window", "options", "words"),
+    [
+        (0, {}, "max_pool2d: the window is 0"),
+        (2, {"stride": -1}, "max_pool2d: stride is -1"),
+        (2, {"padding": -1}, "max_pool2d: padding is -1"),
+        (2, {"dilation": (0, 1)}, "max_pool2d: dilation is"),
+        (2, {"padding": 2}, "at most half"),
+    ],
+    ids=str,
+)
+def test_windows_that_mean_nothing_are_refused(window, options, words):
+    with pytest.raises(dg.errors.OperationError) as caught:
+        dg.max_pool2d(dg.ones((1, 1, 4, 4)), window, **options)
+    assert words in str(caught.value)
