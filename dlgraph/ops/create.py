@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from dlgraph.core.primitive import composite
-from dlgraph.core.spec import DEFAULT_FLOAT
+from dlgraph.core.spec import DEFAULT_FLOAT, Dim
 from dlgraph.core.tensor import Tensor
-from dlgraph.errors import OperationError
+from dlgraph.errors import DlgraphError, OperationError
 from dlgraph.ops.arrange import positions
 from dlgraph.ops.copies import zeros_like
 from dlgraph.ops.reduce import broadcast_like
 from dlgraph.ops.shape import expand_dims, reshape
+
+
+def _made(name: str, make: Callable[[], np.ndarray], shape: Any = ()) -> Tensor:
+    """The array as a tensor, or the error that says why there is none."""
+    for axis, size in enumerate(shape if isinstance(shape, (tuple, list)) else ()):
+        if isinstance(size, Dim):
+            raise OperationError(
+                f"{name}: the size of axis {axis} is not known before the run",
+                hint="dg.zeros_like(x), dg.ones_like(x) and dg.full_like(x, value) have the shape "
+                "of x",
+            )
+    try:
+        return Tensor(make())
+    except (TypeError, ValueError, OverflowError, ZeroDivisionError) as error:
+        if isinstance(error, DlgraphError):
+            raise
+        raise OperationError(f"{name}: {error}") from None
 
 
 def zeros(shape: Any, dtype: Any = DEFAULT_FLOAT) -> Tensor:
@@ -24,7 +41,7 @@ def zeros(shape: Any, dtype: Any = DEFAULT_FLOAT) -> Tensor:
     >>> print(dg.zeros((2,)))
     [0. 0.]
     """
-    return Tensor(np.zeros(shape, dtype))
+    return _made("zeros", lambda: np.zeros(shape, dtype), shape)
 
 
 def ones(shape: Any, dtype: Any = DEFAULT_FLOAT) -> Tensor:
@@ -34,7 +51,7 @@ def ones(shape: Any, dtype: Any = DEFAULT_FLOAT) -> Tensor:
     >>> print(dg.ones((2,)))
     [1. 1.]
     """
-    return Tensor(np.ones(shape, dtype))
+    return _made("ones", lambda: np.ones(shape, dtype), shape)
 
 
 def full(shape: Any, value: float, dtype: Any = None) -> Tensor:
@@ -44,7 +61,8 @@ def full(shape: Any, value: float, dtype: Any = None) -> Tensor:
     >>> print(dg.full((2,), 7.0))
     [7. 7.]
     """
-    return Tensor(np.full(shape, value, _natural(value) if dtype is None else dtype))
+    kind = _natural(value) if dtype is None else dtype
+    return _made("full", lambda: np.full(shape, value, kind), shape)
 
 
 def arange(start: float, stop: float | None = None, step: float = 1, dtype: Any = None) -> Tensor:
@@ -58,7 +76,8 @@ def arange(start: float, stop: float | None = None, step: float = 1, dtype: Any 
         start, stop = 0, start
     kinds = [_natural(value) for value in (start, stop, step)]
     natural = DEFAULT_FLOAT if DEFAULT_FLOAT in kinds else np.dtype(np.int64)
-    return Tensor(np.arange(start, stop, step).astype(natural if dtype is None else dtype))
+    kind = natural if dtype is None else dtype
+    return _made("arange", lambda: np.arange(start, stop, step).astype(kind))
 
 
 def linspace(start: float, stop: float, count: int, dtype: Any = DEFAULT_FLOAT) -> Tensor:
@@ -68,7 +87,7 @@ def linspace(start: float, stop: float, count: int, dtype: Any = DEFAULT_FLOAT) 
     >>> print(dg.linspace(0, 1, 3))
     [0. 0.5 1. ]
     """
-    return Tensor(np.linspace(start, stop, count).astype(dtype))
+    return _made("linspace", lambda: np.linspace(start, stop, count).astype(dtype))
 
 
 def eye(
@@ -81,7 +100,7 @@ def eye(
     [[1. 0.]
      [0. 1.]]
     """
-    return Tensor(np.eye(rows, columns, offset, dtype))
+    return _made("eye", lambda: np.eye(rows, columns, offset, dtype))
 
 
 def _natural(value: Any) -> np.dtype:

@@ -290,4 +290,11 @@ def kron(a: Any, b: Any) -> Any:
     wide = expand_dims(a, axis=tuple(range(1, 2 * n, 2))) * expand_dims(
         b, axis=tuple(range(0, 2 * n, 2))
     )
-    return reshape(wide, tuple(p * q for p, q in zip(a.shape, b.shape, strict=True)))
+    pairs = list(zip(a.shape, b.shape, strict=True))
+    sizes = tuple(-1 if isinstance(p, Dim) or isinstance(q, Dim) else p * q for p, q in pairs)
+    if sizes.count(-1) > 1:
+        raise ShapeError(
+            f"kron of {show_shape(a.shape)} and {show_shape(b.shape)}: at most one axis of the "
+            "result may be of a size not known before the run"
+        )
+    return reshape(wide, sizes)

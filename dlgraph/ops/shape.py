@@ -226,7 +226,13 @@ squeeze.vjp(x=lambda g, like_x: reshape_like(g, like_x))
 
 
 def _broadcast_to_spec(x: Spec, shape: Sequence[Any]) -> Spec:
-    target = tuple(size if isinstance(size, Dim) else int(size) for size in shape)
+    if any(isinstance(size, Dim) for size in shape):
+        raise ShapeError(
+            f"the shape {show_shape(shape)} to stretch to is not known before the run",
+            where=None,
+            hint="dg.broadcast_like(x, other) takes the shape of another value",
+        )
+    target = tuple(int(size) for size in shape)
     fits = broadcast_shapes(x.shape, target)
     if len(fits) != len(target) or any(
         isinstance(a, int) and isinstance(b, int) and a != b
