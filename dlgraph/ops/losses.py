@@ -10,6 +10,7 @@ from typing import Any
 
 from dlgraph.core.primitive import composite
 from dlgraph.core.spec import show_shape, spec_of
+from dlgraph.core.tensor import Tensor
 from dlgraph.errors import OperationError, ShapeError
 from dlgraph.ops.activations import softplus
 from dlgraph.ops.comparison import greater, less, less_equal, not_equal, where
@@ -30,6 +31,11 @@ def reduced(name: str, losses: Any, reduction: str) -> Any:
             f"{name}: unknown reduction {reduction!r}", hint='"mean", "sum" or "none"'
         )
     return mean(losses) if reduction == "mean" else sum(losses)
+
+
+def _listed(values: Any, like: Any) -> Any:
+    """Lists of numbers as a tensor in the dtype of the predictions; anything else as it is."""
+    return Tensor(values, dtype=like.dtype) if isinstance(values, (list, tuple)) else values
 
 
 # ---- classes -------------------------------------------------------------------------------------
@@ -63,6 +69,7 @@ def cross_entropy(
         return _soft_cross_entropy(logits, labels, weights, smoothing, reduction)
     if weights is None and ignore is None and not smoothing:
         return reduced("cross_entropy", softmax_cross_entropy(logits, labels), reduction)
+    weights = _listed(weights, logits)
     counts = None if ignore is None else not_equal(labels, ignore)
     # An ignored label may be no class at all: it is looked up as class 0, and its loss dropped.
     safe = labels if counts is None else where(counts, labels, 0)
@@ -124,6 +131,8 @@ def nll_loss(
     >>> print(dg.nll_loss(dg.Tensor([[-1.0, -2.0]]), dg.Tensor([1])))
     2.0
     """
+    labels = Tensor(labels) if isinstance(labels, (list, tuple)) else labels
+    weights = _listed(weights, log_probabilities)
     found, classes = spec_of(labels), spec_of(log_probabilities)
     if found.ndim != classes.ndim - 1:
         raise ShapeError(
@@ -149,6 +158,7 @@ def binary_cross_entropy(
     >>> print(dg.binary_cross_entropy(dg.Tensor([0.5]), dg.Tensor([1.0])))
     0.69315
     """
+    target, weights = (_listed(values, probabilities) for values in (target, weights))
     _paired("binary_cross_entropy", probabilities, target)
     some, sure = greater(probabilities, 0), less(probabilities, 1)
     log_p = where(some, log(where(some, probabilities, 1.0)), -100.0)
@@ -177,6 +187,7 @@ def binary_cross_entropy_with_logits(
     >>> print(loss)
     0.34657
     """
+    target, weights = (_listed(values, logits) for values in (target, weights))
     _paired("binary_cross_entropy_with_logits", logits, target)
     tail = softplus(-logits)
     if positive_weight is not None:
@@ -237,6 +248,7 @@ def kl_div(log_q: Any, p: Any, *, log_target: bool = False, reduction: str = "me
     >>> print(dg.kl_div(dg.Tensor([[0.0, 0.0]]), dg.Tensor([[0.5, 0.5]]), reduction="sum"))
     -0.69315
     """
+    p = _listed(p, log_q)
     losses = exp(p) * (p - log_q) if log_target else xlogy(p, p) - p * log_q
     if reduction == "batchmean":
         per_sample = sum(losses, axis=tuple(range(1, losses.ndim))) if losses.ndim > 1 else losses

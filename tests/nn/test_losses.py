@@ -189,3 +189,27 @@ def test_accuracy_is_the_share_of_right_rows(mode):
 def test_accuracy_of_labels_that_do_not_belong():
     with pytest.raises(ShapeError, match="accuracy"):
         dg.accuracy(dg.Tensor([[1.0, 2.0]]), dg.Tensor([[0]]))
+
+
+def test_targets_labels_and_weights_may_be_lists():
+    p, z = dg.Tensor([0.25, 0.5]), dg.Tensor([[1.0, 2.0], [0.5, -1.0]])
+    pairs = [
+        (dg.binary_cross_entropy(p, [0, 1]), dg.binary_cross_entropy(p, dg.Tensor([0.0, 1.0]))),
+        (
+            dg.binary_cross_entropy_with_logits(p, [0.0, 1.0], weights=[1, 2]),
+            dg.binary_cross_entropy_with_logits(
+                p, dg.Tensor([0.0, 1.0]), weights=dg.Tensor([1.0, 2.0])
+            ),
+        ),
+        (dg.kl_div(p, [0.5, 0.5]), dg.kl_div(p, dg.Tensor([0.5, 0.5]))),
+        (
+            dg.nll_loss(z, [0, 1], weights=[1.0, 3.0]),
+            dg.nll_loss(z, dg.Tensor([0, 1]), weights=dg.Tensor([1.0, 3.0])),
+        ),
+        (
+            dg.cross_entropy(z, [0, -1], weights=[1.0, 3.0], ignore=-1),
+            dg.cross_entropy(z, dg.Tensor([0, -1]), weights=dg.Tensor([1.0, 3.0]), ignore=-1),
+        ),
+    ]
+    for found, wanted in pairs:
+        assert found.item() == wanted.item() and found.dtype == np.float32
