@@ -176,7 +176,9 @@ class Exploration:
         for index in live.leaves:
             tensor = live.source.recorded.get(index, live.source.records[index].attrs.get("tensor"))
             names = (self.names.get(index), live.source.records[index].name)
-            if which is tensor or (isinstance(which, str) and which in names):
+            if (tensor is not None and which is tensor) or (
+                isinstance(which, str) and which in names
+            ):
                 return index
         if isinstance(which, Node) and which.graph is live.source:
             return which.index

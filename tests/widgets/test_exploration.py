@@ -44,6 +44,13 @@ def test_a_number_from_a_slider():
     assert content["array"] is None and buffers == ()
 
 
+def test_nothing_is_no_input():
+    with dg.Graph().as_default():
+        y = 2 * dg.placeholder((), name="x")
+    with pytest.raises(OperationError, match="no input called None"):
+        Exploration(y, {"x": 1.0}).set(None, 2.0)
+
+
 def test_only_texts_that_changed_are_sent():
     content, _ = ask(line(), kind="set", node=0, value=2.5)
     assert sorted(content["texts"]) == ["f0", "f3", "f6"]
