@@ -16,6 +16,7 @@ from dlgraph._version import __version__
 from dlgraph.core.building import name_scope
 from dlgraph.core.bundle import unstack
 from dlgraph.core.control import cond
+from dlgraph.core.custom import custom_vjp
 from dlgraph.core.derivatives import grad, value_and_grad
 from dlgraph.core.function import function
 from dlgraph.core.gradients import gradients
@@ -40,7 +41,6 @@ from dlgraph.core.state import (
 from dlgraph.core.tensor import Tensor
 from dlgraph.core.transforms import (
     checkpoint,
-    custom_vjp,
     hessian,
     hvp,
     jacobian,
@@ -184,7 +184,6 @@ from dlgraph.ops.gather import (
 )
 from dlgraph.ops.index import (
     getitem,
-    one_hot,
     put_along_axis,
     scatter,
     scatter_add,
@@ -192,6 +191,7 @@ from dlgraph.ops.index import (
     take_along_axis,
 )
 from dlgraph.ops.joining import concatenate, concatenate_part, stack
+from dlgraph.ops.labels import one_hot
 from dlgraph.ops.losses import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,

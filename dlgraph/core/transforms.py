@@ -1,8 +1,8 @@
 """Derivatives of functions, in both modes: `vjp`, `jvp`, `jacobian`, `hessian`, `hvp`.
 
 Each is a few lines over the gradient, and each works on tensors (numbers now) and on nodes (more
-nodes), so they nest to any order.  Also here: gradients of your own (`custom_vjp`) and computing
-again instead of remembering (`checkpoint`).
+nodes), so they nest to any order.  Also here: computing again instead of remembering
+(`checkpoint`).  Next: `custom.py`, gradients of your own.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ import numpy as np
 
 from dlgraph.core.arrays import is_array
 from dlgraph.core.autodiff import gradients_of
-from dlgraph.core.body import invoke, set_outputs, trace
+from dlgraph.core.body import input_names, invoke, set_outputs, trace
 from dlgraph.core.control import symbolic
 from dlgraph.core.gradients import gradients
-from dlgraph.core.mode import enable_grad, no_grad, tracing
+from dlgraph.core.mode import enable_grad
 from dlgraph.core.node import Node
-from dlgraph.core.primitive import FUNCTIONS, Primitive, weak_kind
+from dlgraph.core.primitive import FUNCTIONS, weak_kind
 from dlgraph.core.spec import show_shape, size_of, spec_of
 from dlgraph.core.tensor import Tensor, _plain, value_of
 from dlgraph.core.tree import flatten, rebuild
@@ -185,65 +185,6 @@ def hvp(function: Callable[..., Any], x: Any, v: Any) -> Any:
     return pulled_back([slope], [source], [_as_value(v)])[0]
 
 
-class custom_vjp:
-    """A function with a gradient rule of your own, in both modes.
-
-    The rule gets the gradient of the output, the output, and the inputs, and returns one
-    gradient per input (None where none flows).
-
-    >>> import dlgraph as dg
-    >>> @dg.custom_vjp
-    ... def clip_gradient(x):
-    ...     return dg.identity(x)
-    >>> @clip_gradient.rule
-    ... def _(g, y, x):
-    ...     return dg.minimum(g, 1.0)
-    >>> x = dg.Tensor(2.0, requires_grad=True)
-    >>> (clip_gradient(x) * 10).backward()
-    >>> print(x.grad)
-    1.0
-    """
-
-    def __init__(self, function: Callable[..., Any]):
-        self.function = function
-        self.primitive = Primitive(
-            _as_forward(function),
-            name=function.__name__,
-            kind="elementwise",
-            infer=self._infer,
-        )
-        self.__doc__ = function.__doc__
-
-    def rule(self, rule: Callable[..., Any]) -> custom_vjp:
-        """Declare the gradient rule; usable as a decorator."""
-
-        def joint(g: Any, y: Any, inputs: Any, attrs: Any, wanted: tuple[int, ...]) -> list[Any]:
-            found = rule(g, y, *inputs)
-            found = found if isinstance(found, (tuple, list)) else (found,)
-            return [found[i] for i in wanted]
-
-        self.primitive.joint = joint
-        return self
-
-    def _infer(self, *specs: Any) -> Any:
-        body, result = trace(self.function, specs, self.function.__name__)
-        set_outputs(body, [result], self.function.__name__)
-        return body.output_specs[0]
-
-    def __call__(self, *inputs: Any) -> Any:
-        return self.primitive(*inputs)
-
-
-def _as_forward(function: Callable[..., Any]) -> Callable[..., Any]:
-    def forward(xp: Any, *inputs: Any) -> Any:
-        with no_grad(), tracing(False):
-            found = function(*(_plain(x) for x in inputs))
-        return value_of(found) if isinstance(found, Tensor) else found
-
-    forward.__name__, forward.__doc__ = function.__name__, function.__doc__
-    return forward
-
-
 def checkpoint(function: Callable[..., Any], *inputs: Any) -> Any:
     """Run a function without keeping what it computes on the way; compute it again backward.
 
@@ -270,7 +211,9 @@ def checkpoint(function: Callable[..., Any], *inputs: Any) -> Any:
         return outputs
 
     name = getattr(function, "__name__", "checkpoint").strip("<>")
-    body, outputs = trace(traced, [spec_of(x) for x in values], name)
+    labels = input_names(function, rebuild(form, range(len(leaves))))
+    names = [labels[i] for i in places] if labels else []
+    body, outputs = trace(traced, [spec_of(x) for x in values], name, names)
     set_outputs(body, outputs, name)
     result = invoke(body, values)
     body.captures = []
