@@ -51,6 +51,7 @@ from dlgraph.core.while_loops import while_loop
 from dlgraph.core.why import explain_gradient
 from dlgraph.draw import draw
 from dlgraph.executors import EXECUTORS as _EXECUTORS
+from dlgraph.history import Epoch, History
 from dlgraph.ops.activations import (
     celu,
     elu,
@@ -302,7 +303,7 @@ from dlgraph.ops.special import (
     erfc,
 )
 from dlgraph.ops.unary import absolute, cos, exp, log, relu, sigmoid, sign, sin, sqrt, square, tanh
-from dlgraph.train import Epoch, History, fit
+from dlgraph.train import fit
 
 _LAZY = {
     "data": "dlgraph.data",

@@ -10,15 +10,17 @@ import contextlib
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from dlgraph.core.arrays import device_of
 from dlgraph.core.graph import Graph
 from dlgraph.core.mode import no_grad
+from dlgraph.core.node import Node
 from dlgraph.core.session import Session
 from dlgraph.core.state import placeholder
 from dlgraph.core.tensor import Tensor
 from dlgraph.errors import OperationError
+from dlgraph.history import Epoch, History
 from dlgraph.nn.module import Module
 from dlgraph.nn.streams import named_streams
 from dlgraph.ops.losses import cross_entropy
@@ -76,6 +78,7 @@ def fit(
     epoch 3: loss 0.9226
     """
     _check(epochs, patience, validation, mode)
+    _check_parts(model, optimizer, loss, metrics, schedule, callbacks)
     optimizer = Adam(model.parameters()) if optimizer is None else optimizer
     if seed is not None:
         _restart(model, data, seed)
@@ -115,67 +118,6 @@ def fit(
     return history
 
 
-class Epoch(NamedTuple):
-    """What a callback gets: the epoch's number (from 1), averages, learning rate, seconds.
-
-    >>> import numpy as np
-    >>> import dlgraph as dg
-    >>> def enough(epoch):
-    ...     return epoch.train["loss"] < 1
-    >>> batches = [(np.ones((4, 1), "float32"), np.ones((4, 1), "float32"))]
-    >>> line = dg.nn.Linear(1, 1, rng=dg.Stream(0))
-    >>> sgd = dg.optim.SGD(line.parameters(), lr=0.1)
-    >>> dg.fit(line, batches, optimizer=sgd, loss=dg.mse_loss, epochs=99, callbacks=[enough])
-    epoch 1: loss 6.2168
-    epoch 2: loss 2.2380
-    epoch 3: loss 0.8057
-    ended by a callback
-    """
-
-    number: int
-    train: dict[str, float]  # "loss" and the metrics
-    validation: dict[str, float]
-    lr: float
-    seconds: float
-    model: Module
-    optimizer: Optimizer
-
-    def __repr__(self) -> str:
-        parts = [f"{name} {_short(value)}" for name, value in self.train.items()]
-        parts += [f"validation {name} {_short(value)}" for name, value in self.validation.items()]
-        return f"epoch {self.number}: {', '.join(parts)}"
-
-
-def _short(value: float) -> str:
-    return f"{value:.4f}" if abs(value) < 1e6 else f"{value:.4g}"
-
-
-class History(list):
-    """The epochs of a training run; `ended` says why it ended before its last epoch, or None.
-
-    >>> import numpy as np
-    >>> import dlgraph as dg
-    >>> batches = [(np.ones((4, 1), "float32"), np.ones((4, 1), "float32"))]
-    >>> line = dg.nn.Linear(1, 1, rng=dg.Stream(0))
-    >>> sgd = dg.optim.SGD(line.parameters(), lr=0.1)
-    >>> history = dg.fit(line, batches, optimizer=sgd, loss=dg.mse_loss, epochs=3)
-    >>> len(history), history.ended
-    (3, None)
-    >>> [round(loss, 4) for loss in history.series("loss")]
-    [6.2168, 2.2380, 0.8057]
-    """
-
-    ended: str | None = None
-
-    def series(self, name: str, *, validation: bool = False) -> list[float]:
-        """One number per epoch, for a plot: `history.series("loss", validation=True)`."""
-        return [(epoch.validation if validation else epoch.train)[name] for epoch in self]
-
-    def __repr__(self) -> str:
-        lines = [repr(epoch) for epoch in self] or ["no epoch was completed"]
-        return "\n".join([*lines, f"ended by {self.ended}"] if self.ended else lines)
-
-
 def _check(epochs: Any, patience: Any, validation: Any, mode: str) -> None:
     for name, value in (("epochs", epochs), ("patience", patience)):
         if value is not None and (type(value) is not int or value < 1):
@@ -184,6 +126,41 @@ def _check(epochs: Any, patience: Any, validation: Any, mode: str) -> None:
         raise OperationError("fit(patience=...) watches the validation loss: pass validation=")
     if mode not in ("eager", "graph"):
         raise OperationError(f"fit(mode={mode!r}): the modes are 'eager' and 'graph'")
+
+
+def _check_parts(
+    model: Any, optimizer: Any, loss: Any, metrics: Any, schedule: Any, callbacks: Any
+) -> None:
+    if not isinstance(model, Module):
+        made = isinstance(model, type)
+        raise OperationError(
+            f"fit: the model is {'the class' if made else 'a'} "
+            f"{(model if made else type(model)).__name__}, not a dg.nn.Module",
+            hint=f"make one, with brackets: {model.__name__}(...)" if made else "fit(model, data)",
+        )
+
+    def refuse(name: str, value: Any, needed: str) -> None:
+        raise OperationError(f"fit({name}={value!r}): {needed}")
+
+    if not isinstance(optimizer, (Optimizer, type(None))):
+        refuse("optimizer", optimizer, "an Optimizer is needed, dg.optim.Adam(model.parameters())")
+    if not isinstance(schedule, (Schedule, type(None))):
+        refuse("schedule", schedule, "a Schedule is needed, dg.optim.Schedule(optimizer, factor)")
+    if not callable(loss):
+        refuse("loss", loss, "a function of outputs and targets is needed, dg.mse_loss")
+    named = metrics or {}
+    if not isinstance(named, Mapping) or not all(map(callable, named.values())):
+        refuse("metrics", metrics, 'a dictionary of functions is needed, {"right": dg.accuracy}')
+    if "loss" in named:
+        refuse("metrics", metrics, "the name 'loss' is taken by the loss itself")
+    if not isinstance(callbacks, Iterable) or not all(map(callable, callbacks)):
+        refuse("callbacks", callbacks, "a list of functions is needed, [function]")
+    held = None if optimizer is None else optimizer.parameters
+    if held is not None and not {id(p) for p in held} & {id(p) for p in model.parameters()}:
+        raise OperationError(
+            "fit: the optimizer trains none of the model's parameters",
+            hint="was the model made anew since? Make the optimizer again, from its parameters()",
+        )
 
 
 def _restart(model: Module, data: Any, seed: int) -> None:
@@ -228,15 +205,26 @@ def _batches(data: Iterable[Any], title: str | None) -> Iterator[tuple[Any, Any]
 
         shown = bar(title, len(data) if hasattr(data, "__len__") else None)  # type: ignore[arg-type]
     with shown:
-        for batch in data:
+        for batch in _each(data):
             if not isinstance(batch, (tuple, list)) or len(batch) != 2 or not _rows(batch[0]):
-                raise OperationError(
-                    f"fit: the data gives a {type(batch).__name__}, not batches (x, y)",
-                    hint="dg.data.DataLoader(x, y, batch_size=32) makes batches of arrays",
-                )
+                raise _not_batches(f"gives a {type(batch).__name__}")
             yield batch[0], batch[1]
             if title is not None:
                 shown.update()
+
+
+def _each(data: Any) -> Iterator[Any]:
+    try:
+        return iter(data)
+    except TypeError:
+        raise _not_batches(f"is a {type(data).__name__}") from None
+
+
+def _not_batches(what: str) -> OperationError:
+    return OperationError(
+        f"fit: the data {what}, not batches (x, y)",
+        hint="dg.data.DataLoader(x, y, batch_size=32) makes batches of arrays",
+    )
 
 
 def _rows(x: Any) -> int:
@@ -267,7 +255,7 @@ class EagerSteps:
         """One step of the optimiser."""
         y = self._tensor(y)
         outputs = self.model(self._tensor(x))
-        loss = self.loss(outputs, y)
+        loss = self._loss(outputs, y)
         self.optimizer.zero_grad()
         loss.backward()
         if self.clip_norm is not None:
@@ -281,6 +269,16 @@ class EagerSteps:
         with no_grad():
             outputs = self.model(self._tensor(x))
             return self._numbers(self.loss(outputs, y), outputs, y)
+
+    def _loss(self, outputs: Any, y: Any) -> Any:
+        loss = self.loss(outputs, y)
+        if not isinstance(loss, (Tensor, Node)):
+            raise OperationError(
+                f"fit: the loss function returned a {type(loss).__name__}, not a tensor",
+                hint="compute with dg to the end, dg.mse_loss(outputs, targets): "
+                ".item(), float() and NumPy cut off the gradients",
+            )
+        return loss
 
     def _numbers(self, loss: Any, outputs: Any, y: Any) -> dict[str, Any]:
         with no_grad():
@@ -298,7 +296,7 @@ class GraphSteps(EagerSteps):
             self.x = placeholder((None, *x.shape[1:]), x.dtype, name="x")
             self.y = placeholder((None, *y.shape[1:]), y.dtype, name="y")
             outputs = self.model(self.x)
-            loss = self.loss(outputs, self.y)
+            loss = self._loss(outputs, self.y)
             self.numbers = self._numbers(loss, outputs, self.y)
             # What layers do on the side, such as running statistics.
             effects = [n for n in graph.nodes if n.primitive.effect]

@@ -184,6 +184,18 @@ def test_history_in_print():
         ({"epochs": 1.5}, r"epochs=1\.5"),
         ({"patience": 2}, "pass validation="),
         ({"mode": "jit"}, "'eager' and 'graph'"),
+        ({"optimizer": "adam"}, r"optimizer='adam'\): an Optimizer is needed"),
+        ({"optimizer": dg.optim.SGD}, r"optimizer=<class .*SGD'>\): an Optimizer is needed"),
+        ({"schedule": 0.1}, r"schedule=0\.1\): a Schedule is needed"),
+        ({"loss": "mse"}, r"loss='mse'\): a function of outputs and targets"),
+        ({"metrics": ["accuracy"]}, r"metrics=\['accuracy'\]\): a dictionary"),
+        ({"metrics": dg.accuracy}, r"metrics=.*: a dictionary"),
+        ({"metrics": {"right": "accuracy"}}, r"metrics=\{'right': 'accuracy'\}\): a dictionary"),
+        ({"metrics": {"loss": dg.accuracy}}, "the name 'loss' is taken"),
+        ({"callbacks": print}, r"callbacks=.*: a list of functions"),
+        ({"callbacks": None}, r"callbacks=None\): a list of functions"),
+        ({"callbacks": [print, None]}, r"callbacks=.*: a list of functions"),
+        ({"optimizer": dg.optim.SGD([dg.Parameter(1.0)])}, "none of the model's parameters"),
     ],
 )
 def test_wrong_options(options, message):
@@ -199,6 +211,34 @@ def test_wrong_data():
     assert "generator" in caught.value.hint
     with pytest.raises(OperationError, match="no batches"):
         dg.fit(net(), [])
+
+
+@pytest.mark.parametrize("data", [None, 3, dg.data.DataLoader])
+def test_data_that_cannot_be_gone_through(data):
+    with pytest.raises(OperationError, match="not batches"):
+        dg.fit(net(), data)
+
+
+def test_a_model_is_needed_and_not_its_class():
+    for wrong in (loader(), lambda x: x, None):
+        with pytest.raises(OperationError, match="fit: the model is a"):
+            dg.fit(wrong, loader())
+    with pytest.raises(OperationError, match="fit: the model is the class Linear") as caught:
+        dg.fit(dg.nn.Linear, loader())
+    assert "brackets" in caught.value.hint
+
+
+@pytest.mark.parametrize("mode", ["eager", "graph"])
+@pytest.mark.parametrize("result", [3.0, None, "item"])
+def test_a_loss_must_stay_a_tensor(mode, result):
+    def loss(outputs, targets):
+        if result == "item" and isinstance(outputs, dg.Tensor):
+            return dg.cross_entropy(outputs, targets).item()
+        return result
+
+    with pytest.raises(OperationError, match="the loss function returned") as caught:
+        dg.fit(net(), loader(), loss=loss, mode=mode)
+    assert "dg.mse_loss" in caught.value.hint
 
 
 @pytest.mark.parametrize("fails", [False, True])
