@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from dlgraph.draw.payload import payload_of
 from dlgraph.draw.scene import build_scene
 from dlgraph.draw.scene_parts import Scene
 from dlgraph.errors import OperationError
+from dlgraph.io.atomic import write_whole
 
 SHOWN_LIMIT = 2_000  # boxes; a larger figure in a cell freezes the notebook
 PLAIN = {"input", "parameter", "constant", "operation", "backward"}  # kinds that need no legend
@@ -72,13 +72,14 @@ class Figure:
         """Write the figure to a file that ends in `.svg`; returns its path.
 
         The file is complete or, if anything goes wrong, as it was before.  Raises OperationError
-        for another ending, and OSError where the folder cannot be written to.
+        for another ending, and DataError where the folder cannot be written to.
 
-        >>> import tempfile, pathlib
+        >>> import pathlib, tempfile
         >>> from dlgraph.draw.figure import Figure
         >>> from dlgraph.draw.model import Picture, PictureNode
-        >>> folder = pathlib.Path(tempfile.mkdtemp())
-        >>> Figure(Picture((PictureNode(0, "a", "input"),))).save(folder / "a.svg").name
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = pathlib.Path(folder, "a.svg")
+        ...     Figure(Picture((PictureNode(0, "a", "input"),))).save(file).name
         'a.svg'
         """
         target = Path(path)
@@ -88,7 +89,7 @@ class Figure:
                 hint=f"save it as {target.stem + '.svg'!r}; browsers and editors turn that into "
                 "PNG or PDF",
             )
-        _write_atomically(target, self.svg)
+        write_whole(target, self.svg.encode())
         return target
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
@@ -157,19 +158,3 @@ class Figure:
 
     def __repr__(self) -> str:
         return str(self)
-
-
-def _write_atomically(target: Path, text: str) -> None:
-    """Write beside the target, then rename: a reader sees the old file or the new one."""
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        # mkstemp makes a private file; a figure gets the permissions of any new file.
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(name, 0o666 & ~mask)
-        os.replace(name, target)
-    except BaseException:
-        os.unlink(name)
-        raise

@@ -116,7 +116,7 @@ def _spec(spec: Any, writer: Writer) -> dict[str, Any]:
 def read_graph(found: Any, reader: Reader, what: str) -> Graph:
     """The graph of a document; unknown sizes and bodies go into the reader."""
     for name in field(found, "dims", list, what):
-        if not (name is None or isinstance(name, str)):
+        if not (name is None or (isinstance(name, str) and name.isprintable())):
             fail(f"{what}: dims", f"{name!r} is no name of a size")
         reader.dims.append(Dim(name))
     for number, entry in enumerate(field(found, "bodies", list, what)):

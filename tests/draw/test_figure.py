@@ -11,7 +11,7 @@ from dlgraph.draw import figure as figure_module
 from dlgraph.draw.figure import Figure
 from dlgraph.draw.model import Picture, PictureNode
 from dlgraph.draw.page import script, source
-from dlgraph.errors import OperationError
+from dlgraph.errors import DataError, OperationError
 from tests.draw.examples import EXAMPLES, chain, training_mlp, two_a_plus_three_b
 
 SCRIPTS = ("figure", "figure_kinds", "figure_large")
@@ -118,7 +118,7 @@ def test_failed_save_leaves_the_old_file(tmp_path, monkeypatch):
 
 
 def test_save_into_a_folder_that_is_not_there(tmp_path):
-    with pytest.raises(OSError):
+    with pytest.raises(DataError, match="is the folder there"):
         Figure(two_a_plus_three_b()).save(tmp_path / "missing" / "y.svg")
 
 

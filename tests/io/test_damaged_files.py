@@ -199,6 +199,7 @@ CHANGES = {
     "feed twice": (lambda found: found["feeds"].append(found["feeds"][0]), "occurs twice"),
     "no feed": (set_top("feeds", []), "needs a value"),
     "dims": (set_top("dims", [3]), "3 is no name of a size"),
+    "lines in dims": (set_top("dims", ["a\nb"]), "is no name of a size"),
     "inline array": (
         set_attr("constant", "value", {"array": "float32", "shape": [3], "values": [1.0]}),
         "1 values for the shape",
