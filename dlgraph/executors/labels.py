@@ -18,7 +18,7 @@ from dlgraph.executors.writers import (
     when_in_order,
     writer,
 )
-from dlgraph.ops.index import check_labels
+from dlgraph.ops.labels import check_labels
 from dlgraph.ops.nn import minus_one_hot, row_starts
 
 

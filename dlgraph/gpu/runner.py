@@ -22,7 +22,7 @@ from dlgraph.gpu.launches import Launch, launches_of
 from dlgraph.gpu.memory import DeviceMemory
 from dlgraph.gpu.shown import GpuSource
 from dlgraph.gpu.steps import Unrolled, run_steps
-from dlgraph.ops.index import check_labels
+from dlgraph.ops.labels import check_labels
 
 
 def _check_index(step: Instruction, value: Any, size: int) -> None:

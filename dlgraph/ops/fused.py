@@ -14,7 +14,7 @@ from dlgraph.core.spec import Spec, broadcast_shapes, same_shape, show_shape, sp
 from dlgraph.errors import ShapeError
 from dlgraph.ops.contract import matmul
 from dlgraph.ops.copies import zeros_like
-from dlgraph.ops.index import check_labels
+from dlgraph.ops.labels import check_labels
 from dlgraph.ops.nn import _cross_entropy_spec, _places, minus_one_hot
 from dlgraph.ops.reduce import sum
 from dlgraph.ops.shape import expand_dims

@@ -6,6 +6,7 @@ arrays gathers elements.  The gradient of both adds the pieces back to where the
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -196,8 +197,25 @@ def _add_at(xp: Any, result: Any, index: tuple, x: Any) -> None:
         wide = result.astype(np.uint64)
         xp.add.at(wide, index, x.astype(np.uint64))
         result[...] = wide.astype(result.dtype)
+    elif xp is np and _names_long_rows(result, index, x):
+        # The same sums in the same order; NumPy's own way takes up to thirty times as long.
+        (numbers,) = index
+        rows = x.reshape(numbers.size, *result.shape[1:])
+        for place, row in zip(numbers.ravel().tolist(), rows, strict=True):
+            result[place] += row
     else:
         xp.add.at(result, index, x)
+
+
+LONG = 128  # elements of a row from which a loop over the rows pays
+
+
+def _names_long_rows(result: Any, index: tuple, x: Any) -> bool:
+    """Is it one array of numbers of rows that are long enough, with a row for each of them?"""
+    numbers, row = index[0], result.shape[1:]
+    if len(index) != 1 or not isinstance(numbers, np.ndarray) or numbers.dtype.kind not in "iu":
+        return False
+    return math.prod(row) >= LONG and x.shape == (*numbers.shape, *row)
 
 
 def _scatter_add_rule(g: Any, xs: Sequence[Any], index: tuple, position: int) -> Any:
@@ -333,54 +351,3 @@ def take(x: Any, indices: Any, axis: int = 0) -> Any:
     """
     axis = normalise_axis(axis, x.ndim)
     return getitem(x, (*(slice(None),) * axis, _index_array(indices)))
-
-
-def _one_hot_spec(labels: Spec, depth: int, dtype: Any) -> Spec:
-    check_integers(labels.dtype)
-    return Spec((*labels.shape, depth), np.dtype(dtype))
-
-
-@primitive(kind="index", infer=_one_hot_spec, onnx="OneHot")
-def one_hot(xp: Any, labels: Any, *, depth: int, dtype: Any = "float32") -> Any:
-    """1 at the place of each label, 0 elsewhere; shape (..., depth), of a floating type.
-
-    >>> import dlgraph as dg
-    >>> print(dg.one_hot(dg.Tensor([0, 2]), depth=3))
-    [[1. 0. 0.]
-     [0. 0. 1.]]
-    """
-    check_labels(labels, depth)
-    return (labels[..., None] == xp.arange(depth)).astype(dtype)
-
-
-def check_integers(dtype: Any, hint: str = 'labels.astype("int64")') -> None:
-    """Raise `DtypeError` if labels of this dtype cannot be class numbers."""
-    if dtype.kind not in "iu":
-        raise DtypeError(f"labels are class numbers (integers), not {dtype}", where=None, hint=hint)
-
-
-_UNSIGNED = {size: np.dtype(f"u{size}") for size in (1, 2, 4, 8)}
-
-
-def check_labels(labels: Any, classes: int) -> None:
-    """Raise `LabelError` if a label is not 0 ... classes - 1; one pass over the labels."""
-    check_integers(labels.dtype)
-    if not labels.size:
-        return
-    # Read as unsigned, a negative label is enormous: one comparison finds both kinds.
-    # In 8 or 16 bits not enormous enough: -1 is 255, which may be a class.
-    size = labels.dtype.itemsize if labels.ndim else 0
-    unsigned = labels.view(_UNSIGNED[size]) if size > 2 else labels.astype("u8")
-    if unsigned.max() < classes:
-        return
-    wrong = np.argwhere((np.atleast_1d(labels) < 0) | (np.atleast_1d(labels) >= classes))
-    first = tuple(int(i) for i in wrong[0])
-    value = int(np.atleast_1d(labels)[first])
-    raise LabelError(
-        f"label {value} at position {list(first)} is out of range: there are {classes} classes, "
-        f"0 to {classes - 1}" + (f" ({len(wrong)} such labels)" if len(wrong) > 1 else ""),
-        where=None,
-        hint="are the labels numbered from 1? subtract 1"
-        if value == classes
-        else "compare the labels with the size of the last layer",
-    )

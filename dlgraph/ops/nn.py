@@ -17,7 +17,8 @@ from dlgraph.core.primitive import composite, primitive
 from dlgraph.core.spec import Spec, normalise_axis, same_shape, show_shape, spec_of
 from dlgraph.errors import DtypeError, ShapeError
 from dlgraph.ops.copies import astype
-from dlgraph.ops.index import check_integers, check_labels, take_along_axis
+from dlgraph.ops.index import take_along_axis
+from dlgraph.ops.labels import check_integers, check_labels
 from dlgraph.ops.reduce import argmax, check_axis, mean, sum
 from dlgraph.ops.shape import expand_dims
 from dlgraph.ops.unary import absolute, exp, square
