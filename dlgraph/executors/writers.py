@@ -22,6 +22,7 @@ from dlgraph.core.primitive import Primitive
 from dlgraph.core.spec import Spec
 from dlgraph.executors import layout
 from dlgraph.executors.plan import Place, strides_of
+from dlgraph.ops.comparison import chosen_by_bits
 from dlgraph.ops.nn import row_starts
 
 Calls = list[tuple[Callable[..., Any], tuple]]
@@ -143,7 +144,17 @@ def _square(out: Any, x: Any, *, room: Room) -> Calls:
 
 @writer("raise_to", like_inputs, in_place=(0,))
 def _raise_to(out: Any, x: Any, *, exponent: Any, room: Room) -> Calls | None:
-    return [(np.power, (x, exponent, out))] if x.dtype.kind == "f" else None
+    if x.dtype.kind != "f":
+        return None
+    if exponent % 1:
+        return [(np.power, (x, exponent, out))]
+    half = room(x.shape, x.dtype)
+    if exponent == 3:
+        return [(np.multiply, (x, x, half)), (np.multiply, (half, x, out))]
+    size: Calls = [(np.absolute, (x, half))]
+    if exponent % 2:
+        return [*size, (np.power, (half, exponent, half)), (np.copysign, (half, x, out))]
+    return [*size, (np.power, (half, exponent, out))]
 
 
 @writer("power", like_inputs, in_place=(0, 1))
@@ -151,18 +162,16 @@ def _power(out: Any, a: Any, b: Any, *, room: Room) -> Calls | None:
     return [(np.power, (a, b, out))] if out.dtype.kind == "f" else None
 
 
-@writer("sigmoid", like_inputs)
+@writer("sigmoid", like_inputs, in_place=(0,))
 def _sigmoid(out: Any, x: Any, *, room: Room) -> Calls:
-    e, above = room(x.shape, x.dtype), room(x.shape, bool)
-    zero, one = np.zeros((), x.dtype), np.ones((), x.dtype)
+    e, zero, one = room(x.shape, x.dtype), np.zeros((), x.dtype), np.ones((), x.dtype)
     return [
         (np.absolute, (x, e)),
         (np.negative, (e, e)),
         (np.exp, (e, e)),
-        (np.greater_equal, (x, zero, above)),
-        (np.copyto, (out, e)),
-        (np.copyto, (out, one, "same_kind", above)),
         (np.add, (e, one, e)),
+        written(np.minimum, (x, zero), out),
+        (np.exp, (out, out)),
         (np.divide, (out, e, out)),
     ]
 
@@ -171,7 +180,17 @@ def _sigmoid(out: Any, x: Any, *, room: Room) -> Calls:
 def _where(out: Any, condition: Any, a: Any, b: Any, *, room: Room) -> Calls | None:
     if condition.dtype.kind != "b":
         return None
-    return [(np.copyto, (out, b)), (np.copyto, (out, a, "same_kind", condition))]
+    if not (out.flags.c_contiguous and chosen_by_bits(condition, a, b)):
+        return [(np.copyto, (out, b)), (np.copyto, (out, a, "same_kind", condition))]
+    mask, half = room(condition.shape, np.int32), room(condition.shape, np.int32)
+    bits, left, right = (array.view(np.int32) for array in (out, a, b))
+    return [
+        (np.copyto, (mask, condition)),
+        (np.negative, (mask, mask)),
+        (np.bitwise_xor, (left, right, half)),
+        (np.bitwise_and, (half, mask, half)),
+        (np.bitwise_xor, (half, right, bits)),
+    ]
 
 
 @writer("cast", like_inputs)

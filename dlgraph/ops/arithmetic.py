@@ -162,7 +162,13 @@ def raise_to(xp: Any, x: Any, *, exponent: float) -> Any:
     """
     if x.dtype.kind not in "fc":
         _raise_spec(spec_of(x), exponent)
-    return xp.power(x, exponent)
+    if exponent == 3:
+        return x * x * x
+    if x.dtype.kind != "f" or exponent % 1:
+        return xp.power(x, exponent)
+    # NumPy takes forty times as long where elements are negative.
+    size = xp.power(abs(x), exponent)
+    return xp.copysign(size, x) if exponent % 2 else size
 
 
 def _raise_to_rule(g: Any, x: Any, exponent: float) -> Any:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from dlgraph.core.primitive import primitive
+from dlgraph.ops.comparison import chosen
 from dlgraph.ops.unary import UNARY, exp
 
 # W. J. Cody, "Rational Chebyshev approximations for the error function", Mathematics of
@@ -36,10 +37,19 @@ _LARGE = (
 
 
 def _ratio(x: Any, fraction: tuple[Sequence[float], Sequence[float]]) -> Any:
-    above, below = fraction[0][0], fraction[1][0]
-    for a, b in zip(fraction[0][1:], fraction[1][1:], strict=True):
-        above, below = above * x + a, below * x + b
-    return above / below
+    above, below = _polynomial(x, fraction[0]), _polynomial(x, fraction[1])
+    above /= below
+    return above
+
+
+def _polynomial(x: Any, coefficients: Sequence[float]) -> Any:
+    first, *others, last = coefficients
+    y = first * x
+    for coefficient in others:  # by Horner, in one array
+        y += coefficient
+        y *= x
+    y += last
+    return y
 
 
 def _erfc_tail(xp: Any, size: Any) -> Any:
@@ -49,7 +59,7 @@ def _erfc_tail(xp: Any, size: Any) -> Any:
     if outside.any():
         w = 1 / xp.square(xp.maximum(size, 4))
         far = (1 / math.sqrt(math.pi) - w * _ratio(w, _LARGE)) * xp.sqrt(w)
-        middle = xp.where(outside, far, middle)
+        middle = chosen(xp, outside, far, middle)
     # exp(-x^2) from two parts: the rounding error of the square would be magnified.
     coarse = xp.trunc(size * 16) / 16
     rest = (size - coarse) * (size + coarse)
@@ -69,7 +79,7 @@ def erf(xp: Any, x: Any) -> Any:
     size = abs(x)
     inner = xp.minimum(size, 0.46875)
     tail = 1 - _erfc_tail(xp, xp.clip(size, 0.46875, 10))
-    y = xp.where(size <= 0.46875, x * _ratio(inner * inner, _SMALL), xp.copysign(tail, x))
+    y = chosen(xp, size <= 0.46875, x * _ratio(inner * inner, _SMALL), xp.copysign(tail, x))
     return y.astype(x.dtype, copy=False)[()]
 
 
@@ -87,8 +97,8 @@ def erfc(xp: Any, x: Any) -> Any:
     size = abs(x)
     inner = xp.minimum(size, 0.46875)
     tail = _erfc_tail(xp, xp.clip(size, 0.46875, 30))
-    outside = xp.where(x > 0, tail, 2 - tail)
-    y = xp.where(size <= 0.46875, 1 - x * _ratio(inner * inner, _SMALL), outside)
+    outside = chosen(xp, x > 0, tail, 2 - tail)
+    y = chosen(xp, size <= 0.46875, 1 - x * _ratio(inner * inner, _SMALL), outside)
     return y.astype(x.dtype, copy=False)[()]
 
 

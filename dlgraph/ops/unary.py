@@ -116,14 +116,13 @@ tanh.vjp(x=lambda g, y: g * (1 - y * y))
 def sigmoid(xp: Any, x: Any) -> Any:
     r"""Logistic function of every element: $\sigma(x) = \frac{1}{1 + e^{-x}}$.
 
-    Computed from $e^{-|x|}$, so that no element overflows.
+    Computed as $e^{\min(x, 0)} / (1 + e^{-|x|})$, so that no element overflows.
 
     >>> import dlgraph as dg
     >>> print(dg.sigmoid(dg.Tensor([-1000.0, 0.0, 2.0])))
     [0. 0.5 0.88080]
     """
-    e = xp.exp(-abs(x))
-    return xp.where(x >= 0, 1, e) / (1 + e)
+    return xp.exp(xp.minimum(x, 0)) / (1 + xp.exp(-abs(x)))
 
 
 sigmoid.vjp(x=lambda g, y: g * (y * (1 - y)))

@@ -45,7 +45,7 @@ SAMPLES: dict[str, Entry] = {
     "power": entry(np.power, *binary(positive), s(v(3), np.array([2, 3, 1]))),
     "raise_to": entry(
         lambda x, exponent: np.power(x, exponent),
-        *(s(v(2, 3), exponent=p) for p in (0, 1, 2, 3, -1, -2, 2.0)),
+        *(s(v(2, 3), exponent=p) for p in (0, 1, 2, 3, 4, 5, -1, -2, -3, 2.0)),
         *(s(positive(3), exponent=p) for p in (0.5, -1.5, np.float64(2.5))),
         s(v(), exponent=3),
         s(v(0, 3), exponent=3),
@@ -308,6 +308,7 @@ SAMPLES: dict[str, Entry] = {
         references.scatter_add,
         s(v(3), w(4), ROWS, index=(At(0),)),
         s(v(3, 3), w(2, 3), ROWS, index=(At(0),)),
+        s(v(2, 2, 160), w(3, 160), np.array([[-1, 0], [2, 0]]), index=(At(0),)),  # long rows
         s(v(3), w(2, 3), ROWS, COLUMNS, index=(At(0), At(1))),
         s(v(2, 3), w(2, 4), COLUMNS, index=(EVERY, At(0))),
     ),

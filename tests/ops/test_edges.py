@@ -154,6 +154,44 @@ def test_exact_values_at_the_extremes():
     np.testing.assert_allclose(loss, [2e4, np.log(3)], rtol=1e-6)
 
 
+@pytest.mark.parametrize("exponent", [-3, -2, -1, 0, 1, 3, 4, 5, 6.0, 9])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_whole_powers_are_those_of_numpy(exponent, dtype):
+    """Zeros, infinities and signs too; the last bit may be another."""
+    x = np.array([-np.inf, -2.5, -1, -0.0, 0.0, 0.5, 3, np.inf, np.nan], dtype)
+    with np.errstate(divide="ignore", invalid="ignore"):  # the check adds up infinities
+        found, wanted = in_both_modes(lambda t: t**exponent, x), np.power(x, exponent)
+    np.testing.assert_allclose(found, wanted, rtol=2 * np.finfo(dtype).eps)
+    np.testing.assert_array_equal(np.signbit(found)[:-1], np.signbit(wanted)[:-1])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32"])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_many_elements_are_chosen_as_few_are(dtype, order):
+    """The same bits as one by one: NaN, infinities, both zeros."""
+    rng = np.random.default_rng(5)
+    special = [0.0, -0.0, 1.5, -2.5] + [np.nan, np.inf, -np.inf] * (dtype != "int32")
+    a, b = (rng.choice(special, (60, 80)).astype(dtype, order=order) for _ in range(2))
+    condition = rng.random((60, 80)) < 0.5
+    for left, right in ((a, b), (a[0, 0], b), (a, b[0]), (a[0, 0], b[1, 1])):
+        pair = [np.broadcast_to(value, a.shape) for value in (left, right)]
+        wanted = [pair[not chosen][at] for at, chosen in np.ndenumerate(condition)]
+        inputs = [dg.Tensor(value) for value in (condition, left, right)]
+        for function in (dg.where, dg.function(dg.where)):
+            assert function(*inputs).numpy().tobytes() == np.array(wanted, dtype).tobytes()
+
+
+def test_rows_that_are_named_twice_are_added_in_order():
+    """Long rows one by one, short ones by NumPy: the same bits."""
+    rng = np.random.default_rng(3)
+    rows, numbers = rng.normal(size=(40, 200)).astype("float32"), rng.integers(-5, 5, 40)
+    wanted = np.zeros((5, 200), "float32")
+    np.add.at(wanted, numbers, rows)
+    table = dg.Tensor(np.zeros((5, 200), "float32"), requires_grad=True)
+    (table[dg.Tensor(numbers)] * dg.Tensor(rows)).sum().backward()
+    np.testing.assert_array_equal(table.grad.numpy(), wanted)
+
+
 def test_logsumexp_of_infinities():
     infinity = dg.Tensor(np.array([[np.inf, 0.0], [-np.inf, 0.0]]))
     assert dg.logsumexp(infinity, axis=1).tolist() == [np.inf, 0]
