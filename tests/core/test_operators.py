@@ -171,3 +171,20 @@ def test_the_names_of_other_libraries_are_not_names_of_ours_and_lead_to_ones_tha
         place, _, rest = text.partition(".")
         name = rest.split("(")[0].split()[0] if rest else ""
         assert text == "x @ y" or hasattr(places.get(place), name), text
+
+
+@pytest.mark.parametrize(
+    ("ask", "here"),
+    [
+        (lambda: dg.float32, 'dtype="float32"'),
+        (lambda: dg.Linear, "dg.nn.Linear"),
+        (lambda: dg.optim.Momentum, "dg.optim.SGD"),
+        (lambda: dg.GradientTape, "dg.grad"),
+        (lambda: dg.Tensor(1.0).zero_(), "zero_grad"),
+        (lambda: dg.Tensor(1.0).clone(), "dg.identity(x)"),
+    ],
+)
+def test_common_names_from_elsewhere_lead_here(ask, here):
+    with pytest.raises(UnknownNameError) as caught:
+        ask()
+    assert here in caught.value.hint
