@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from dlgraph.core.explain import describe_operand
 from dlgraph.core.primitive import composite, primitive
 from dlgraph.core.spec import Dim, Spec, common_dtype, normalise_axis, same_shape, show_shape
 from dlgraph.errors import OperationError, ShapeError
@@ -150,6 +151,11 @@ def einsum(subscripts: str, *xs: Any) -> Any:
     >>> print(dg.einsum("ij->j", a), dg.einsum("ii", a), dg.einsum("ij,ij->", a, a))
     [4. 6.] 5.0 30.0
     """
+    if not isinstance(subscripts, str):
+        raise OperationError(
+            f"einsum: the subscripts are a text and come first, not {describe_operand(subscripts)}",
+            hint='dg.einsum("ij,jk->ik", a, b)',
+        )
     text = subscripts.replace(" ", "")
     left, arrow, output = text.partition("->")
     terms = left.split(",")

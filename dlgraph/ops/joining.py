@@ -8,10 +8,12 @@ from typing import Any
 from dlgraph.core.primitive import composite, primitive
 from dlgraph.core.spec import (
     Dim,
+    Shape,
     Spec,
     common_dtype,
     normalise_axis,
     show_shape,
+    spec_of,
 )
 from dlgraph.errors import OperationError, ShapeError
 from dlgraph.ops.copies import zeros_like
@@ -106,15 +108,20 @@ def concatenate(xs: Sequence[Any], axis: int = 0) -> Any:
     >>> print(dg.concatenate([dg.Tensor([1.0]), dg.Tensor([2.0, 3.0])]))
     [1. 2. 3.]
     """
+    return _concatenate(*_parts("concatenate", xs, axis), axis=axis)
+
+
+def _parts(name: str, xs: Any, axis: Any) -> list[Any]:
+    """The values to join, and whether the axis is one."""
     parts = list(xs)
     if not parts:
-        raise OperationError("concatenate needs at least one value")
+        raise OperationError(f"{name} needs at least one value")
     if isinstance(axis, bool) or not hasattr(axis, "__index__") or getattr(axis, "ndim", False):
         raise OperationError(
-            f"concatenate: the axis is a whole number, not {axis!r}",
-            hint="the values go into one list: dg.concatenate([a, b], axis=0)",
+            f"{name}: the axis is a whole number, not {axis!r}",
+            hint=f"the values go into one list: dg.{name}([a, b], axis=0)",
         )
-    return _concatenate(*parts, axis=axis)
+    return parts
 
 
 @composite
@@ -126,4 +133,20 @@ def stack(xs: Sequence[Any], axis: int = 0) -> Any:
     [[1. 3.]
      [2. 4.]]
     """
-    return concatenate([expand_dims(x, axis=axis) for x in xs], axis=axis)
+    parts = _parts("stack", xs, axis)
+    shapes = [spec_of(x).shape for x in parts]
+    if any(len(shape) != len(shapes[0]) or _differ(shape, shapes[0]) for shape in shapes):
+        shown = ", ".join(map(show_shape, shapes))
+        raise ShapeError(f"stack: the values have different shapes: {shown}")
+    ndim = len(shapes[0]) + 1
+    if not -ndim <= axis < ndim:
+        raise ShapeError(
+            f"stack: axis {axis} is out of range for a result of {ndim} dimensions",
+            hint=f"allowed are {-ndim} to {ndim - 1}",
+        )
+    return concatenate([expand_dims(x, axis=axis) for x in parts], axis=axis)
+
+
+def _differ(a: Shape, b: Shape) -> bool:
+    pairs = zip(a, b, strict=True)
+    return any(isinstance(m, int) and isinstance(n, int) and m != n for m, n in pairs)

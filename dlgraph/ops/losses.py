@@ -8,18 +8,22 @@ from __future__ import annotations
 
 from typing import Any
 
+from dlgraph.core.arrays import is_array
+from dlgraph.core.explain import describe_operand
 from dlgraph.core.primitive import composite
-from dlgraph.core.spec import show_shape, spec_of
-from dlgraph.core.tensor import Tensor
-from dlgraph.errors import OperationError, ShapeError
+from dlgraph.core.spec import Dim, show_shape, spec_of
+from dlgraph.core.tensor import Tensor, value_of
+from dlgraph.errors import DtypeError, OperationError, ShapeError
 from dlgraph.ops.activations import softplus
-from dlgraph.ops.comparison import greater, less, less_equal, not_equal, where
+from dlgraph.ops.comparison import greater_equal, less_equal, not_equal, where
 from dlgraph.ops.functions import log1p, xlogy
 from dlgraph.ops.index import take, take_along_axis
 from dlgraph.ops.nn import _paired, log_softmax, softmax_cross_entropy
 from dlgraph.ops.reduce import element_count, mean, sum
 from dlgraph.ops.shape import expand_dims, squeeze
 from dlgraph.ops.unary import absolute, exp, log, square
+
+ROUNDING = 1e-6  # a probability may be so far beyond 0 or 1
 
 
 def reduced(name: str, losses: Any, reduction: str) -> Any:
@@ -36,6 +40,19 @@ def reduced(name: str, losses: Any, reduction: str) -> Any:
 def _listed(values: Any, like: Any) -> Any:
     """Lists of numbers as a tensor in the dtype of the predictions; anything else as it is."""
     return Tensor(values, dtype=like.dtype) if isinstance(values, (list, tuple)) else values
+
+
+def _class_weights(name: str, weights: Any, logits: Any) -> Any:
+    """The weights of the classes, if there is one for each."""
+    weights = _listed(weights, logits)
+    shape, classes = () if weights is None else spec_of(weights).shape, spec_of(logits).shape[-1]
+    known = not any(isinstance(size, Dim) for size in (*shape, classes))
+    if weights is not None and (len(shape) != 1 or (known and shape != (classes,))):
+        raise ShapeError(
+            f"{name}: weights {show_shape(shape)} for {classes} classes",
+            hint='one weight per class; those of samples multiply the losses of reduction="none"',
+        )
+    return weights
 
 
 # ---- classes -------------------------------------------------------------------------------------
@@ -65,11 +82,13 @@ def cross_entropy(
     >>> print(dg.cross_entropy(dg.Tensor([[9.0, 0.0], [0.0, 0.0]]), dg.Tensor([-1, 0]), ignore=-1))
     0.69315
     """
+    if not 0 <= smoothing <= 1:
+        raise OperationError(f"cross_entropy: smoothing is a share from 0 to 1, not {smoothing}")
     if _kind(labels) == "f" and spec_of(labels).ndim == spec_of(logits).ndim:
         return _soft_cross_entropy(logits, labels, weights, smoothing, reduction)
     if weights is None and ignore is None and not smoothing:
         return reduced("cross_entropy", softmax_cross_entropy(logits, labels), reduction)
-    weights = _listed(weights, logits)
+    weights = _class_weights("cross_entropy", weights, logits)
     counts = None if ignore is None else not_equal(labels, ignore)
     # An ignored label may be no class at all: it is looked up as class 0, and its loss dropped.
     safe = labels if counts is None else where(counts, labels, 0)
@@ -92,6 +111,13 @@ def _soft_cross_entropy(
     logits: Any, target: Any, weights: Any, smoothing: float, reduction: str
 ) -> Any:
     _paired("cross_entropy", logits, target)
+    given, wanted = spec_of(target).dtype, spec_of(logits).dtype
+    if hasattr(target, "dtype") and given != wanted:
+        raise DtypeError(
+            f"cross_entropy: the labels {describe_operand(target)} are {given} probabilities, the "
+            f"logits {describe_operand(logits)} are {wanted}",
+            hint=f'labels.astype("{wanted}"); one-hot labels: labels.argmax(-1)',
+        )
     log_p = log_softmax(logits, axis=-1)
     smooth = target
     if smoothing:
@@ -132,7 +158,7 @@ def nll_loss(
     2.0
     """
     labels = Tensor(labels) if isinstance(labels, (list, tuple)) else labels
-    weights = _listed(weights, log_probabilities)
+    weights = _class_weights("nll_loss", weights, log_probabilities)
     found, classes = spec_of(labels), spec_of(log_probabilities)
     if found.ndim != classes.ndim - 1:
         raise ShapeError(
@@ -154,19 +180,39 @@ def binary_cross_entropy(
 ) -> Any:
     r"""$-t \ln p - (1 - t) \ln (1 - p)$; logarithms are not taken below -100.
 
+    Raises `OperationError` for probabilities below 0 or above 1, where there are values to look
+    at (not in a graph that is being built).
+
     >>> import dlgraph as dg
     >>> print(dg.binary_cross_entropy(dg.Tensor([0.5]), dg.Tensor([1.0])))
     0.69315
     """
     target, weights = (_listed(values, probabilities) for values in (target, weights))
     _paired("binary_cross_entropy", probabilities, target)
-    some, sure = greater(probabilities, 0), less(probabilities, 1)
-    log_p = where(some, log(where(some, probabilities, 1.0)), -100.0)
-    log_q = where(sure, log1p(-where(sure, probabilities, 0.0)), -100.0)
+    _check_probabilities(probabilities)
+    # Asked in this way round a NaN is neither, and shows in the loss.
+    none, sure = less_equal(probabilities, 0), greater_equal(probabilities, 1)
+    log_p = where(none, -100.0, log(where(none, 1.0, probabilities)))
+    log_q = where(sure, -100.0, log1p(-where(sure, 0.0, probabilities)))
     losses = -(target * log_p + (1 - target) * log_q)
     if weights is not None:
         losses = losses * weights
     return reduced("binary_cross_entropy", losses, reduction)
+
+
+def _check_probabilities(p: Any) -> None:
+    # Scores would give a loss below 0, and a training that runs away, without a word.
+    data = value_of(p) if isinstance(p, Tensor) else p
+    if not is_array(data) or data.dtype.kind != "f" or not data.size:
+        return
+    low, high = data.min(), data.max()
+    if low < -ROUNDING or high > 1 + ROUNDING:
+        raise OperationError(
+            f"binary_cross_entropy: probabilities are between 0 and 1, {describe_operand(p)} "
+            f"reaches from {low:.6g} to {high:.6g}",
+            hint="dg.sigmoid(scores) makes probabilities; "
+            "dg.binary_cross_entropy_with_logits takes the scores",
+        )
 
 
 @composite

@@ -556,6 +556,11 @@ REFUSED = {
     ),
     "window": (lambda x: dg.max_pool2d(x, 5), IMAGE, "does not fit"),
     "pool padding": (lambda x: dg.max_pool2d(x, 2, padding=2), IMAGE, "half of the window"),
+    "einsum order": (lambda x: dg.einsum(x, "ij->ji"), v(2, 2), "the subscripts are a text"),
+    "stack axis": (lambda x: dg.stack([x, x], axis=5), v(3), r"stack: axis 5 .* 2 dimensions"),
+    "stack form": (lambda x: dg.stack([x, x], axis=x), v(3), "stack: the axis is a whole number"),
+    "stack none": (lambda x: dg.stack([]), v(3), "stack needs at least one"),
+    "stack shapes": (lambda x: dg.stack([x, x[:2]]), v(3), r"stack: .*\(3,\), \(2,\)"),
     "einsum terms": (lambda x: dg.einsum("ij,jk->ik", x), v(2, 2), "2 terms for 1"),
     "einsum sizes": (lambda x: dg.einsum("ij,jk->ik", x, w(3, 2)), v(2, 2), "letter 'j'"),
     "einsum output": (lambda x: dg.einsum("ij->k", x), v(2, 2), "in no term"),
@@ -571,6 +576,26 @@ REFUSED = {
     "gelu": (lambda x: dg.gelu(x, "erf"), v(3), "no approximation"),
     "reduction": (lambda x: dg.huber_loss(x, x, reduction="max"), v(3), "unknown reduction"),
     "delta": (lambda x: dg.huber_loss(x, x, delta=0), v(3), "above 0"),
+    "smoothing": (
+        lambda x: dg.cross_entropy(x, [0, 1], smoothing=1.5),
+        v(2, 3),
+        "smoothing is a share from 0 to 1, not 1.5",
+    ),
+    "class weights": (
+        lambda x: dg.cross_entropy(x, [0, 1], weights=[1.0, 2.0]),
+        v(2, 3),
+        r"cross_entropy: weights \(2,\) .* 3 classes",
+    ),
+    "nll weights": (
+        lambda x: dg.nll_loss(x, [0, 1], weights=[1.0, 2.0]),
+        v(2, 3),
+        r"nll_loss: weights \(2,\) .* 3 classes",
+    ),
+    "one-hot labels": (
+        lambda x: dg.cross_entropy(x, np.eye(3, dtype=np.float32)[[0, 1]]),
+        v(2, 3),
+        "cross_entropy: .* float32 .* float64",
+    ),
     "loss shapes": (lambda x: dg.huber_loss(x, w(3, 1)), v(3), "broadcasting"),
     "diagonal": (lambda x: dg.diagonal(x, 0, 1, 1), v(2, 2), "axis 1"),
     "tril": (dg.tril, v(3), "two axes"),
@@ -588,3 +613,16 @@ def test_refused_with_a_reason(name):
         with pytest.raises(DlgraphError, match=words) as caught:
             run(function, [x])
         assert caught.value.where is not None, "the error names the user's line"
+
+
+@pytest.mark.parametrize("make", [dg.Tensor, np.array])
+def test_scores_are_not_taken_for_probabilities(make):
+    target = [1.0, 0.0]
+    for scores, range_ in (([2.0, 0.5], "0.5 to 2"), ([0.5, -0.25], "-0.25 to 0.5")):
+        with pytest.raises(DlgraphError, match=f"probabilities .* from {range_}") as caught:
+            dg.binary_cross_entropy(make(scores), target)
+        assert "binary_cross_entropy_with_logits" in caught.value.hint
+        assert caught.value.where.file == __file__
+    rounded = dg.binary_cross_entropy(make([1 + 1e-7, -1e-7]), target)
+    assert float(rounded) == pytest.approx(0, abs=1e-6)
+    assert np.isnan(float(dg.binary_cross_entropy(make([np.nan, 0.5]), target))), "as it came"
