@@ -69,6 +69,11 @@ def stretched(xp: Any, value: Any, shape: tuple) -> Any:
     return xp.broadcast_to(value, shape)
 
 
+def as_number(x: Any) -> Any:
+    """One number stretched to an array as the number: NumPy then has only one loop to run."""
+    return x[(0,) * x.ndim + (...,)] if x.ndim and x.size and not any(x.strides) else x
+
+
 def is_array(value: Any) -> bool:
     """Is this an array or array scalar of a known library?"""
     return isinstance(value, (np.ndarray, np.generic, Bundle)) or type(value) in MODULES

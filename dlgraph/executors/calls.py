@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from dlgraph.core.arrays import as_number
 from dlgraph.core.body import Body
 from dlgraph.core.node import NO_VALUE
 from dlgraph.core.primitive import Primitive
@@ -48,18 +49,13 @@ def _function(bound: Bound, step: Instruction) -> list[Call]:
     if is_fixed(bound, step):
         inputs = [bound.array(p) for p in step.inputs if p is not None]
         if step.primitive.name in _ARITHMETIC:
-            inputs = [_as_number(x) for x in inputs]
+            inputs = [as_number(x) for x in inputs]
         return [written(function, inputs, out)]
     read = _reader(bound, step)
     return [(lambda: function(*read(), out=out), ())]
 
 
 _ARITHMETIC = ("add", "subtract", "multiply", "divide")
-
-
-def _as_number(x: Any) -> Any:
-    """One number stretched to an array as the number: NumPy then has only one loop to run."""
-    return x[(0,) * x.ndim + (...,)] if x.ndim and x.size and not any(x.strides) else x
 
 
 def _product(bound: Bound, step: Instruction) -> list[Call]:

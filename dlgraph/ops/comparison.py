@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from dlgraph.core.arrays import as_number
 from dlgraph.core.primitive import primitive
 from dlgraph.core.spec import Spec, broadcast, broadcast_shapes, compare
 from dlgraph.errors import DtypeError
@@ -153,6 +154,8 @@ def chosen(xp: Any, condition: Any, a: Any, b: Any) -> Any:
     every second jump wrongly.  Many numbers of 32 bits are chosen by their bits instead, in up to a
     ninth of the time: b ^ ((a ^ b) & mask), where all bits of the mask are those of the condition.
     """
+    if xp is np and type(a) is type(b) is np.ndarray:
+        a, b = as_number(a), as_number(b)
     if not chosen_by_bits(condition, a, b):
         return xp.where(condition, a, b)
     mask, right = condition.astype(np.int32), b.view(np.int32)
