@@ -142,7 +142,7 @@ class Graph:
         return describe_record(self.records, index)
 
     def structure_hash(self) -> str:
-        """A hash of what is computed: primitives, links, attributes, constants, shapes.
+        """A hash of what is computed: primitives, links, attributes, constants, shapes, bodies.
 
         Names and lines do not count; two graphs of the same structure have the same hash, on
         every machine.
@@ -263,8 +263,7 @@ class Graph:
             return value
         if isinstance(value, Tensor):
             return self.variable(value)
-        array = as_array(value, dtype)
-        array = arrays.read_only(array)
+        array = arrays.read_only(as_array(value, dtype))
         return self.add(
             FUNCTIONS["constant"],  # type: ignore[arg-type]
             attrs={"value": array},

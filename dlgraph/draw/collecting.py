@@ -24,8 +24,8 @@ def no_collection() -> Iterator[None]:
     True
     """
     on = gc.isenabled()
-    gc.disable()
     try:
+        gc.disable()
         yield
     finally:
         if on:
