@@ -121,10 +121,11 @@ def placeholder(
                 f"placeholder(shape={tuple(shape)!r}): {size!r} is not a size",
                 hint="a size is a number, None if unknown, or a name",
             )
-    return graph.add(_placeholder, attrs={"default": None}, spec=_spec(sizes, dtype), name=name)
+    return graph.add(_placeholder, attrs={"default": None}, spec=spec_with(sizes, dtype), name=name)
 
 
-def _spec(sizes: Sequence[Any], dtype: Any) -> Spec:
+def spec_with(sizes: Sequence[Any], dtype: Any) -> Spec:
+    """The spec with an element type given by its name; raise `DtypeError` if there is none."""
     try:
         found = np.dtype(dtype)
     except TypeError:

@@ -40,6 +40,10 @@ class _Convolution(Module):
         **options: Any,
     ):
         name = type(self).__name__
+        for called, number in (
+            ("in_channels", in_channels), ("out_channels", out_channels), ("groups", groups),
+        ):  # fmt: skip
+            convolution.numbers(f"{name}: {called}", number, 1)
         if in_channels % groups or out_channels % groups:
             raise OperationError(
                 f"{name}({in_channels}, {out_channels}, groups={groups}): both numbers of "

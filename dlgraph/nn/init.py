@@ -17,9 +17,9 @@ from dlgraph.core.building import building, current_graph
 from dlgraph.core.graph import Graph
 from dlgraph.core.parameter import Parameter
 from dlgraph.core.spec import Spec
-from dlgraph.core.state import assign
-from dlgraph.errors import OperationError
-from dlgraph.ops.random import Stream, default_stream, random_normal, random_uniform
+from dlgraph.core.state import assign, spec_with
+from dlgraph.errors import DtypeError, OperationError
+from dlgraph.ops.random import Stream, random_normal, random_uniform, stream_of
 
 
 class Initialiser:
@@ -40,9 +40,9 @@ class Initialiser:
         dtype: Any = "float32",
         draws: bool = True,
     ):
-        self.spec = Spec(tuple(int(size) for size in shape), np.dtype(dtype))
+        self.spec = _checked_spec(shape, dtype, draws)
         self.rule = rule
-        self.rng = rng or default_stream()
+        self.rng = stream_of(rng)
         self.draws = draws
 
     def initial_value(self, graph: Graph | None = None) -> Any:
@@ -65,6 +65,20 @@ class Initialiser:
             name = (parameter.name or "variable").replace(".", "/")
             target = startup.variable(parameter, name)
             assign(target, self.initial_value(startup))
+
+
+def _checked_spec(shape: Sequence[Any], dtype: Any, draws: bool) -> Spec:
+    sizes = tuple(shape)
+    for size in sizes:
+        whole = isinstance(size, (int, np.integer)) and not isinstance(size, bool)
+        if not whole or size < 1:
+            raise OperationError(f"a parameter of shape {sizes!r}: sizes are whole numbers above 0")
+    spec = spec_with(sizes, dtype)
+    if draws and spec.dtype.kind != "f":
+        raise DtypeError(
+            f"random values are floating point, not {spec.dtype}", hint='dtype="float32"'
+        )
+    return Spec(tuple(map(int, sizes)), spec.dtype)
 
 
 def constant(shape: Sequence[int], value: float, dtype: Any = "float32") -> Initialiser:

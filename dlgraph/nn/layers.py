@@ -8,14 +8,16 @@ import numpy as np
 
 from dlgraph.core.explain import describe_operand
 from dlgraph.core.node import Node
+from dlgraph.core.operators import Operators
 from dlgraph.core.parameter import Parameter
 from dlgraph.core.spec import Dim, spec_of
 from dlgraph.core.state import train_or_test
 from dlgraph.errors import OperationError, ShapeError
 from dlgraph.nn import init
 from dlgraph.nn.module import Module
+from dlgraph.ops.contract import matmul
 from dlgraph.ops.nn import softmax
-from dlgraph.ops.random import Stream, default_stream, dropout
+from dlgraph.ops.random import Stream, dropout, stream_of
 from dlgraph.ops.shape import flatten
 from dlgraph.ops.unary import relu, sigmoid, tanh
 
@@ -47,6 +49,11 @@ class Linear(Module):
                 raise OperationError(
                     f"Linear({name}={size!r}): a number of features is a whole number above 0"
                 )
+        if not isinstance(bias, (bool, np.bool_)):
+            raise OperationError(
+                f"Linear(bias={bias!r}): bias is True or False",
+                hint="an activation is a layer of its own: Sequential(Linear(4, 3), ReLU())",
+            )
         shape = self.in_features, self.out_features = int(in_features), int(out_features)
         # Named at once, for the start-up graph that their initialisers are put into.
         weight = init.xavier_uniform(shape, rng=rng, dtype=dtype)
@@ -58,20 +65,28 @@ class Linear(Module):
         spec = spec_of(x)
         size = spec.shape[-1] if spec.ndim else None
         if size != self.in_features and not isinstance(size, Dim):
+            features = f"{self.in_features} feature{'s' * (self.in_features != 1)}"
             raise ShapeError(
                 f"{self._called(self.in_features, self.out_features)} was made for "
-                f"{self.in_features} features, its input {describe_operand(x)} has "
+                f"{features}, its input {describe_operand(x)} has "
                 f"{size if spec.ndim else 'no axis'}",
-                hint="flatten images first: x.flatten(1)"
-                if spec.ndim > 2
-                else "the out_features of one layer are the in_features of the next",
+                hint=_how_to_fit(x, spec.ndim, self.in_features),
             )
-        y = x @ self.weight
+        # A table of pandas would take the weight's values, and nothing would be recorded.
+        y = x @ self.weight if isinstance(x, Operators) else matmul(x, self.weight)
         return y if self.bias is None else y + self.bias
 
     def extra_repr(self) -> str:
         """The sizes."""
         return f"{self.in_features}, {self.out_features}" + ", bias=False" * (self.bias is None)
+
+
+def _how_to_fit(x: Any, ndim: int, wanted: int) -> str:
+    if not ndim and wanted == 1:
+        return f"samples are rows: [[{x}]]" if isinstance(x, (int, float)) else "x.reshape(1, 1)"
+    if ndim > 2:
+        return "flatten images first: x.flatten(1)"
+    return "the out_features of one layer are the in_features of the next"
 
 
 class Sequential(Module):
@@ -208,7 +223,7 @@ class Dropout(Module):
                 f"Dropout({rate!r}): the rate is a probability of at least 0 and less than 1"
             )
         self.rate = float(rate)
-        self.rng = (rng or default_stream()).split()
+        self.rng = stream_of(rng).split()
 
     def forward(self, x: Any) -> Any:
         """The thinned input while training, the input itself otherwise."""

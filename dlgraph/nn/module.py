@@ -60,7 +60,9 @@ class Module:
                 with tracing(True), building(graph=graph), scope:
                     return self._hooked(inputs, self.forward(*inputs, **options))
         output = self.forward(*inputs, **options)
-        return self._hooked(inputs, output) if self._hooks else output
+        if output is None or self._hooks:
+            return self._hooked(inputs, output)
+        return output
 
     def _called(self, before: int, after: int) -> str:
         """What an error calls a layer from so many features to so many.
@@ -73,6 +75,11 @@ class Module:
         return f"{'layer ' * self._name.isdecimal()}{self._name} ({kind})"
 
     def _hooked(self, inputs: tuple[Any, ...], output: Any) -> Any:
+        if output is None:
+            raise OperationError(
+                f"forward of {type(self).__name__} returned None",
+                hint="is the last line of forward a `return ...`?",
+            )
         for function in tuple(self._hooks):
             found = function(self, inputs, output)
             output = output if found is None else found
@@ -99,6 +106,13 @@ class Module:
         return Handle(held, function)
 
     def __setattr__(self, name: str, value: Any) -> None:
+        held = self.__dict__.get(name)
+        if isinstance(held, Parameter) and not isinstance(value, (Parameter, type(None))):
+            raise OperationError(
+                f"{type(self).__name__}.{name} is a parameter: a {type(value).__name__} in its "
+                "place would not be trained",
+                hint=f"new values: model.{name}.assign(values); another one: dg.Parameter(values)",
+            )
         object.__setattr__(self, name, value)
         if isinstance(value, (Parameter, Module, list, tuple, dict)):
             _label(name, value)

@@ -141,7 +141,7 @@ class LayerNorm(Module):
         affine: bool = True,
         dtype: Any = "float32",
     ):
-        self.shape = (shape,) if isinstance(shape, int) else tuple(shape)
+        self.shape = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
         self.epsilon = float(epsilon)
         self.weight = Parameter(init.ones(self.shape, dtype)) if affine else None
         self.bias = Parameter(init.zeros(self.shape, dtype)) if affine else None

@@ -50,9 +50,10 @@ class Recurrent(Module):
         rng: Stream | None = None,
         dtype: Any = "float32",
     ):
-        if in_features < 1 or hidden < 1:
+        if any(not isinstance(n, (int, np.integer)) or n < 1 for n in (in_features, hidden)):
             raise OperationError(
-                f"{type(self).__name__}({in_features}, {hidden}): sizes are at least 1"
+                f"{type(self).__name__}({in_features!r}, {hidden!r}): sizes are whole numbers "
+                "above 0"
             )
         self.in_features, self.hidden, self.bidirectional = in_features, hidden, bidirectional
         for end in ("", "_reverse")[: 1 + bidirectional]:

@@ -142,6 +142,15 @@ def default_stream() -> Stream:
     return DEFAULT_STREAM
 
 
+def stream_of(rng: Stream | None) -> Stream:
+    """The stream that was given as `rng=`, or the default one."""
+    if not isinstance(rng, (Stream, type(None))):
+        raise OperationError(
+            f"rng={rng!r}: a random stream is needed", hint="rng=dg.Stream(0), or dg.seed(0) before"
+        )
+    return rng or DEFAULT_STREAM
+
+
 def seed(number: int) -> None:
     """Start the default stream again from this seed.
 
@@ -245,8 +254,8 @@ def dropout(x: Any, rate: float = 0.5, rng: Stream | None = None) -> Any:
     >>> dg.dropout(dg.Tensor([1.0, 1.0]), rate=0.0).tolist()
     [1.0, 1.0]
     """
-    if not 0 <= rate < 1:
+    if not isinstance(rate, (int, float)) or not 0 <= rate < 1:
         raise OperationError(
-            f"dropout(rate={rate}): the rate is a probability of at least 0 and less than 1"
+            f"dropout(rate={rate!r}): the rate is a probability of at least 0 and less than 1"
         )
-    return drop(x, (rng or DEFAULT_STREAM).key_for(x), rate=float(rate))
+    return drop(x, stream_of(rng).key_for(x), rate=float(rate))

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import dlgraph as dg
-from dlgraph.errors import OperationError, ShapeError
+from dlgraph.errors import DlgraphError, OperationError, ShapeError
 
 # ---- Linear
 
@@ -215,3 +215,64 @@ def test_dropout_draws_the_same_in_both_modes():
 def test_the_rate_is_a_probability_below_one(rate):
     with pytest.raises(OperationError, match="probability of at least 0 and less than 1"):
         dg.nn.Dropout(rate)
+
+
+# ---- mistakes
+
+
+class Frame:
+    """Stands for a table of pandas: it has an opinion of its own about `@`."""
+
+    __array_ufunc__ = None
+
+    def __init__(self, rows):
+        self.rows = np.array(rows, np.float32)
+        self.shape, self.ndim, self.dtype = self.rows.shape, self.rows.ndim, self.rows.dtype
+
+    def __array__(self, dtype=None, copy=None):
+        return np.asarray(self.rows, dtype)
+
+    def __matmul__(self, other):
+        return Frame(self.rows @ np.asarray(other))
+
+
+def test_a_table_does_not_take_the_weight_out_of_the_record():
+    layer = dg.nn.Linear(2, 1)
+    y = layer(Frame([[1.0, 2.0], [3.0, 4.0]]))
+    assert isinstance(y, dg.Tensor)
+    y.sum().backward()
+    assert layer.weight.grad.tolist() == [[4.0], [6.0]]
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: dg.nn.Linear(2, 2, "relu"), r"Linear\(bias='relu'\)"),
+        (lambda: dg.nn.Linear(2, 2, rng=0), "rng=0: a random stream"),
+        (lambda: dg.nn.Linear(2, 2, rng=np.random.default_rng(0)), "rng=Generator.*: a random"),
+        (lambda: dg.nn.Dropout(0.5, rng=1), "rng=1: a random stream"),
+        (lambda: dg.nn.Linear(2, 2, dtype="flt"), "'flt' is not an element type"),
+        (lambda: dg.nn.Linear(2, 2, dtype="int64"), "random values are floating point, not int64"),
+        (lambda: dg.nn.BatchNorm(0), r"shape \(0,\): sizes are whole numbers above 0"),
+        (lambda: dg.nn.BatchNorm("a"), r"shape \('a',\): sizes are"),
+        (lambda: dg.nn.LayerNorm(-3), r"shape \(-3,\): sizes are"),
+        (lambda: dg.nn.LayerNorm(1.5), r"shape \(1\.5,\): sizes are"),
+        (lambda: dg.nn.LayerNorm("ab"), r"shape \('ab',\): sizes are"),
+        (lambda: dg.nn.LSTM("a", 3), r"LSTM\('a', 3\): sizes are whole numbers"),
+        (lambda: dg.nn.Embedding("a", 3), r"shape \('a', 3\): sizes are"),
+        (lambda: dg.nn.Conv2d("1", 2, 3), r"in_channels is '1'"),
+        (lambda: dg.nn.Conv2d(1, 0, 3), r"out_channels is 0"),
+        (lambda: dg.nn.Conv2d(1, 2, 3, groups=0), r"groups is 0"),
+        (lambda: dg.dropout(dg.Tensor([1.0]), "half"), r"dropout\(rate=.half.\): the rate is"),
+    ],
+)
+def test_layers_refuse_what_they_cannot_be_made_of(make, words):
+    with pytest.raises(DlgraphError, match=words) as caught:
+        make()
+    assert caught.value.where.file == __file__
+
+
+def test_a_single_number_is_no_batch():
+    with pytest.raises(ShapeError, match=r"made for 1 feature, its input 3\.0 has no axis") as e:
+        dg.nn.Linear(1, 1)(3.0)
+    assert "[[3.0]]" in e.value.hint

@@ -235,3 +235,32 @@ def test_the_same_model_computes_and_builds():
         y = tower(node)
     np.testing.assert_array_equal(dg.Session(g).run(y, {node: x}), tower(dg.Tensor(x)).numpy())
     assert y.name == "tower/add" and "tower/first/matmul" in [n.name for n in g.nodes]
+
+
+# ---- mistakes
+
+
+@pytest.mark.parametrize("make", [dg.Tensor, lambda x: x])
+def test_a_forward_without_return_says_so(make):
+    class Silent(dg.nn.Module):
+        def forward(self, x):
+            x * 2
+
+    with pytest.raises(OperationError, match="forward of Silent returned None") as caught:
+        Silent()(make(np.ones(2, np.float32)))
+    assert "return" in caught.value.hint and caught.value.where.file == __file__
+    with dg.Graph().as_default(), pytest.raises(OperationError, match="returned None"):
+        Silent()(dg.placeholder((2,)))
+
+
+@pytest.mark.parametrize("make", [dg.Tensor, np.array, list])
+def test_a_parameter_is_not_replaced_by_what_is_not_trained(make):
+    layer = dg.nn.Linear(2, 1)
+    with pytest.raises(OperationError, match=r"Linear\.bias is a parameter") as caught:
+        layer.bias = make([0.0])
+    assert "bias.assign" in caught.value.hint
+    assert isinstance(layer.bias, dg.Parameter) and len(layer.parameters()) == 2
+    layer.bias = dg.Parameter([3.0])
+    assert layer.bias.item() == 3.0 and layer.parameters()[1] is layer.bias
+    layer.bias = None
+    assert len(layer.parameters()) == 1
