@@ -1,6 +1,7 @@
-"""The command `dlgraph`: `dlgraph lab` opens the lessons, `dlgraph doctor` checks the set-up.
+"""The command `dlgraph`: `dlgraph lab` opens the lessons, `dlgraph grade` marks what learners hand
+in, `dlgraph doctor` checks the set-up.
 
-Read `lessons.py` next (what is copied and what is kept), then `doctor.py`.
+Read `lessons.py` next (what is copied and what is kept), then `grading.py` and `doctor.py`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-from dlgraph import doctor, lessons
+from dlgraph import doctor, grading, lessons
 from dlgraph._version import __version__
 from dlgraph.errors import DlgraphError, MissingPackageError
 
@@ -47,6 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.command == "lab":
             return lab(options.folder, options.fresh, [*options.no_browser, *further])
+        if options.command == "grade":
+            return grade(options.lesson, options.paths, options.csv, options.seconds)
         if options.command == "doctor":
             return doctor.main(as_json=options.json)
     except DlgraphError as error:
@@ -92,6 +95,33 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         help="start the server and print its address, open no browser",
     )
+    grade_parser = commands.add_parser(
+        "grade",
+        help="mark the exercises of notebooks that learners hand in",
+        description="Run each notebook in a kernel of its own, with the checks of LESSON in place "
+        "of the learner's, and say which exercises are right. The learners' code runs on this "
+        "machine, with your rights; no network is needed, and nothing of theirs is changed.",
+    )
+    grade_parser.add_argument(
+        "lesson",
+        metavar="LESSON",
+        help="your notebook with the checks, or the start of a lesson's name (01, 02, ...)",
+    )
+    grade_parser.add_argument(
+        "paths",
+        nargs="+",
+        metavar="PATH",
+        help="notebooks, or folders: all in them that have the lesson's name in theirs",
+    )
+    grade_parser.add_argument(
+        "--csv", metavar="FILE", type=Path, help="also write results, replies and answers to FILE"
+    )
+    grade_parser.add_argument(
+        "--seconds",
+        type=int,
+        default=grading.SECONDS,
+        help="stop a cell after so many seconds (default: %(default)s)",
+    )
     doctor_parser = commands.add_parser(
         "doctor",
         help="check versions, widgets, GPU, BLAS threads and data",
@@ -136,6 +166,35 @@ def lab(folder: str, fresh: Sequence[str] = (), further: Sequence[str] = ()) -> 
     command = lab_command(root, first, further)
     print(f"opening   {first} in JupyterLab; stop it with Ctrl-C", flush=True)
     return run(command, environment)
+
+
+def grade(lesson: str, paths: Sequence[str], csv: Path | None, seconds: int) -> int:
+    """Mark the notebooks among `paths` and print one line for each, as soon as it is marked.
+
+    Raises:
+        MissingPackageError: nbclient is not installed.
+        DlgraphError: there is no such lesson, it has no exercise, there is nothing to mark, or the
+            file for the marks is there already.
+    """
+    teachers = grading.find_teachers(lesson)
+    wanted = grading.exercises(grading.code_cells(teachers))
+    if not wanted:
+        raise DlgraphError(
+            f"{teachers} has no exercise",
+            hint="a cell defines check_NAME(answer), another one prints check_NAME(answer)",
+        )
+    if csv is not None and csv.exists():
+        raise DlgraphError(f"{csv} is there already", hint="give the marks another name")
+    submissions = grading.find_submissions(paths, teachers)
+    os.environ.update(one_thread(os.environ)[0])  # for the kernels
+    marked = []
+    print(grading.header(wanted), flush=True)
+    for path in submissions:
+        marked.append(grading.mark(path, wanted, seconds))
+        print(grading.line(marked[-1], wanted), flush=True)
+    if csv is not None:
+        grading.write_csv(csv, marked)
+    return 0
 
 
 def _newer(copied: lessons.Copied) -> str:
