@@ -154,10 +154,11 @@ def chosen(xp: Any, condition: Any, a: Any, b: Any) -> Any:
     every second jump wrongly.  Many numbers of 32 bits are chosen by their bits instead, in up to a
     ninth of the time: b ^ ((a ^ b) & mask), where all bits of the mask are those of the condition.
     """
-    if xp is np and type(a) is type(b) is np.ndarray:
-        a, b = as_number(a), as_number(b)
-    if not chosen_by_bits(condition, a, b):
+    if xp is not np:
         return xp.where(condition, a, b)
+    a, b = (as_number(np.asarray(v)) if hasattr(v, "dtype") else v for v in (a, b))
+    if not chosen_by_bits(condition, a, b):
+        return np.where(condition, a, b)
     mask, right = condition.astype(np.int32), b.view(np.int32)
     np.negative(mask, mask)
     bits = np.bitwise_and(a.view(np.int32) ^ right, mask)
