@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
 from dlgraph.core.arrays import OBJECT, Bundle
-from dlgraph.errors import DtypeError, OperationError, ShapeError
+from dlgraph.errors import DtypeError, OperationError, ShapeError, SymbolicValueError
 
 DEFAULT_FLOAT = np.dtype(np.float32)
 
@@ -73,6 +73,22 @@ class Dim:
 
     def __repr__(self) -> str:
         return self.root.name or "?"
+
+    def _unknown(self, *others: Any, **options: Any) -> NoReturn:
+        name = self.root.name
+        raise SymbolicValueError(
+            f"the size {name!r} is not known before the graph runs"
+            if name
+            else "a size that was given as None is not known before the graph runs",
+            hint="dg.size_along(x, axis=0) is this size as a node; many operations need none: "
+            "x.mean(axis=0), x.reshape(-1, 4), dg.zeros_like(x)",
+        )
+
+    # Whatever would compute with it, in Python or in NumPy.
+    __index__ = __int__ = __float__ = __array__ = __neg__ = _unknown
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _unknown
+    __truediv__ = __rtruediv__ = __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = _unknown
+    __pow__ = __rpow__ = __lt__ = __le__ = __gt__ = __ge__ = _unknown
 
 
 Shape = tuple[Any, ...]  # of int or Dim

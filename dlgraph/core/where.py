@@ -13,9 +13,12 @@ from functools import lru_cache
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
+import numpy as np
+
 _new = tuple.__new__
 Spot = tuple[CodeType, int]  # a place in the code of the user: code object and instruction
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+NUMPY = os.path.dirname(os.path.abspath(np.__file__)) + os.sep
 STANDARD_LIBRARY = os.path.dirname(os.__file__) + os.sep
 
 
@@ -67,8 +70,8 @@ def _cell_number(file: str) -> int | None:
 
 @lru_cache(maxsize=1024)
 def is_user_code(file: str) -> bool:
-    """Is this neither dlgraph itself nor Python's own machinery around it?"""
-    if file.startswith((PACKAGE, "<frozen", "<__array_function__")):
+    """Is this neither dlgraph itself nor the machinery around it, Python's own and NumPy?"""
+    if file.startswith((PACKAGE, NUMPY, "<frozen", "<__array_function__")):
         return False
     # The standard library calls us (contextlib, functools); packages are installed below it.
     return not file.startswith(STANDARD_LIBRARY) or f"-packages{os.sep}" in file

@@ -20,7 +20,13 @@ from dlgraph.core.spec import (
     show_shape,
     spec_of,
 )
-from dlgraph.errors import DlgraphError, DtypeError, OperationError, ShapeError
+from dlgraph.errors import (
+    DlgraphError,
+    DtypeError,
+    OperationError,
+    ShapeError,
+    SymbolicValueError,
+)
 
 
 def test_sizes_are_equal_by_identity_name_or_meeting():
@@ -145,3 +151,41 @@ def test_floats_of_two_widths_have_none():
         common_dtype([np.dtype("float32"), np.dtype("float16")])
     with pytest.raises(OperationError, match="no numeric dtype"):
         common_dtype([np.dtype("U3")])
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda x, n: x.sum() / n,
+        lambda x, n: n * x,
+        lambda x, n: n * 2,
+        lambda x, n: 1 / n,
+        lambda x, n: n // 2,
+        lambda x, n: -n,
+        lambda x, n: n > 3,
+        lambda x, n: n <= 3,
+        lambda x, n: int(n),
+        lambda x, n: float(n),
+        lambda x, n: range(n),
+        lambda x, n: np.zeros(x.shape),
+        lambda x, n: np.prod(x.shape),
+        lambda x, n: x[: n - 1],
+        lambda x, n: dg.Tensor(x.shape),
+    ],
+)
+def test_computing_with_a_size_that_is_not_known_yet_says_so(use):
+    with dg.Graph().as_default():
+        x = dg.placeholder((None, 3), name="x")
+        with pytest.raises(SymbolicValueError, match="not known before the graph runs") as caught:
+            use(x, x.shape[0])
+    assert "dg.size_along(x, axis=0)" in caught.value.hint
+    assert caught.value.where.file == __file__
+
+
+def test_a_named_size_says_its_name_and_stays_a_size():
+    with pytest.raises(SymbolicValueError, match="the size 'batch'"):
+        Dim("batch") + 1
+    with dg.Graph().as_default():
+        x = dg.placeholder((None, 3), name="x")
+        assert x.reshape(x.shape[0], -1).shape == x.shape
+        assert dg.zeros_like(x).shape == x.shape and x.shape[0] != 3 and x.shape[0] is not None

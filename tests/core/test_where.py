@@ -7,6 +7,7 @@ import functools
 import os
 import sys
 
+import numpy as np
 import pytest
 
 import dlgraph as dg
@@ -28,6 +29,7 @@ def test_the_line_of_the_call():
         (os.path.join(os.path.dirname(dg.__file__), "core", "graph.py"), False),
         (contextlib.__file__, False),
         (functools.__file__, False),
+        (np.linalg.__file__, False),
         ("<frozen runpy>", False),
         (pytest.__file__, True),
         (os.path.join(os.path.dirname(os.__file__), "site-packages", "theirs.py"), True),
