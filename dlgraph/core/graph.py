@@ -94,7 +94,10 @@ class Graph:
                 return self._index[which.name]
             raise FetchError(
                 f"{which.name!r} is a node of another graph: {which.graph!r}, not {self!r}",
-                hint="nodes are run by a session of their own graph (or of a clone of it)",
+                hint="it exists only inside a loop, a branch or a function: return it from there"
+                if which.graph.captures_outer
+                else "nodes are run by a session of their own graph (or of a clone of it)",
+                extra={"made at": str(which.where or "")},
             )
         if isinstance(which, Tensor):
             if id(which) in self._variables:

@@ -40,9 +40,12 @@ def explain_gradient(x: Any, loss: Tensor | None = None) -> Reason:
             f"{x.name} is a graph node and has no .grad: dg.gradients(loss, node) is the node of "
             "its gradient."
         )
-    for value in (x, loss):
-        if value is not None and not isinstance(value, Tensor):
-            raise OperationError(f"explain_gradient needs tensors, not a {type(value).__name__}")
+    for value in (x, x if loss is None else loss):
+        if not isinstance(value, Tensor):
+            raise OperationError(
+                f"explain_gradient needs tensors, not {type(value).__name__}",
+                hint="pass the tensor itself: dg.explain_gradient(w), not w.grad",
+            )
     name = _called(x).strip("'").replace("this tensor", "x")
     if x._grad is not None:
         return Reason(f"{name}.grad is there: {x.grad.shape} {x.dtype}, from the last backward().")

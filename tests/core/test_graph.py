@@ -260,6 +260,19 @@ def test_nodes_of_two_graphs_do_not_mix(g):
             combine()
 
 
+def test_a_fetch_from_elsewhere_says_where_it_was_made(g):
+    with dg.Graph("other").as_default():
+        other = dg.placeholder((), name="z")
+    with pytest.raises(FetchError, match="another graph") as caught:
+        dg.Session(g).run(other)
+    assert "test_graph.py" in caught.value.extra["made at"]
+    leaked = []
+    dg.while_loop(lambda i: i < 3, lambda i: (leaked.append(i * 2) or i + 1,), (dg.constant(0),))
+    with pytest.raises(FetchError, match="'multiply' is a node of another graph") as caught:
+        dg.Session(g).run(leaked[0])
+    assert "only inside a loop" in caught.value.hint
+
+
 def test_outside_a_graph_there_are_no_placeholders():
     for make in (
         lambda: dg.placeholder((3,)),

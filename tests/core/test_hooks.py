@@ -148,6 +148,9 @@ def test_why_each_reason():
     constant = dg.Tensor([1.0]) * 2.0
     assert "anything that requires gradients" in dg.explain_gradient(w, constant)
     assert "cut off by detach()" in dg.explain_gradient(w.detach())
+    with pytest.raises(OperationError, match="not NoneType") as caught:
+        dg.explain_gradient(w.grad)
+    assert "not w.grad" in caught.value.hint
     assert repr(dg.explain_gradient(v)) == str(dg.explain_gradient(v))
 
 
