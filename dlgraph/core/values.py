@@ -28,6 +28,9 @@ class Values(Operators):
     __slots__ = ()
 
     _data: Any
+    _grad: Any
+    _inputs: tuple
+    _op: Any
     name: str | None
     requires_grad: bool
 
@@ -121,6 +124,32 @@ class Values(Operators):
 
     def __contains__(self, value: Any) -> bool:
         return bool((value_of(self) == getattr(value, "_data", value)).any())
+
+    # ---- copied: by copy, deepcopy and pickle
+    def __getstate__(self) -> tuple[Any, dict[str, Any]]:
+        if self._inputs:
+            raise OperationError(
+                f"{describe(self)} was computed by {self._op.name}: a copy would need a copy of "
+                "all that it was computed from",
+                hint="x.detach() has the same values and can be copied",
+            )
+        state: Any = object.__getstate__(self)
+        held, slots = state
+        slots["requires_grad"] = self.requires_grad and self._op is None
+        slots["_grad"] = getattr(self._grad, "_data", self._grad)
+        # A copy is a leaf, and new: gradients know a tensor by its order number.
+        for name in ("_attrs", "_changed", "_inputs", "_op", "_order", "_used", "_where"):
+            del slots[name]
+        return held, slots
+
+    def __setstate__(self, state: tuple[Any, dict[str, Any]]) -> None:
+        from dlgraph.core.tensor import _NO_ATTRS, _order
+
+        fresh = {"_attrs": _NO_ATTRS, "_changed": 0, "_inputs": (), "_order": _order()}
+        fresh |= dict.fromkeys(("_op", "_used", "_where"))
+        held, slots = state
+        for name, value in {**fresh, **slots, **(held or {})}.items():
+            setattr(self, name, value)
 
     # ---- shown
     def __str__(self) -> str:

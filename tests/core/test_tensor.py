@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -379,3 +382,55 @@ def test_a_gradient_has_the_form_of_its_tensor(value, error):
     with pytest.raises(error, match=r"gradient of parameter 'w' \(2,\) float32 was set to"):
         w.grad = value
     assert w.grad is None
+
+
+# ---- copies
+
+
+COPIES = {
+    "copy": copy.copy,
+    "deepcopy": copy.deepcopy,
+    "pickle": lambda x: pickle.loads(pickle.dumps(x)),
+}
+
+
+@pytest.mark.parametrize("kind", COPIES)
+@pytest.mark.parametrize("make", [dg.Parameter, lambda x, name: dg.Tensor(x, name=name)])
+def test_a_copy_is_a_leaf_with_gradients_of_its_own(make, kind):
+    w = make([1.0, 2.0], name="w")
+    w.requires_grad = True
+    (w * 5).sum().backward()
+    other = COPIES[kind](w)
+    assert (type(other), other.name, other.tolist()) == (type(w), "w", [1.0, 2.0])
+    assert other.is_leaf and other.requires_grad and other.grad.tolist() == [5.0, 5.0]
+    w.grad = other.grad = None
+    (w * 2 + other * 3).sum().backward()
+    assert (w.grad.tolist(), other.grad.tolist()) == ([2.0, 2.0], [3.0, 3.0])
+    other.assign([7.0, 8.0])
+    assert w.tolist() == [1.0, 2.0]
+
+
+@pytest.mark.parametrize("kind", ["deepcopy", "pickle"])
+def test_a_copied_model_is_trained_by_itself(kind):
+    model = dg.nn.Sequential(dg.nn.Linear(3, 2, rng=dg.Stream(0)), dg.nn.BatchNorm(2))
+    target, x = COPIES[kind](model), dg.Tensor(np.eye(4, 3, dtype=np.float32))
+    loss = ((model(x) - 2 * target(x)) ** 3).sum() + target[0].weight.sum()
+    loss.backward()
+    assert target[0].weight.grad.tolist() != model[0].weight.grad.tolist()
+    dg.optim.SGD(model.parameters(), lr=0.1).step()
+    assert target[0].weight.tolist() != model[0].weight.tolist()
+
+
+@pytest.mark.parametrize("kind", COPIES)
+def test_what_was_computed_is_not_copied_with_its_record(kind):
+    w = dg.Parameter([1.0, 2.0], name="w")
+    with pytest.raises(OperationError, match="was computed by multiply") as caught:
+        COPIES[kind](w * 2)
+    assert "detach()" in caught.value.hint
+    assert COPIES[kind]((w * 2).detach()).tolist() == [2.0, 4.0]
+
+
+def test_a_parameter_without_values_is_copied_without():
+    with dg.Graph().as_default():
+        layer = dg.nn.Linear(2, 1)
+    assert "not initialised" in repr(copy.deepcopy(layer).weight)
