@@ -54,16 +54,15 @@ def _polynomial(x: Any, coefficients: Sequence[float]) -> Any:
 
 def _erfc_tail(xp: Any, size: Any) -> Any:
     """1 - erf for sizes of at least 0.46875."""
-    middle = _ratio(size, _MIDDLE)
+    fraction = xp.asarray(_ratio(size, _MIDDLE))
     outside = size > 4
-    if outside.any():
-        w = 1 / xp.square(xp.maximum(size, 4))
-        far = (1 / math.sqrt(math.pi) - w * _ratio(w, _LARGE)) * xp.sqrt(w)
-        middle = chosen(xp, outside, far, middle)
+    if outside.any():  # few elements, as a rule
+        w = 1 / xp.square(size[outside])
+        fraction[outside] = (1 / math.sqrt(math.pi) - w * _ratio(w, _LARGE)) * xp.sqrt(w)
     # exp(-x^2) from two parts: the rounding error of the square would be magnified.
     coarse = xp.trunc(size * 16) / 16
     rest = (size - coarse) * (size + coarse)
-    return xp.exp(-coarse * coarse) * xp.exp(-rest) * middle
+    return xp.exp(-coarse * coarse) * xp.exp(-rest) * fraction
 
 
 @primitive(**UNARY, onnx="Erf")
