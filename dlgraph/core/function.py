@@ -7,6 +7,7 @@ every trace and its reason.  What tracing cannot see, it warns about, with the l
 
 from __future__ import annotations
 
+import copy
 import dis
 import functools
 import inspect
@@ -85,6 +86,10 @@ class Function:
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         # A decorated method: one set of traces for the class, the instance is an argument.
         return self if instance is None else functools.partial(self, instance)
+
+    def __deepcopy__(self, memo: Any) -> Function:
+        # Traces hold what the original took from outside: the copy of a model makes its own.
+        return Function(copy.deepcopy(self.function, memo), self.input_spec)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         leaves, form = flatten((args, dict(sorted(kwargs.items()))))

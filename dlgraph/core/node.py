@@ -141,6 +141,12 @@ class Node(Operators):
         recorded = self.graph.recorded.get(self.index)
         return self.record.attrs.get("tensor") if recorded is None else recorded
 
+    def __deepcopy__(self, memo: Any) -> Node:
+        return self  # a handle: the copy of a feed or a list of nodes means the same nodes
+
+    def __copy__(self) -> Node:
+        return self
+
     def detach(self) -> Node:
         """The same value; no gradient flows through the result."""
         return FUNCTIONS["stop_gradient"](self)

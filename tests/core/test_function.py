@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import warnings
 
@@ -243,3 +244,20 @@ def test_a_trace_keeps_no_object_that_it_only_compares():
 def test_what_is_no_function_is_refused(what):
     with pytest.raises(dg.errors.OperationError, match="a Python function, not a"):
         dg.function(what)
+
+
+def test_the_copy_of_a_model_traces_its_own_parameters():
+    class Traced(dg.nn.Module):
+        def __init__(self):
+            self.factor = dg.Parameter(2.0)
+            self.run = dg.function(self.scaled)
+
+        def scaled(self, x):
+            return x * self.factor
+
+    model = Traced()
+    assert model.run(dg.Tensor(1.0)).item() == 2.0
+    other = copy.deepcopy(model)
+    other.factor.assign(5.0)
+    assert (model.run(dg.Tensor(1.0)).item(), other.run(dg.Tensor(1.0)).item()) == (2.0, 5.0)
+    assert len(model.run.traces) == len(other.run.traces) == 1

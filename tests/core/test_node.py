@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 
 import numpy as np
@@ -125,3 +126,12 @@ def test_a_recorded_scalar_zero_is_still_found():
     vector = dg.Tensor([0.0, 0.0], requires_grad=True) * 2
     graph, other = y.graph, vector.graph
     assert graph.nodes[-1].tensor is y and other.nodes[-1].tensor is vector
+
+
+def test_the_copy_of_a_feed_feeds_the_same_nodes():
+    with dg.Graph().as_default() as graph:
+        x = dg.placeholder((2,), name="x")
+        y = x * 2
+    feed = copy.deepcopy({x: [1.0, 2.0]})
+    assert copy.copy(y) is y and copy.deepcopy([x, y])[1] is y
+    assert dg.Session(graph).run(y, feed).tolist() == [2.0, 4.0]
