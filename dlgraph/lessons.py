@@ -1,8 +1,9 @@
 """The lessons that travel in the package, and copying them to a learner without overwriting.
 
-A learner's file is never touched: a lesson that is new here is added, one that the learner has is
-kept, and if the packaged lesson changed since it was copied, that is reported and a fresh copy can
-be written beside the old one.  Read `cli.py` next: `dlgraph lab` is built on this.
+A copy has no outputs, so that a guess is a guess.  A learner's file is never touched: a lesson that
+is new here is added, one that the learner has is kept, and if the packaged lesson changed since it
+was copied, that is reported and a fresh copy can be written beside the old one.  Read `cli.py` next:
+`dlgraph lab` is built on this.
 """
 
 from __future__ import annotations
@@ -87,6 +88,24 @@ def find_lesson(source: Path, text: str) -> str:
     return matches[0]
 
 
+def without_outputs(name: str, data: bytes) -> bytes:
+    """The bytes of a lesson's file as a learner gets them: a notebook with its outputs left out.
+
+    Stored outputs show a reader what a lesson says.  To a learner they would give away what is to
+    be guessed before a cell is run, and they are numbers of another machine.
+    """
+    if not name.endswith(".ipynb"):
+        return data
+    try:
+        notebook = json.loads(data)
+        for cell in notebook["cells"]:
+            if cell["cell_type"] == "code":
+                cell["outputs"], cell["execution_count"] = [], None
+    except (ValueError, KeyError, TypeError):  # not a notebook that we know: as it is
+        return data
+    return (json.dumps(notebook, indent=1, ensure_ascii=False) + "\n").encode()
+
+
 @dataclass(frozen=True)
 class Copied:
     """What `copy_lessons` did: file names relative to `folder`."""
@@ -101,7 +120,7 @@ class Copied:
 
 
 def copy_lessons(folder: str | os.PathLike[str], source: Path | None = None) -> Copied:
-    """Put every lesson into `folder`, leaving each file that is already there as it is.
+    """Put every lesson, without outputs, into `folder`; a file that is there stays as it is.
 
     Each file appears complete or not at all, so that a copy that was interrupted is finished by
     the next call.  If `folder` is the lessons' own folder (a contributor's checkout), nothing is
@@ -128,7 +147,7 @@ def copy_lessons(folder: str | os.PathLike[str], source: Path | None = None) -> 
         record = dict(before)
         added, kept, outdated = [], [], []
         for name in names:
-            data = (source / name).read_bytes()
+            data = without_outputs(name, (source / name).read_bytes())
             digest = hashlib.sha256(data).hexdigest()
             if write_new(target / name, data):
                 added.append(name)
@@ -146,10 +165,10 @@ def copy_lessons(folder: str | os.PathLike[str], source: Path | None = None) -> 
 
 
 def fresh_copy(folder: str | os.PathLike[str], lesson: str, source: Path | None = None) -> Path:
-    """Write the packaged lesson into `folder` under a name of its own, and return its path.
+    """Write the packaged lesson, without outputs, into `folder` under a name of its own.
 
     "01" becomes `01_one_formula-fresh.ipynb`, then `01_one_formula-fresh-2.ipynb` and so on: an
-    existing file is never replaced.
+    existing file is never replaced.  Returns the path.
 
     Raises:
         DlgraphError: there is no such lesson, or `folder` is a file or cannot be written.
@@ -157,7 +176,7 @@ def fresh_copy(folder: str | os.PathLike[str], lesson: str, source: Path | None 
     source = lesson_source() if source is None else source
     original = source / find_lesson(source, lesson)
     target = Path(folder) / original.relative_to(source)
-    data = original.read_bytes()
+    data = without_outputs(original.name, original.read_bytes())
     with _explained(Path(folder)):
         target.parent.mkdir(parents=True, exist_ok=True)
         number = 1

@@ -62,6 +62,28 @@ def test_second_copy_changes_nothing_and_reports_nothing(source, mine):
     assert copied.kept == (ONE, TWO, "images/a.svg", RC)
 
 
+def test_a_notebook_arrives_without_its_outputs(source, mine):
+    """They would give away what the learner is asked to guess, with numbers of another machine."""
+    code = {
+        "cell_type": "code",
+        "execution_count": 7,
+        "metadata": {"tags": ["look"]},
+        "outputs": [{"output_type": "stream", "name": "stdout", "text": "23"}],
+        "source": ["print(y)  # ∂y"],
+    }
+    text = {"cell_type": "markdown", "metadata": {}, "source": ["**Predict.**"]}
+    stored = {"cells": [text, code], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    (source / ONE).write_text(json.dumps(stored), encoding="utf-8")
+    copied = lessons.copy_lessons(mine, source)
+    found = json.loads((mine / ONE).read_text(encoding="utf-8"))
+    assert found == {**stored, "cells": [text, {**code, "execution_count": None, "outputs": []}]}
+    assert lessons.fresh_copy(mine, "01", source).read_bytes() == (mine / ONE).read_bytes()
+    code["outputs"] = []  # the edition is another one only if more than its outputs are
+    (source / ONE).write_text(json.dumps(stored), encoding="utf-8")
+    assert lessons.copy_lessons(mine, source).outdated == ()
+    assert copied.outdated == ()
+
+
 def test_new_lesson_is_added_beside_the_learners(source, mine):
     lessons.copy_lessons(mine, source)
     (source / "03_three.ipynb").write_bytes(b"lesson three")
