@@ -2,8 +2,8 @@
 
 A copy has no outputs, so that a guess is a guess.  A learner's file is never touched: a lesson that
 is new here is added, one that the learner has is kept, and if the packaged lesson changed since it
-was copied, that is reported and a fresh copy can be written beside the old one.  Read `cli.py` next:
-`dlgraph lab` is built on this.
+was copied, that is reported and a fresh copy can be written beside the old one.  Read `cli.py`
+next: `dlgraph lab` is built on this.
 """
 
 from __future__ import annotations
