@@ -51,8 +51,10 @@ class Identity:
     is run again.
     """
 
+    __slots__ = ("address", "held", "kind")
+
     def __init__(self, value: Any):
-        self.text = f"{type(value).__name__} at {id(value):#x}"
+        self.kind, self.address = type(value).__name__, id(value)
         try:
             self.held: Callable[[], Any] = weakref.ref(value)
         except TypeError:  # of a type that cannot be referred to weakly
@@ -65,7 +67,7 @@ class Identity:
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        return self.text
+        return f"{self.kind} at {self.address:#x}"
 
 
 class Function:
