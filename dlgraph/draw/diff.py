@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from dlgraph.core.graph import Graph
 from dlgraph.draw import page, theme
+from dlgraph.draw.boxes import sized
 from dlgraph.draw.figure import Figure
 from dlgraph.draw.from_graph import picture_of
 from dlgraph.draw.layout import Layout
@@ -21,6 +22,7 @@ from dlgraph.draw.mirror import find_mirror
 from dlgraph.draw.model import Edge, Picture
 from dlgraph.draw.payload import payload_of
 from dlgraph.draw.scene import build_scene
+from dlgraph.draw.scene_parts import Scene
 from dlgraph.draw.svg import render
 from dlgraph.draw.text import clean
 from dlgraph.errors import OperationError
@@ -66,6 +68,18 @@ class DiffFigure(Figure):
     def __init__(self, picture: Picture, stages: Sequence[Stage], words: str):
         super().__init__(picture)
         self.stages, self.words = list(stages), words
+
+    @cached_property
+    def scene(self) -> Scene:
+        """All boxes, each with room for what it says at any stage: it keeps its place and size."""
+        scene = build_scene(self.picture)
+        for box in filter(None, [*scene.boxes, *scene.images]):
+            for stage in self.stages:
+                if says := stage.texts.get(box.key):
+                    said = sized(replace(box, **_fields(says)))
+                    box.width = max(box.width, said.width)
+                    box.height = max(box.height, said.height)
+        return scene
 
     @cached_property
     def svg(self) -> str:
@@ -247,6 +261,11 @@ def _sayings(picture: Picture) -> dict[str, dict[str, Any]]:
     }
 
 
+def _fields(says: dict[str, Any]) -> dict[str, Any]:
+    """What a box says at a stage, as fields of `Box`."""
+    return {"detail": says["detail"], "badges": tuple(says["badges"])}
+
+
 def marked(
     layout: Layout, marks: dict[str, str], texts: dict[str, dict[str, Any]] | None = None
 ) -> Layout:
@@ -261,8 +280,7 @@ def marked(
         if placed.box.key in hidden:
             continue
         if says := (texts or {}).get(placed.box.key):
-            own_words = {"detail": says["detail"], "badges": tuple(says["badges"])}
-            placed = placed._replace(box=replace(placed.box, **own_words))
+            placed = placed._replace(box=replace(placed.box, **_fields(says)))
         if mark:
             own = f"{mark}_{placed.box.style}"  # gradients and updates keep their colour
             style = own if own in theme.BOXES else mark

@@ -1,10 +1,13 @@
 """What the passes did, in one picture."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 import dlgraph as dg
 from dlgraph.draw import theme
+from dlgraph.draw.boxes import sized
 from dlgraph.draw.diff import diff
 from dlgraph.draw.lineage import lineage
 
@@ -121,6 +124,19 @@ def test_at_every_stage_a_box_says_what_is_in_it_then():
         assert says == {"detail": written.detail, "badges": [*written.badges]}
     # What a pass makes of two updates reads more than each did: not so at the start.
     assert any(key in first and first[key] != last.get(key) for key in updates)
+
+
+def test_a_box_is_wide_enough_for_what_it_says_at_any_stage():
+    for level, exact in ((2, False), (3, False), (2, True)):
+        figure = diff(optimised(level, exact))
+        common = {placed.box.key: placed.box for placed in figure.layout.boxes}
+        for stage in figure.stages:
+            for key, says in stage.texts.items():
+                box = common[key]
+                said = replace(box, detail=says["detail"], badges=tuple(says["badges"]))
+                needed = sized(said)
+                fits = needed.width <= box.width and needed.height <= box.height
+                assert fits, (stage.title, box.label, says)
 
 
 def test_the_picture_in_a_file_keeps_the_colours_of_gradients_and_updates_and_says_its_marks():
