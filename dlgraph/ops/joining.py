@@ -44,6 +44,9 @@ def _concatenate_spec(*xs: Spec, axis: int) -> Spec:
             )
         elif known:
             shape[i] = known[0]
+        else:
+            for size in sizes[1:]:
+                sizes[0].join(size)
     return Spec(tuple(shape), common_dtype(x.dtype for x in xs))
 
 

@@ -53,6 +53,7 @@ class Specialise(Pass):
                 spec = self._spec(edit, record, sizes)
                 if spec is not record.spec:
                     edit.rewrite(index, spec=spec)
+            self._check(edit, index, graph)
             rule = SIZED.get(record.primitive.name)
             if rule is not None and index not in feeds:
                 self._sized(edit, index, rule)
@@ -72,6 +73,20 @@ class Specialise(Pass):
             if isinstance(dim, Dim) and isinstance(size, int):
                 sizes.setdefault(dim, size)
         return spec
+
+    def _check(self, edit: Edit, index: int, graph: Graph) -> None:
+        """Take a shape back that holds only if the inputs fit, which they do not."""
+        record = edit.records[index]
+        before = [graph.records[i].spec for i in graph.records[index].inputs]
+        if len(before) < 2 or not known(record.spec) or all(map(known, before)):
+            return
+        inputs = [edit.records[edit.now(i)].spec for i in record.inputs]
+        try:
+            record.primitive.infer(*inputs, **record.attrs)
+        except Exception:
+            # An error of the run; without a shape nothing is laid out, or compiled, for it.
+            unknown = tuple(Dim() for _ in record.spec.shape)
+            edit.rewrite(index, spec=Spec(unknown, record.spec.dtype))
 
     def _sized(self, edit: Edit, index: int, rule: Callable[..., Any]) -> None:
         record = edit.records[index]
