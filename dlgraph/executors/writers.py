@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dlgraph.core.arrays import read_only
+from dlgraph.core.arrays import as_number, read_only
 from dlgraph.core.primitive import Primitive
 from dlgraph.core.spec import Spec
 from dlgraph.executors import layout
@@ -180,6 +180,7 @@ def _sigmoid(out: Any, x: Any, *, room: Room) -> Calls:
 def _where(out: Any, condition: Any, a: Any, b: Any, *, room: Room) -> Calls | None:
     if condition.dtype.kind != "b":
         return None
+    a, b = as_number(a), as_number(b)
     if not (out.flags.c_contiguous and chosen_by_bits(condition, a, b)):
         return [(np.copyto, (out, b)), (np.copyto, (out, a, "same_kind", condition))]
     mask, half = room(condition.shape, np.int32), room(condition.shape, np.int32)
