@@ -251,32 +251,41 @@ def same_shape(shape: Shape, wanted: Shape) -> bool:
     return True
 
 
-def normalise_axis(axis: int, ndim: int) -> int:
+def normalise_axis(axis: int, ndim: int, what: str = "") -> int:
     """A possibly negative axis as 0 ... ndim - 1.
+
+    `what` is the function that asks.  Shape rules leave it out: the operation is added to their
+    errors.
 
     >>> from dlgraph.core.spec import normalise_axis
     >>> normalise_axis(-1, 3)
     2
     """
     if not isinstance(axis, (int, np.integer)) or isinstance(axis, bool):
-        raise OperationError(f"axis must be an integer, not {axis!r}", where=None)
+        raise OperationError(
+            f"{what and what + ': '}axis must be an integer, not {axis!r}",
+            where="caller" if what else None,
+        )
     if not -ndim <= axis < ndim:
         raise ShapeError(
-            f"axis {axis} is out of range for {ndim} dimensions",
-            where=None,
+            f"{what and what + ': '}axis {axis} is out of range for {ndim} dimensions",
+            where="caller" if what else None,
             hint=f"allowed are {-ndim} to {ndim - 1}" if ndim else "a scalar has no axis",
         )
     return int(axis) % ndim
 
 
-def normalise_axes(axis: Any, ndim: int) -> tuple[int, ...]:
+def normalise_axes(axis: Any, ndim: int, what: str = "") -> tuple[int, ...]:
     """None (all axes), one axis or several, as a sorted tuple without negatives."""
     if axis is None:
         return tuple(range(ndim))
     axes = axis if isinstance(axis, (tuple, list)) else (axis,)
-    found = tuple(sorted(normalise_axis(one, ndim) for one in axes))
+    found = tuple(sorted(normalise_axis(one, ndim, what) for one in axes))
     if len(set(found)) != len(found):
-        raise ShapeError(f"axis {axis!r} names the same dimension twice", where=None)
+        raise ShapeError(
+            f"{what and what + ': '}axis {axis!r} names the same dimension twice",
+            where="caller" if what else None,
+        )
     return found
 
 

@@ -232,7 +232,7 @@ def glu(x: Any, axis: int = -1) -> Any:
     >>> print(dg.glu(dg.Tensor([4.0, 0.0])))
     [2.]
     """
-    axis = normalise_axis(axis, x.ndim)
+    axis = normalise_axis(axis, x.ndim, "glu")
     size = x.shape[axis]
     if not isinstance(size, int) or size % 2:
         raise OperationError(

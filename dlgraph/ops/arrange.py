@@ -60,8 +60,8 @@ def moveaxis(x: Any, source: Any, destination: Any) -> Any:
     places = destination if isinstance(destination, (tuple, list)) else (destination,)
     if len(sources) != len(places):
         raise ShapeError(f"moveaxis: {len(sources)} axes to {len(places)} places")
-    sources = [normalise_axis(axis, x.ndim) for axis in sources]
-    places = [normalise_axis(axis, x.ndim) for axis in places]
+    sources = [normalise_axis(axis, x.ndim, "moveaxis") for axis in sources]
+    places = [normalise_axis(axis, x.ndim, "moveaxis") for axis in places]
     order = [axis for axis in range(x.ndim) if axis not in sources]
     for place, axis in sorted(zip(places, sources, strict=True)):
         order.insert(place, axis)
@@ -77,7 +77,7 @@ def flip(x: Any, axis: Any = None) -> Any:
     [[2. 1.]
      [4. 3.]]
     """
-    axes = normalise_axes(axis, x.ndim)
+    axes = normalise_axes(axis, x.ndim, "flip")
     turn = slice(None, None, -1)
     return getitem(x, tuple(turn if i in axes else slice(None) for i in range(x.ndim)))
 
@@ -99,7 +99,7 @@ def roll(x: Any, shift: Any, axis: Any = None) -> Any:
     if len(shifts) != len(axes):
         raise ShapeError(f"roll: {len(shifts)} shifts for {len(axes)} axes")
     for by, one in zip(shifts, axes, strict=True):
-        one = normalise_axis(one, x.ndim)
+        one = normalise_axis(one, x.ndim, "roll")
         if x.shape[one] != 0:
             place = positions(x, axis=one) - int(by)
             x = take(x, remainder(place, size_along(x, axis=one)), one)
@@ -139,7 +139,7 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
     """
     if axis is None:
         x, axis = reshape(x, (-1,)), 0
-    axis = normalise_axis(axis, x.ndim)
+    axis = normalise_axis(axis, x.ndim, "repeat")
     if isinstance(repeats, (int, np.integer)):
         place = positions(x, axis=axis)
         rows = concatenate([expand_dims(place, axis=1)] * int(repeats), 1) if repeats else None
@@ -165,7 +165,7 @@ def split(x: Any, parts: Any, axis: int = 0) -> Any:
     >>> print(a, b)
     [1.] [2. 3.]
     """
-    axis = normalise_axis(axis, x.ndim)
+    axis = normalise_axis(axis, x.ndim, "split")
     size = x.shape[axis]
     if isinstance(parts, (int, np.integer)):
         if isinstance(size, Dim) or parts < 1 or size % parts:
@@ -192,7 +192,7 @@ def chunk(x: Any, count: int, axis: int = 0) -> Any:
     >>> print(*dg.chunk(dg.Tensor([1.0, 2.0, 3.0]), 2))
     [1. 2.] [3.]
     """
-    axis = normalise_axis(axis, x.ndim)
+    axis = normalise_axis(axis, x.ndim, "chunk")
     size = x.shape[axis]
     if isinstance(size, Dim) or count < 1:
         raise ShapeError(f"chunk: axis {axis} of {show_shape(x.shape)} into {count} pieces")

@@ -26,7 +26,7 @@ def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     >>> print(dg.diagonal(dg.Tensor([[1.0, 2.0], [3.0, 4.0]])))
     [1. 4.]
     """
-    first, second = normalise_axis(axis1, x.ndim), normalise_axis(axis2, x.ndim)
+    first, second = (normalise_axis(axis, x.ndim, "diagonal") for axis in (axis1, axis2))
     rows, columns = x.shape[first], x.shape[second]
     if first == second:
         raise ShapeError(f"diagonal: axis1 and axis2 are both axis {first}")

@@ -259,7 +259,8 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     left = [next(letters) for _ in range(a.ndim)]
     right = [next(letters) for _ in range(b.ndim)]
     for i, j in zip(firsts, seconds, strict=True):
-        right[normalise_axis(j, b.ndim)] = left[normalise_axis(i, a.ndim)]
+        i, j = normalise_axis(i, a.ndim, "tensordot"), normalise_axis(j, b.ndim, "tensordot")
+        right[j] = left[i]
     output = [c for c in left if c not in right] + [c for c in right if c not in left]
     return einsum(f"{''.join(left)},{''.join(right)}->{''.join(output)}", a, b)
 

@@ -79,7 +79,7 @@ def index_add(x: Any, indices: Any, values: Any, axis: int = 0) -> Any:
     >>> print(dg.index_add(dg.Tensor([1.0, 2.0]), dg.Tensor([0, 0]), dg.Tensor([5.0, 6.0])))
     [12. 2.]
     """
-    index = _place(normalise_axis(axis, x.ndim))
+    index = _place(normalise_axis(axis, x.ndim, "index_add"))
     return x + scatter_add(values, x, _as_indices(indices), index=index)
 
 
@@ -91,7 +91,7 @@ def index_fill(x: Any, indices: Any, value: Any, axis: int = 0) -> Any:
     >>> print(dg.index_fill(dg.Tensor([1.0, 2.0]), dg.Tensor([0]), 5.0))
     [5. 2.]
     """
-    axis = normalise_axis(axis, x.ndim)
+    axis = normalise_axis(axis, x.ndim, "index_fill")
     indices = _as_indices(indices)
     ones = ones_like(stop_gradient(take(x, indices, axis)))
     return where(greater(scatter_add(ones, x, indices, index=_place(axis)), 0), value, x)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from dlgraph.core.primitive import composite
-from dlgraph.core.spec import Dim
+from dlgraph.core.spec import Dim, show_shape
 from dlgraph.errors import OperationError, ShapeError
 from dlgraph.ops.arrange import positions
 from dlgraph.ops.conv import window_span
@@ -197,8 +197,11 @@ def avg_pool1d(
 # ---- windows that fit the output -----------------------------------------------------------------
 
 
-def _parts(name: str, size: Any, out: int | None) -> list[tuple[int, int]]:
+def _parts(name: str, x: Any, axis: int, out: int | None) -> list[tuple[int, int]]:
     """Start and end of the `out` windows along an axis; neighbours may share an element."""
+    if x.ndim < 2:
+        raise ShapeError(f"{name} of {show_shape(x.shape)}: the last two axes are an image's")
+    size = x.shape[axis]
     if isinstance(size, Dim):
         raise ShapeError(f"{name}: the last axes must be of a size known before the run")
     count = size if out is None else int(out)
@@ -220,8 +223,8 @@ def adaptive_avg_pool2d(x: Any, out: Any) -> Any:
     [[1.5 2.5]]
     """
     rows, columns = _targets(out, 2)
-    left = _averages(_parts("adaptive_avg_pool2d", x.shape[-2], rows), x.shape[-2])
-    right = _averages(_parts("adaptive_avg_pool2d", x.shape[-1], columns), x.shape[-1])
+    left = _averages(_parts("adaptive_avg_pool2d", x, -2, rows), x.shape[-2])
+    right = _averages(_parts("adaptive_avg_pool2d", x, -1, columns), x.shape[-1])
     x = x if x.dtype.kind == "f" else astype(x, "float32")
     return left.astype(x.dtype) @ x @ right.T.astype(x.dtype)
 
@@ -278,8 +281,8 @@ def adaptive_max_pool2d_indices(x: Any, out: Any) -> Any:
 def _windows(x: Any, out: Any) -> tuple[Any, Any]:
     """The rows and columns of every window: (rows, 1, height, 1) and (columns, 1, width)."""
     rows, columns = _targets(out, 2)
-    down = _places(_parts("adaptive_max_pool2d", x.shape[-2], rows))
-    along = _places(_parts("adaptive_max_pool2d", x.shape[-1], columns))
+    down = _places(_parts("adaptive_max_pool2d", x, -2, rows))
+    along = _places(_parts("adaptive_max_pool2d", x, -1, columns))
     return down[:, None, :, None], along[:, None, :]
 
 

@@ -51,7 +51,7 @@ def prod(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     >>> print(dg.prod(dg.Tensor([[1.0, 2.0], [3.0, 4.0]]), axis=0))
     [3. 8.]
     """
-    for one in reversed(normalise_axes(axis, x.ndim)):
+    for one in reversed(normalise_axes(axis, x.ndim, "prod")):
         x = _prod(x, axis=one, keepdims=keepdims)
     return x
 

@@ -105,7 +105,7 @@ def flatten(x: Any, start: int = 0) -> Any:
     >>> dg.flatten(dg.Tensor([[[1.0, 2.0], [3.0, 4.0]]]), start=1).shape
     (1, 4)
     """
-    start = normalise_axis(start, x.ndim) if x.ndim else 0
+    start = normalise_axis(start, x.ndim, "flatten") if x.ndim else 0
     known = [size for size in x.shape[start:] if not isinstance(size, Dim)]
     tail: Any = -1
     if len(known) == len(x.shape[start:]):
@@ -158,7 +158,7 @@ def swapaxes(x: Any, first: int, second: int) -> Any:
     if hasattr(x, "__array_interface__"):  # plain arrays have it, and rules run on them
         return x.swapaxes(first, second)
     order = list(range(x.ndim))
-    i, j = normalise_axis(first, x.ndim), normalise_axis(second, x.ndim)
+    i, j = (normalise_axis(axis, x.ndim, "swapaxes") for axis in (first, second))
     order[i], order[j] = order[j], order[i]
     return transpose(x, axes=tuple(order))
 

@@ -12,7 +12,7 @@ import numpy as np
 from dlgraph.core.primitive import composite, primitive
 from dlgraph.core.spec import Dim, Spec, normalise_axis, show_shape
 from dlgraph.errors import OperationError
-from dlgraph.ops.index import getitem, take_along_axis
+from dlgraph.ops.index import getitem, take, take_along_axis
 
 
 def _argsort_spec(x: Spec, axis: int, descending: bool) -> Spec:
@@ -60,7 +60,7 @@ def topk(x: Any, k: int, axis: int = -1, largest: bool = True) -> Any:
     >>> print(values, indices)
     [3. 2.] [0 2]
     """
-    axis = normalise_axis(axis, x.ndim)
+    axis = normalise_axis(axis, x.ndim, "topk")
     size = x.shape[axis]
     if k < 0 or (not isinstance(size, Dim) and k > size):
         raise OperationError(
@@ -69,5 +69,8 @@ def topk(x: Any, k: int, axis: int = -1, largest: bool = True) -> Any:
             hint=f"k is at least 0 and at most {size}",
         )
     order = argsort(x, axis=axis, descending=largest)
-    chosen = getitem(order, (*(slice(None),) * axis, slice(0, k)))
+    if isinstance(size, Dim):  # a slice would give as many as there are, without a word
+        chosen = take(order, np.arange(k), axis=axis)
+    else:
+        chosen = getitem(order, (*(slice(None),) * axis, slice(0, k)))
     return take_along_axis(x, chosen, axis=axis), chosen
