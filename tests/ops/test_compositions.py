@@ -626,3 +626,16 @@ def test_scores_are_not_taken_for_probabilities(make):
     rounded = dg.binary_cross_entropy(make([1 + 1e-7, -1e-7]), target)
     assert float(rounded) == pytest.approx(0, abs=1e-6)
     assert np.isnan(float(dg.binary_cross_entropy(make([np.nan, 0.5]), target))), "as it came"
+
+
+@pytest.mark.parametrize("executor", ["planned", "interpreter"])
+def test_more_than_there_are_is_also_too_many_where_the_size_is_not_known(executor):
+    with dg.Graph().as_default() as graph:
+        x = dg.placeholder((None, None), name="x")
+        values, indices = dg.topk(x, 3)
+        slope = dg.gradients(values.sum(), x)
+    session = dg.Session(graph, executor)
+    found = session.run([values, indices, slope], {x: [[5.0, 2.0, 7.0, 3.0]]})
+    assert [a.tolist() for a in found] == [[[7, 5, 3]], [[2, 0, 3]], [[1, 0, 1, 1]]]
+    with pytest.raises(DlgraphError, match="index 2 is out of bounds for axis 1 with size 2"):
+        session.run(values, {x: [[5.0, 2.0]]})
