@@ -189,11 +189,13 @@ def grade(lesson: str, paths: Sequence[str], csv: Path | None, seconds: int) -> 
     os.environ.update(one_thread(os.environ)[0])  # for the kernels
     marked = []
     print(grading.header(wanted), flush=True)
-    for path in submissions:
-        marked.append(grading.mark(path, wanted, seconds))
-        print(grading.line(marked[-1], wanted), flush=True)
-    if csv is not None:
-        grading.write_csv(csv, marked)
+    try:
+        for path in submissions:
+            marked.append(grading.mark(path, wanted, seconds))
+            print(grading.line(marked[-1], wanted), flush=True)
+    finally:  # whoever stops this keeps what is marked
+        if csv is not None and marked:
+            grading.write_csv(csv, marked)
     return 0
 
 

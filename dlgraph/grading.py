@@ -98,7 +98,9 @@ def find_submissions(given: Iterable[str], teachers: Path) -> list[Path]:
         if path.is_dir():
             for one in sorted(path.rglob("*.ipynb")):
                 hidden = any(part.startswith(".") for part in one.relative_to(path).parts)
-                if teachers.stem in one.name and not hidden and not one.samefile(teachers):
+                if teachers.stem not in one.name or hidden or not one.is_file():
+                    continue
+                if one.resolve() != teachers.resolve():
                     found[one] = None
         elif path.is_file():
             found[path] = None

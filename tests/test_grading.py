@@ -121,6 +121,7 @@ def test_of_a_folder_the_notebooks_with_the_lessons_name(tmp_path):
     ]
     write(tmp_path / "ann" / ".ipynb_checkpoints" / "01_sums-checkpoint.ipynb", LESSON)
     write(tmp_path / "bob" / "02_more.ipynb", LESSON)
+    (tmp_path / "01_sums-lost.ipynb").symlink_to(tmp_path / "nowhere")
     assert grading.find_submissions([str(tmp_path)], teachers) == wanted
     other = tmp_path / "bob" / "02_more.ipynb"  # named, it is taken as it is, and only once
     assert grading.find_submissions([str(other), str(other)], teachers) == [other]
@@ -158,6 +159,24 @@ def test_the_command_prints_a_line_for_each_and_writes_all_replies(tmp_path, cap
     assert {path: path.read_bytes() for path in tmp_path.rglob("*.ipynb")} == before
     assert cli.main(arguments) == 1  # the marks are kept, and nothing is run for nothing
     assert "is there already" in capsys.readouterr().err
+
+
+def test_marks_are_kept_when_marking_is_stopped(tmp_path, capsys, monkeypatch):
+    def mark(path, wanted, seconds):
+        if "bob" in str(path):
+            raise KeyboardInterrupt
+        return grading.Marked(path, (), "not read")
+
+    for name in cli.THREADS:
+        monkeypatch.setenv(name, "1")
+    monkeypatch.setattr(grading, "mark", mark)
+    lesson = str(write(tmp_path / "01_sums.ipynb", LESSON))
+    for who in ("ann", "bob"):
+        write(tmp_path / "class" / who / "01_sums.ipynb", LESSON)
+    file = tmp_path / "marks.csv"
+    with pytest.raises(KeyboardInterrupt):
+        cli.main(["grade", lesson, str(tmp_path / "class"), "--csv", str(file)])
+    assert "not read" in file.read_text(encoding="utf-8-sig")
 
 
 def test_formulas_of_a_spreadsheet_are_words():
