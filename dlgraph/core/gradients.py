@@ -19,7 +19,7 @@ from dlgraph.core.node import Node
 from dlgraph.core.primitive import FUNCTIONS, Primitive
 from dlgraph.core.spec import same_shape, show_shape
 from dlgraph.core.tensor import Tensor
-from dlgraph.errors import BackwardError, OperationError
+from dlgraph.errors import BackwardError, DtypeError, OperationError, ShapeError
 
 
 def gradients(
@@ -81,7 +81,14 @@ def _target(graph: Graph, variable: Any) -> Node | None:
 
 def _seed(loss: Node, gradient: Node | None) -> Node:
     if gradient is not None:
-        return loss.graph.convert(gradient, loss.dtype)
+        given = loss.graph.convert(gradient, loss.dtype)
+        if given.dtype != loss.dtype or not same_shape(given.shape, loss.shape):
+            wrong = DtypeError if same_shape(given.shape, loss.shape) else ShapeError
+            raise wrong(
+                f"gradients of {loss.name!r} {loss.spec}: the given gradient is {given.spec}",
+                hint="a gradient has the shape and the dtype of its node",
+            )
+        return given
     if loss.dtype.kind not in "fc":
         raise BackwardError(f"gradients of {loss.name!r}: it is {loss.dtype}, not floating point")
     if loss.shape != ():

@@ -20,10 +20,10 @@ from dlgraph.core.gradients import gradients
 from dlgraph.core.mode import enable_grad
 from dlgraph.core.node import Node
 from dlgraph.core.primitive import FUNCTIONS, weak_kind
-from dlgraph.core.spec import show_shape, size_of, spec_of
+from dlgraph.core.spec import same_shape, show_shape, size_of, spec_of
 from dlgraph.core.tensor import Tensor, _plain, value_of
 from dlgraph.core.tree import flatten, rebuild
-from dlgraph.errors import OperationError, ShapeError
+from dlgraph.errors import DtypeError, OperationError, ShapeError
 
 
 def pulled_back(outputs: Sequence[Any], inputs: Sequence[Any], seeds: Sequence[Any]) -> list[Any]:
@@ -90,13 +90,28 @@ def vjp(function: Callable[..., Any], *xs: Any) -> tuple[Any, Callable[..., Any]
         seeds, _ = flatten(cotangents if len(cotangents) != 1 else cotangents[0])
         if len(seeds) != len(outputs):
             raise OperationError(f"vjp: {len(outputs)} outputs, {len(seeds)} cotangents")
-        return _several(pulled_back(outputs, inputs, [_as_value(v) for v in seeds]))
+        return _several(pulled_back(outputs, inputs, _vectors("vjp", seeds, outputs)))
 
     return rebuild(form, outputs), pull
 
 
-def _as_value(x: Any) -> Any:
-    return x if isinstance(x, (Node, Tensor)) else Tensor(x)
+def _vectors(what: str, given: Sequence[Any], likes: Sequence[Any]) -> list[Any]:
+    """Vectors as values, each of the shape and dtype of what it is multiplied with."""
+    found = []
+    for k, (vector, like) in enumerate(zip(given, likes, strict=True)):
+        wanted = spec_of(like)
+        if not isinstance(vector, (Node, Tensor)):
+            bare = weak_kind(vector) is not None
+            vector = Tensor(vector, dtype=wanted.dtype if bare else None)
+        spec = spec_of(vector)
+        if spec.dtype != wanted.dtype or not same_shape(spec.shape, wanted.shape):
+            wrong = DtypeError if same_shape(spec.shape, wanted.shape) else ShapeError
+            raise wrong(
+                f"{what}: vector {k} is {spec}, it must be {wanted}",
+                hint="a vector has the shape and the dtype of what it is multiplied with",
+            )
+        found.append(vector)
+    return found
 
 
 def jvp(
@@ -111,12 +126,16 @@ def jvp(
     >>> print(*dg.jvp(lambda x: x * x, [dg.Tensor(3.0)], [dg.Tensor(1.0)]))
     9.0 6.0
     """
+    if not isinstance(xs, (list, tuple)) or not isinstance(tangents, (list, tuple)):
+        raise OperationError(
+            "jvp takes a list of inputs and a list of tangents", hint="dg.jvp(f, [x], [t])"
+        )
     if len(xs) != len(tangents):
         raise OperationError(f"jvp: {len(xs)} inputs, {len(tangents)} tangents")
     outputs, form, inputs = _run(function, xs)
     probes = [_probe(output) for output in outputs]
     pulled = pulled_back(outputs, inputs, probes)
-    pushed = pulled_back(pulled, probes, [_as_value(t) for t in tangents])
+    pushed = pulled_back(pulled, probes, _vectors("jvp", tangents, inputs))
     return rebuild(form, outputs), rebuild(form, pushed)
 
 
@@ -182,7 +201,7 @@ def hvp(function: Callable[..., Any], x: Any, v: Any) -> Any:
     """
     source = _fresh(x)
     slope = _slope(function, source)
-    return pulled_back([slope], [source], [_as_value(v)])[0]
+    return pulled_back([slope], [source], _vectors("hvp", [v], [source]))[0]
 
 
 def checkpoint(function: Callable[..., Any], *inputs: Any) -> Any:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import dlgraph as dg
-from dlgraph.errors import BackwardError, FetchError, OperationError, ShapeError
+from dlgraph.errors import BackwardError, DtypeError, FetchError, OperationError, ShapeError
 
 
 @pytest.fixture
@@ -73,8 +73,13 @@ def test_a_vector_takes_its_own_gradient(g):
 
 def test_the_given_gradient_must_fit(g):
     x = dg.placeholder((2,), name="x")
-    with pytest.raises(ShapeError, match=r"\(3,\)"):
-        dg.gradients(x * x, x, gradient=dg.constant([1.0, 2.0, 3.0]))
+    for wrong in ([1.0, 2.0, 3.0], [[1.0], [2.0]], 1.0):
+        for y in (x * x, x * 2):
+            with pytest.raises(ShapeError, match="the given gradient is") as caught:
+                dg.gradients(y, x, gradient=dg.constant(wrong))
+            assert "test_gradients.py" in caught.value.where.place
+    with pytest.raises(DtypeError, match="float64"):
+        dg.gradients(x * 2, x, gradient=dg.constant([1.0, 2.0], dtype="float64"))
 
 
 def test_integers_have_no_gradient(g):

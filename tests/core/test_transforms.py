@@ -128,3 +128,18 @@ def test_inputs_of_a_checkpoint_are_called_as_the_parameters():
         dg.checkpoint(lambda factor, wide: wide * factor, 2.0, dg.placeholder((2, 3)))
     body = graph.records[-1].attrs["body"]
     assert [body.records[i].name for i in body.inputs] == ["wide"]
+
+
+@pytest.mark.parametrize("run", [eager, in_graph])
+def test_vectors_have_the_shape_of_what_they_are_multiplied_with(run):
+    wrong = [
+        lambda x: dg.jvp(lambda u: u * u, [x], [np.ones(3)]),
+        lambda x: dg.jvp(lambda u: u * u, [x], [dg.Tensor([1.0, 1.0])]),
+        lambda x: dg.vjp(lambda u: u * u, x)[1](np.ones(3)),
+        lambda x: dg.hvp(lambda u: (u * u).sum(), x, np.ones(3)),
+    ]
+    for call in wrong:
+        with pytest.raises((dg.errors.ShapeError, dg.errors.DtypeError), match="must be"):
+            run(call, X)
+    with pytest.raises(dg.errors.OperationError, match="a list of inputs"):
+        run(lambda x: dg.jvp(lambda u: u * u, x, x), X)
