@@ -97,6 +97,12 @@ def value_and_grad(
 
     def run(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
         leaves = list(args)
+        if not all(isinstance(i, int) and -len(args) <= i < len(args) for i in wanted):
+            raise OperationError(
+                f"value_and_grad(argnums={argnums!r}) of a call with {len(args)} positional "
+                "arguments",
+                hint="argnums are the numbers of those to differentiate with respect to, from 0",
+            )
         for i in wanted:
             # A node of its own, since one argument may be computed from another.
             symbol = isinstance(leaves[i], Node)

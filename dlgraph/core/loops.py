@@ -246,10 +246,19 @@ def _turns(rows: Sequence[Any], length: Any) -> Any:
     if not rows:
         if length is None:
             raise OperationError("scan needs xs, or length=, the number of turns")
-        return length if hasattr(length, "dtype") else np.int64(length)
+        if hasattr(length, "dtype"):
+            return length
+        if isinstance(length, bool) or not isinstance(length, int) or length < 0:
+            raise OperationError(
+                f"scan(length={length!r}): a number of turns is a whole number of at least 0"
+            )
+        return np.int64(length)
     sizes = [spec_of(row).shape[:1] for row in rows]
     if () in sizes:
-        raise ShapeError("scan goes over the first axis of xs, and a scalar has none")
+        raise ShapeError(
+            "scan goes over the first axis of xs, and a scalar has none",
+            hint="a list is several sequences at once; of numbers make one: dg.Tensor([1.0, 2.0])",
+        )
     known = {size[0] for size in sizes if isinstance(size[0], int)}
     if len(known) > 1:
         raise ShapeError(f"scan: the first axes of xs differ: {sorted(known)}")

@@ -145,6 +145,18 @@ def test_errors():
             dg.while_loop(lambda v: v.sum() < 1, lambda v: (v, v), (x,))
 
 
+@pytest.mark.parametrize("length", [-1, 2.5, True, "3"])
+def test_a_number_of_turns_is_whole(length):
+    with pytest.raises(dg.errors.OperationError, match="a number of turns is a whole number"):
+        dg.scan(lambda c, _: (c + 1, c), 0.0, length=length)
+
+
+def test_a_list_of_numbers_is_no_sequence_of_rows():
+    with pytest.raises(dg.errors.ShapeError) as caught:
+        dg.scan(lambda c, r: (c + r, c), 0.0, [1.0, 2.0])
+    assert "dg.Tensor" in caught.value.hint
+
+
 def test_no_reference_cycles():
     def build_and_run():
         with dg.Graph().as_default() as graph:

@@ -173,3 +173,9 @@ def test_grad_and_value_and_grad_on_nodes():
         )
     found = dg.Session(graph).run([slope, value, of_a, of_b], {x: [1.0, 2.0]})
     assert [f.tolist() for f in found] == [[3.0, 12.0], 27.0, [3.0, 12.0], [1.0, 2.0]]
+
+
+@pytest.mark.parametrize("argnums", [1, -2, (0, 3), "0"])
+def test_value_and_grad_of_arguments_that_are_not_there(argnums):
+    with pytest.raises(dg.errors.OperationError, match="a call with 1 positional"):
+        dg.value_and_grad(lambda a: a * a, argnums=argnums)(2.0)
