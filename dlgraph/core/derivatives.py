@@ -18,6 +18,8 @@ from dlgraph.core.primitive import FUNCTIONS
 from dlgraph.core.tensor import Tensor, _plain
 from dlgraph.errors import BackwardError, OperationError
 
+TAKEN: dict[str, Any] = {"made by": "grad"}  # the attributes of a gradient that has no record
+
 
 def grad(
     y: Any,
@@ -37,7 +39,8 @@ def grad(
 
     On nodes it is `dg.gradients`: the answer is nodes.
 
-    Raises `BackwardError` if an `x` does not require gradients or the record was used up.
+    Raises `BackwardError` if an `x` does not require gradients, if the record was used up, or if
+    `y` is itself a gradient that was taken without `create_graph=True`.
 
     >>> import dlgraph as dg
     >>> x = dg.Tensor(2.0, requires_grad=True)
@@ -64,6 +67,12 @@ def grad(
                 "recorded for it",
                 hint="create it with requires_grad=True before computing y",
             )
+    if y._attrs is TAKEN:  # zeros would be wrong
+        raise BackwardError(
+            f"dg.grad: {autodiff._called(y)} is a gradient that was taken without "
+            "create_graph=True: how it was computed was not recorded",
+            hint="take the first one with dg.grad(y, x, create_graph=True)",
+        )
     seeds = [autodiff._seed(y, gradient, create_graph)]
     retain = create_graph if retain_graph is None else retain_graph
     found = autodiff.gradients_of(
@@ -76,7 +85,11 @@ def grad(
 def _as_tensor(g: Any, x: Tensor, allow_unused: bool) -> Tensor | None:
     if g is None:
         return None if allow_unused else _plain(np.zeros_like(x._data))
-    return g if isinstance(g, Tensor) else _plain(g)
+    if isinstance(g, Tensor):
+        return g
+    taken = _plain(g)
+    taken._attrs = TAKEN
+    return taken
 
 
 def value_and_grad(

@@ -106,6 +106,11 @@ class Module:
         return Handle(held, function)
 
     def __setattr__(self, name: str, value: Any) -> None:
+        if name in ("train", "eval", "forward") and not callable(value):
+            raise OperationError(
+                f"{type(self).__name__}.{name} is a method, {value!r} in its place would hide it",
+                hint="model.train() and model.eval() are called; model.training says which it is",
+            )
         held = self.__dict__.get(name)
         if isinstance(held, Parameter) and not isinstance(value, (Parameter, type(None))):
             raise OperationError(

@@ -179,3 +179,16 @@ def test_grad_and_value_and_grad_on_nodes():
 def test_value_and_grad_of_arguments_that_are_not_there(argnums):
     with pytest.raises(dg.errors.OperationError, match="a call with 1 positional"):
         dg.value_and_grad(lambda a: a * a, argnums=argnums)(2.0)
+
+
+def test_a_gradient_without_a_record_is_not_taken_for_a_constant():
+    x = leaf(2.0)
+    first = dg.grad(x**3, x)
+    with pytest.raises(BackwardError, match=r"'first' is a gradient .* without") as caught:
+        dg.grad(first, x)
+    assert "create_graph=True" in caught.value.hint
+    assert (first * 2).item() == 24.0 and first.is_leaf and not first.requires_grad
+    recorded = dg.grad(x**3, x, create_graph=True)
+    assert dg.grad(recorded, x).item() == 12.0
+    slope = dg.grad(2 * x, x, create_graph=True)
+    assert dg.grad(slope, x).item() == 0.0, "a constant slope has the derivative 0"

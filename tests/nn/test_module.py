@@ -264,3 +264,13 @@ def test_a_parameter_is_not_replaced_by_what_is_not_trained(make):
     assert layer.bias.item() == 3.0 and layer.parameters()[1] is layer.bias
     layer.bias = None
     assert len(layer.parameters()) == 1
+
+
+def test_a_method_is_called_and_not_set():
+    model = dg.nn.Sequential(dg.nn.Dropout(0.5))
+    with pytest.raises(OperationError, match=r"Sequential\.train is a method, False") as caught:
+        model.train = False
+    assert "model.eval()" in caught.value.hint
+    assert model.eval().training is False
+    model.forward = lambda x: x
+    assert model(dg.Tensor(1.0)).item() == 1.0
