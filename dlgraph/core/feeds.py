@@ -17,6 +17,7 @@ from dlgraph.core.primitive import weak_kind
 from dlgraph.core.spec import Dim, Spec, fits, show_shape
 from dlgraph.core.state import show_placeholder
 from dlgraph.core.tensor import Tensor, value_of
+from dlgraph.core.values import plain_array
 from dlgraph.errors import FeedError, FetchError
 
 
@@ -74,7 +75,7 @@ def _fed(graph: Graph, index: int, value: Any) -> Any:
     if isinstance(value, Tensor):
         value = value_of(value)
     what = show_placeholder(record.name, record.spec)
-    value = _typed(value, record.spec, what)
+    value = _typed(plain_array(value), record.spec, what)
     if not fits(value.shape, record.spec.shape):
         raise FeedError(
             f"{what} was fed with shape {show_shape(value.shape)}",

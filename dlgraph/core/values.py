@@ -187,6 +187,7 @@ def as_array(data: Any, dtype: Any = None, *, copy: bool = True) -> Any:
     """An array of the engine's own: floats of Python become float32, integers int64."""
     if isinstance(data, Values):
         data = value_of(data)
+    data = plain_array(data)
     if arrays.is_array(data):
         target = data.dtype if dtype is None else np.dtype(dtype)
         if data.dtype != target and _whole(data.dtype) and _whole(target) and not data.ndim:
@@ -204,6 +205,18 @@ def as_array(data: Any, dtype: Any = None, *, copy: bool = True) -> Any:
     # the byte order of the machine.)
     scalar = found.ndim == 0 and found.dtype.kind == "f" and found.dtype.isnative
     return found[()] if scalar else found
+
+
+def plain_array(data: Any) -> Any:
+    """A plain array in place of one of a subclass: `*` of an `np.matrix` is another product."""
+    if type(data) is np.ndarray or not isinstance(data, np.ndarray):
+        return data
+    if isinstance(data, np.ma.MaskedArray) and np.any(data.mask):
+        raise OperationError(
+            "a masked array has elements without a value, and tensors have none",
+            hint="x.filled(0.0) gives them one",
+        )
+    return np.asarray(data)
 
 
 def _whole(dtype: np.dtype) -> bool:

@@ -193,3 +193,13 @@ def test_axes_that_are_no_batch_get_another_hint(g):
         feed = {a: np.ones((2, 3), np.float32), b: np.ones((4, 2), np.float32)}
         dg.Session(g).run(product, feed)
     assert "met in an operation" in caught.value.hint
+
+
+def test_an_array_with_rules_of_its_own_is_fed_as_a_plain_one(g):
+    x = dg.placeholder((2, 2), name="x")
+    y = x * x
+    matrix = np.array([[1.0, 2.0], [3.0, 4.0]], np.float32).view(np.matrix)
+    for executor in ("interpreter", "planned"):
+        found = dg.Session(g, executor).run([x, y], {x: matrix})
+        assert [type(one) for one in found] == [np.ndarray] * 2
+        assert found[1].tolist() == [[1.0, 4.0], [9.0, 16.0]]

@@ -61,6 +61,19 @@ def test_dtype_is_what_was_asked_for():
     assert dg.Tensor(np.ones(2), dtype="float32").dtype == np.float32
 
 
+def test_arrays_with_rules_of_their_own_become_plain_ones(tmp_path):
+    matrix = np.array([[1.0, 2.0], [3.0, 4.0]]).view(np.matrix)
+    assert (dg.Tensor(matrix) * dg.Tensor(matrix)).tolist() == [[1.0, 4.0], [9.0, 16.0]]
+    np.save(tmp_path / "x.npy", np.arange(3.0))
+    mapped = dg.Tensor(np.load(tmp_path / "x.npy", mmap_mode="r"))
+    assert type(mapped._data) is np.ndarray and mapped.tolist() == [0.0, 1.0, 2.0]
+    masked = np.ma.array([1.0, 2.0], mask=[False, True])
+    with pytest.raises(OperationError, match="a masked array") as caught:
+        dg.Tensor(masked)
+    assert "filled" in caught.value.hint
+    assert dg.Tensor(np.ma.array([1.0, 2.0])).tolist() == [1.0, 2.0]
+
+
 def test_the_data_is_copied():
     array = np.ones(3, np.float32)
     tensor = dg.Tensor(array)
