@@ -56,6 +56,7 @@ def save_checkpoint(
     ...     dg.load_checkpoint(file, model=model, optimizer=optimizer)
     7
     """
+    _check_parts("save_checkpoint", model, optimizer, schedule)
     if type(step) is not int or step < 0:
         raise OperationError(f"save_checkpoint: step is a whole number of at least 0, not {step!r}")
     arrays: dict[str, np.ndarray] = {}
@@ -101,6 +102,7 @@ def load_checkpoint(
     >>> step, bool((again.weight.numpy() == model.weight.numpy()).all())
     (7, True)
     """
+    _check_parts("load_checkpoint", model, optimizer, schedule)
     file = as_path("load_checkpoint", path)
     what = file.name
     arrays, metadata = from_bytes(read_bytes(file), what)
@@ -139,6 +141,17 @@ def load_checkpoint(
     if loader is not None:
         loader.seed, loader.epoch = facts["loader"]["seed"], facts["loader"]["epoch"]
     return step
+
+
+def _check_parts(who: str, model: Any, optimizer: Any, schedule: Any) -> None:
+    parts = (("model", model, Module), ("optimizer", optimizer, Optimizer),
+             ("schedule", schedule, Schedule))  # fmt: skip
+    for name, given, kind in parts:
+        if given is not None and not isinstance(given, kind):
+            raise OperationError(
+                f"{who}({name}=...): a {type(given).__name__} is no {name}",
+                hint=f"pass the {name} itself, or leave it out",
+            )
 
 
 def _under(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

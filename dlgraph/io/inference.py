@@ -71,8 +71,8 @@ class InferenceModel:
         """
         if len(values) > len(self.feeds):
             raise OperationError(
-                f"the model takes {len(self.feeds)} inputs ({', '.join(self.feeds)}), "
-                f"not {len(values)}"
+                f"the model takes {len(self.feeds)} input{'s' * (len(self.feeds) != 1)} "
+                f"({', '.join(self.feeds)}), not {len(values)}"
             )
         feed = dict(zip(self.feeds, values, strict=False))
         for name, value in named.items():
@@ -248,6 +248,11 @@ def load_inference_model(path: str | os.PathLike) -> InferenceModel:
     [2. 4.]
     """
     folder = as_path("load_inference_model", path)
+    if folder.is_file():
+        raise DataError(
+            f"load_inference_model: {folder.name} is a file, and a saved graph is a folder",
+            hint="dg.load reads the values of a model",
+        )
     what = "graph.json"
     found = read_json(read_bytes(folder / "graph.json"), what)
     head = {"format", "version", "made_with", "weights", "sha256"}

@@ -131,6 +131,8 @@ def read_bytes(path: Path) -> bytes:
     except FileNotFoundError:
         near = sorted(p.name for p in path.parent.glob("*") if not p.name.startswith("."))[:5]
         there = f"there are {', '.join(near)}" if near else "there is nothing in that folder"
+        if not path.parent.is_dir():
+            there = f"there is no folder {path.parent} either"
         raise DataError(f"there is no file {path}", hint=there) from None
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from error

@@ -165,3 +165,11 @@ def test_other_files_are_no_checkpoints(tmp_path):
         dg.save_checkpoint(tmp_path / "a.safetensors", loader=[])
     with pytest.raises(OperationError, match=r"streams\['a'\] is a int"):
         dg.save_checkpoint(tmp_path / "a.safetensors", streams={"a": 1})
+
+
+@pytest.mark.parametrize("name", ["model", "optimizer", "schedule"])
+def test_parts_are_what_they_are_called(tmp_path, name):
+    for call in (dg.save_checkpoint, dg.load_checkpoint):
+        with pytest.raises(OperationError, match=f"a dict is no {name}"):
+            call(tmp_path / "run.safetensors", **{name: {}})
+    assert not list(tmp_path.iterdir())

@@ -205,7 +205,7 @@ def test_wrong_calls_of_a_loaded_model(tmp_path):
         y = x * 2.0
     dg.save_inference_model(tmp_path / "m", x, y)
     model = dg.load_inference_model(tmp_path / "m")
-    with pytest.raises(OperationError, match="takes 1 inputs"):
+    with pytest.raises(OperationError, match="takes 1 input "):
         model([1.0, 2.0], [1.0, 2.0])
     with pytest.raises(OperationError, match="is no input"):
         model(z=[1.0, 2.0])
@@ -241,3 +241,12 @@ def test_dropout_inside_of_a_loop_is_off_in_the_saved_model(tmp_path):
     dg.save_inference_model(tmp_path / "m", x, {"y": total})
     value = np.ones((4, 3), "float32")
     assert dg.load_inference_model(tmp_path / "m")(value).tolist() == [5.0, 5.0, 5.0]
+
+
+def test_a_place_without_a_saved_graph_is_told(tmp_path):
+    dg.save(tmp_path / "values.safetensors", {"a": np.ones(2)})
+    with pytest.raises(dg.errors.DataError, match="is a file, and a saved graph is a folder"):
+        dg.load_inference_model(tmp_path / "values.safetensors")
+    with pytest.raises(dg.errors.DataError) as caught:
+        dg.load_inference_model(tmp_path / "nowhere")
+    assert caught.value.hint == f"there is no folder {tmp_path / 'nowhere'} either"
