@@ -2,11 +2,14 @@
 
 import csv
 import json
+import re
+import textwrap
 
 import pytest
 
 from dlgraph import cli, grading
 from dlgraph.errors import DlgraphError
+from tools.normalise_notebooks import ROOT
 
 FIRST = """UNTOUCHED = "Not attempted yet."
 def check_sum(total):
@@ -191,3 +194,18 @@ def test_a_notebook_without_exercises_is_no_lesson_to_mark(tmp_path, capsys):
     assert "has no exercise" in capsys.readouterr().err
     assert cli.main(["grade", str(tmp_path / "02.ipynb"), str(tmp_path)]) == 1
     assert "there is no file" in capsys.readouterr().err
+
+
+def test_the_exercise_of_the_page_for_teachers_is_one(capsys):
+    page = (ROOT / "docs" / "teaching.md").read_text(encoding="utf-8")
+    listings = [textwrap.dedent(one) for one in re.findall(r"(?m)(?:^    .*\n|^\n(?=    ))+", page)]
+    (check,) = (one.strip() for one in listings if "def check_" in one)
+    (answer,) = (one.strip() for one in listings if "print(check_" in one)
+    (exercise,) = grading.exercises([check, answer])
+    said = {}
+    for given in ("...", "2", "2.0", "3", "23"):
+        exec(check + "\n" + answer.replace("...", given), {})
+        said[given] = capsys.readouterr().out
+    assert exercise.name == "slope" and said["..."] == "Not attempted yet.\n"
+    assert said["2"] == said["2.0"] == "Right.\n"
+    assert "at b" in said["3"] and "how many times" in said["23"]
