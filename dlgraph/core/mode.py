@@ -186,19 +186,37 @@ def _finite(data: Any) -> bool:
 def _non_finite(
     primitive: Any, data: Any, inputs: tuple, node: str | None, where: Where | None
 ) -> NonFiniteError:
-    count, infinite = int(np.isnan(data).sum()), int(np.isinf(data).sum())
-    found = [f"{n} {word}" for n, word in ((count, "NaN"), (infinite, "infinite")) if n]
     first = np.argwhere(~np.isfinite(np.atleast_1d(data)))[0].tolist()
-    plural = "s" if count + infinite > 1 else ""
-    ranges = {}
+    ranges, before = {}, []
     for name, value in zip(primitive.inputs, inputs, strict=False):
         if getattr(getattr(value, "dtype", None), "kind", "") == "f" and np.size(value):
-            ranges[name] = f"from {np.min(value):.6g} to {np.max(value):.6g}"
+            ranges[name] = _range(value)
+            before += [] if _finite(value) else [name]
     return NonFiniteError(
         f"{primitive.name}: the result {tuple(np.shape(data))} {data.dtype} has "
-        f"{' and '.join(found)} element{plural} of {np.size(data)}, the first at {first}",
+        f"{_counted(data)}, the first at {first}",
         node=node,
         where=where or user_line(),
         extra={f"input {name}": text for name, text in ranges.items()},
-        hint="this is the first operation that made one; look at the range of its inputs",
+        hint=f"{' and '.join(before)} held them before: they come from what is not watched, such "
+        "as data, or a backward pass and a step with a learning rate that is too large"
+        if before
+        else "this is the first operation that made one; look at the range of its inputs",
     )
+
+
+def _counted(data: Any) -> str:
+    """`2 NaN and 1 infinite elements of 8`."""
+    count, infinite = int(np.isnan(data).sum()), int(np.isinf(data).sum())
+    found = [f"{n} {word}" for n, word in ((count, "NaN"), (infinite, "infinite")) if n]
+    return f"{' and '.join(found)} element{'s' * (count + infinite > 1)} of {np.size(data)}"
+
+
+def _range(value: Any) -> str:
+    fine = value[np.isfinite(value)] if np.ndim(value) else value
+    if _finite(value):
+        return f"from {np.min(fine):.6g} to {np.max(fine):.6g}"
+    rest = ""
+    if np.ndim(value) and np.size(fine):
+        rest = f", the others from {np.min(fine):.6g} to {np.max(fine):.6g}"
+    return _counted(value) + rest

@@ -147,6 +147,26 @@ def test_watch_looks_at_the_backward_pass_when_that_is_recorded():
         y.backward(create_graph=True)
 
 
+def test_watch_says_that_an_input_was_not_finite_before():
+    w = dg.Parameter([1.0, 2.0], name="w")
+    sgd = dg.optim.SGD([w], lr=1e38)
+    with dg.watch(), np.errstate(all="ignore"), pytest.raises(NonFiniteError) as caught:
+        for _ in range(3):  # all results are finite, until a step is too long
+            loss = (w * 100.0).sum()
+            sgd.zero_grad()
+            loss.backward()
+            sgd.step()
+    assert caught.value.extra["input a"] == "2 infinite elements of 2"
+    assert "a held them before" in caught.value.hint and "learning rate" in caught.value.hint
+    with dg.watch(), pytest.raises(NonFiniteError) as caught:
+        dg.Tensor([np.nan, 2.0, -3.0]) * 2
+    ranges = ("1 NaN element of 3, the others from -3 to 2", "from 2 to 2")
+    assert tuple(caught.value.extra.values()) == ranges
+    with dg.watch(), pytest.raises(NonFiniteError) as caught:
+        dg.exp(dg.Tensor(np.nan))
+    assert caught.value.extra == {"input x": "1 NaN element of 1"}
+
+
 def test_watch_without_nan_lets_them_through():
     with dg.watch(nan=False), np.errstate(all="ignore"):
         assert np.isnan(dg.log(dg.Tensor(-1.0)).item())
