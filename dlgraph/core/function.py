@@ -101,7 +101,7 @@ class Function:
         dynamic = [i for i, x in enumerate(leaves) if isinstance(x, Tensor) or is_array(x)]
         values = [x if isinstance(x, Tensor) else Tensor(x) for x in (leaves[i] for i in dynamic)]
         specs = self._specs(values)
-        key = self._key(leaves, dynamic, specs, mode)
+        key = self._key(leaves, form, dynamic, specs, mode)
         found = next((t for t in self.traces if t.key == key), None)
         if found is None:
             found = self._trace(leaves, form, dynamic, specs, key)
@@ -124,7 +124,9 @@ class Function:
                 )
         return self.input_spec
 
-    def _key(self, leaves: list, dynamic: list[int], specs: list[Spec], mode: Any) -> dict:
+    def _key(
+        self, leaves: list, form: Any, dynamic: list[int], specs: list[Spec], mode: Any
+    ) -> dict[str, Any]:
         places = set(dynamic)
         key: dict[str, Any] = {f"argument {k}": str(spec) for k, spec in enumerate(specs)}
         for i, leaf in enumerate(leaves):
@@ -134,7 +136,7 @@ class Function:
             key["captured self"] = _snapshot(self.function.__self__)
         for name, value in _captured(self.function).items():
             key[f"captured {name}"] = _snapshot(value)
-        key["number of arguments"] = len(leaves)
+        key["form of the arguments"] = _written(form)
         key["recording"] = mode is None or mode.recording
         return key
 
@@ -286,6 +288,17 @@ def _snapshot(value: Any) -> Any:
     if inspect.ismethod(value):  # made anew each time that it is asked for
         return ("method", Identity(value.__func__), _snapshot(value.__self__))
     return (type(value).__name__, Identity(value))
+
+
+def _written(form: Any) -> str:
+    """How arguments are nested and called, `((_, [_, _]), {'scale': _})`; `_` is one value."""
+    if isinstance(form, dict):
+        return f"{{{', '.join(f'{name!r}: {_written(one)}' for name, one in form.items())}}}"
+    if isinstance(form, (list, tuple)):
+        inner = ", ".join(map(_written, form))
+        kind = type(form).__name__
+        return f"[{inner}]" if kind == "list" else f"{kind.removeprefix('tuple')}({inner})"
+    return "_"
 
 
 def _short(value: Any) -> str:

@@ -160,6 +160,26 @@ def test_a_traced_method_and_use_inside_a_graph():
     assert dg.Session(graph).run(y, {x: 2.0}) == 6.0
 
 
+def test_the_form_of_the_arguments_is_part_of_a_trace():
+    @dg.function
+    def named(x, a=0, b=0):
+        return x + a * 10 + b * 100
+
+    x, y = dg.Tensor(5.0), dg.Tensor(2.0)
+    calls = [((x,), {"a": 1}), ((x,), {"b": 1}), ((x, 1), {}), ((x, 0, 1), {})]
+    assert [named(*args, **more).item() for args, more in calls] == [15.0, 105.0, 15.0, 105.0]
+    assert [named(*args, **more).item() for args, more in calls] == [15.0, 105.0, 15.0, 105.0]
+    assert len(named.traces) == 4
+    assert "form of the arguments" in named.traces[1].reason
+
+    @dg.function
+    def difference(pair):
+        return pair["a"] - pair["b"] if isinstance(pair, dict) else pair[0] + pair[1]
+
+    pairs = [{"a": x, "b": y}, {"b": x, "a": y}, [x, y], (x, y)]
+    assert [difference(pair).item() for pair in pairs] == [3.0, -3.0, 7.0, 7.0]
+
+
 # ---- which object it is --------------------------------------------------------------------------
 
 
