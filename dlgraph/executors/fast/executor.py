@@ -136,6 +136,7 @@ class FastRunner(Runner):
         self._step_of: list[Instruction] = []
         self._failed: Instruction | None = None
         ends = self._last_uses()
+        self._append_views()
         for segment in self.segments:
             last = segment.number
             if segment.pieces:
@@ -147,6 +148,13 @@ class FastRunner(Runner):
             for number in [n for n in ends if n <= last]:
                 drops = [(self.values.__setitem__, (slot, None)) for slot in ends.pop(number)]
                 self._append(drops, self.plan.instructions[number])
+
+    def _append_views(self) -> None:
+        """Views of what is fed; compiled code needs none, but what is left to NumPy may."""
+        for step in self.plan.instructions:
+            out = step.output if step.kind == "view" else None
+            if out is not None and self.plan.buffers[out.buffer].kind == "feed" and self.moves(out):
+                self._append(calls_of(self, step, self.exact), step)
 
     def _append(self, found: list[Call], step: Instruction) -> None:
         self.calls += found
