@@ -185,6 +185,9 @@ def scan(
     the stacked outputs.  `init`, `xs` and the outputs may be nested.  Without `xs`, `length`
     says how many turns, and `function` gets None.
 
+    The values are the same in both modes, bit for bit.  Where the function uses a value more than
+    once, its gradient may differ in the last bit: in a graph the sum over one turn comes first.
+
     >>> import dlgraph as dg
     >>> total, sums = dg.scan(lambda s, x: (s + x, s + x), 0.0, dg.Tensor([1.0, 2.0, 3.0]))
     >>> print(total, sums)

@@ -25,12 +25,14 @@ from dlgraph.passes.schedule import Schedule
 from dlgraph.passes.softmax import Softmax
 from dlgraph.passes.specialise import Specialise
 from dlgraph.passes.stack import Stack
+from dlgraph.passes.unroll import Unroll
 from dlgraph.passes.update import Update
 
 PASSES: tuple[Pass, ...] = (  # in the order in which they run
     Prune(),
     Specialise(),
     Fold(),
+    Unroll(),
     Algebra(),
     Fold(),  # what the rules made of constants
     Merge(),
@@ -74,6 +76,7 @@ __all__ = [
     "Softmax",
     "Specialise",
     "Stack",
+    "Unroll",
     "Update",
     "rule",
 ]

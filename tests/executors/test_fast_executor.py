@@ -130,6 +130,32 @@ def test_large_feeds_are_read_where_they_lie(llvmlite):
         )
 
 
+def test_views_of_large_feeds_reach_what_is_left_to_numpy(llvmlite):
+    with dg.Graph().as_default() as graph:
+        x = dg.placeholder((300, 200), name="x")
+        y = dg.cumsum(x.T[1:], axis=0) * 2
+    value = RNG.normal(size=(300, 200)).astype("float32")
+    found = dg.Session(graph, executor="fast").run(y, {x: value})
+    np.testing.assert_allclose(found, 2 * value.T[1:].cumsum(0), rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("layer", [dg.nn.LSTM, dg.nn.GRU, dg.nn.RNN])
+def test_recurrent_layers_train_when_compiled(llvmlite, layer):
+    """A batch so large that it is read where it lies; the loop is written out."""
+    losses = []
+    value = RNG.normal(size=(64, 12, 28)).astype("float32")
+    for options in ({"executor": "interpreter"}, {"executor": "fast"}):
+        model = layer(28, 16, rng=dg.Stream(2))
+        with dg.Graph().as_default() as graph:
+            x = dg.placeholder(("batch", "time", 28), name="x")
+            loss = dg.mean(model(x)[0] ** 2)
+            step = dg.optim.Adam(lr=0.01).minimize(loss)
+        session = dg.Session(graph, **options)
+        session.run(graph.startup)
+        losses.append([session.run([loss, step], {x: value})[0] for _ in range(4)])
+    np.testing.assert_allclose(*losses, rtol=1e-4)
+
+
 def test_several_threads_use_one_session(llvmlite):
     with dg.Graph().as_default() as graph:
         x = dg.placeholder((64, 64), name="x")

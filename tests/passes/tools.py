@@ -24,10 +24,10 @@ def kinds(found: Optimised) -> Counter[str]:
     return Counter(record.primitive.name for record in found.graph.records)
 
 
-def without(name: str, **options: Any) -> PassManager:
-    """A manager that runs all passes but one."""
+def without(*names: str, **options: Any) -> PassManager:
+    """A manager that runs all passes but these."""
     manager = PassManager(**options)
-    manager.passes = [one for one in manager.passes if one.name != name]
+    manager.passes = [one for one in manager.passes if one.name not in names]
     return manager
 
 
