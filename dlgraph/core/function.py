@@ -14,6 +14,7 @@ import inspect
 import warnings
 import weakref
 from collections.abc import Callable, Sequence
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,7 +28,7 @@ from dlgraph.core.records import freeze
 from dlgraph.core.spec import Dim, Spec, fits
 from dlgraph.core.tensor import Tensor
 from dlgraph.core.tree import flatten, rebuild
-from dlgraph.core.where import Where, user_line
+from dlgraph.core.where import Where, is_user_code, user_line
 from dlgraph.errors import OperationError, RetraceWarning, ShapeError, TraceWarning
 
 MANY_TRACES = 5
@@ -266,13 +267,33 @@ def _spec(one: Any) -> Spec:
 
 
 def _captured(function: Callable[..., Any]) -> dict[str, Any]:
-    """What the function takes from outside by name: closure variables and globals."""
-    found = inspect.getclosurevars(inspect.unwrap(function))
-    return {**found.globals, **found.nonlocals}
+    """What the function takes from outside by name: closure variables and globals.
+
+    So do the functions of the user that it calls: `helper.rate` is what `helper` takes.
+    """
+    found: dict[str, Any] = {}
+    waiting, seen = [("", inspect.unwrap(function))], set()
+    while waiting:
+        prefix, one = waiting.pop()
+        seen.add(one)
+        outside = inspect.getclosurevars(one)
+        for name, value in {**outside.globals, **outside.nonlocals}.items():
+            found[prefix + name] = value
+            called = value.function if isinstance(value, Function) else value
+            if inspect.isfunction(called) and called not in seen and _of_user(called):
+                waiting.append((f"{called.__name__}.", called))
+    return found
+
+
+def _of_user(function: Any) -> bool:
+    file = function.__code__.co_filename
+    return is_user_code(file) and "-packages" not in file
 
 
 def _snapshot(value: Any) -> Any:
     """The state of a Python value as far as it can change a trace."""
+    if isinstance(value, ModuleType):  # asking it for what it lacks can take a millisecond
+        return ("package", value.__name__)
     if isinstance(value, (Tensor, Node)):
         return ("tensor", Identity(value))  # by reference: a new value needs no new trace
     if isinstance(value, np.ndarray) and value.size > HASHED_ELEMENTS:

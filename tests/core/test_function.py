@@ -100,6 +100,26 @@ def test_changed_captures_are_noticed():
     assert "captured factors" in traced.traces[-1].reason
 
 
+SCALE = [2.0]
+
+
+def scaled_twice(x):
+    return scaled_once(scaled_once(x))
+
+
+def scaled_once(x):
+    return x * SCALE[0] if x.ndim == 0 else scaled_twice(x.sum())  # they call each other
+
+
+def test_what_called_functions_take_from_outside_is_noticed(monkeypatch):
+    inner = dg.function(scaled_twice)
+    traced, x = dg.function(lambda x: inner(x) + scaled_once(x)), dg.Tensor(1.0)
+    assert traced(x).item() == 6.0
+    monkeypatch.setitem(globals(), "SCALE", [3.0])
+    assert traced(x).item() == 12.0
+    assert "SCALE" in traced.traces[-1].reason and len(traced.traces) == 2
+
+
 def test_captured_tensors_are_not_frozen():
     weight, offset = dg.Parameter(2.0), dg.Tensor(1.0)
     traced = dg.function(lambda x: x * weight + offset)
