@@ -105,9 +105,12 @@ def _differ(graph: Graph, dim: Dim, fed: dict[int, Any], *places: tuple[int, int
         f"axis {axis} of {name!r}" for name, (_, axis) in zip(names, places, strict=True)
     )
     called = f", the size {dim}," if dim.root.name else ""
+    dims = [graph.records[index].spec.shape[axis] for index, axis in places]
+    met = next((dim.met for dim in reversed(dims) if dim.met is not None), None)
     samples = len(set(names)) > 1 and all(axis == 0 for _, axis in places)
     return FeedError(
         f"fed {' and '.join(given)}, but {axes}{called} must be the same size",
+        extra={"equal at": str(met)} if met else None,
         hint="feed the same number of samples to both"
         if samples
         else "the graph says that they are equal: they share a name, or met in an operation",

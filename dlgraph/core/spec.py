@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 
 from dlgraph.core.arrays import OBJECT, Bundle
+from dlgraph.core.where import Where, user_line
 from dlgraph.errors import DtypeError, OperationError, ShapeError, SymbolicValueError
 
 DEFAULT_FLOAT = np.dtype(np.float32)
@@ -35,11 +36,12 @@ class Dim:
     True
     """
 
-    __slots__ = ("_joined", "name")
+    __slots__ = ("_joined", "_met", "name")
 
     def __init__(self, name: str | None = None):
         self.name = name
         self._joined: Dim | None = None
+        self._met: Where | None = None  # the line that joined it
 
     @property
     def root(self) -> Dim:
@@ -55,9 +57,19 @@ class Dim:
         if mine is yours:
             return
         if mine.name is None:
-            mine._joined = yours
+            mine._joined, mine._met = yours, user_line()
         elif yours.name is None:
-            yours._joined = mine
+            yours._joined, yours._met = mine, user_line()
+
+    @property
+    def met(self) -> Where | None:
+        """The user's line that made it equal to another one, if one did."""
+        found = self
+        while found._joined is not None:
+            if found._met is not None:
+                return found._met
+            found = found._joined
+        return None
 
     def __eq__(self, other: object) -> bool:
         if self is other:

@@ -176,8 +176,10 @@ def test_sizes_with_one_name_must_be_fed_equal(g):
 def test_batches_that_met_in_a_loss_must_be_fed_equal(g):
     x, labels = dg.placeholder((None, 4), name="x"), dg.placeholder((None,), "int64", name="t")
     loss = dg.cross_entropy(x, labels)
-    with pytest.raises(FeedError, match="axis 0 of 'x' and axis 0 of 't' must be the same size"):
+    words = "axis 0 of 'x' and axis 0 of 't' must be the same size"
+    with pytest.raises(FeedError, match=words) as caught:
         dg.Session(g).run(loss, {x: np.ones((3, 4), np.float32), labels: np.array([0, 1])})
+    assert "dg.cross_entropy(x, labels)" in caught.value.extra["equal at"]
 
 
 def test_a_square_that_is_fed_a_rectangle(g):
@@ -193,6 +195,7 @@ def test_axes_that_are_no_batch_get_another_hint(g):
         feed = {a: np.ones((2, 3), np.float32), b: np.ones((4, 2), np.float32)}
         dg.Session(g).run(product, feed)
     assert "met in an operation" in caught.value.hint
+    assert "product = a @ b" in caught.value.extra["equal at"]
 
 
 def test_an_array_with_rules_of_its_own_is_fed_as_a_plain_one(g):
