@@ -1,8 +1,9 @@
 """`@dg.function`: eager code traced into a graph once, run from the graph afterwards.
 
 A trace is kept per shapes and dtypes of the arguments, per value of the Python arguments, and per
-state of what the function takes from outside (numbers, lists, training flags).  `report()` tells
-every trace and its reason.  What tracing cannot see, it warns about, with the line.
+state of what the function, or one that it calls, takes from outside (numbers, lists, training
+flags).  `report()` tells every trace and its reason.  What happens only while tracing, such as
+printing, it warns about, with the line.  (Attributes of objects are not looked at.)
 """
 
 from __future__ import annotations
