@@ -18,6 +18,20 @@ import numpy as np
 from dlgraph.errors import DataError, DtypeError, MissingPackageError
 from dlgraph.io.plain import MAX_JSON, fail, field, fields, read_json, whole
 
+# What else a student may have saved, by the first bytes (asked where they are no length).
+PICKLE = ("a pickle", "pickles can run code, so none is ever read here")
+OTHER_FORMATS: dict[bytes, tuple[str, str]] = {
+    b"\x93NUMPY": (
+        "an array of NumPy (.npy)",
+        "np.load reads it; dg.save writes what is read here",
+    ),
+    b"PK\x03\x04": (
+        "a zip archive, as np.savez and torch.save write",
+        "np.load reads .npz; a model of PyTorch: safetensors.torch.save_file(state_dict, path)",
+    ),
+    **{b"\x80" + bytes([protocol]): PICKLE for protocol in (2, 3, 4, 5)},
+    b"\x89HDF": ("an HDF5 file, as Keras writes", "read it with h5py, and pass on the arrays"),
+}
 DTYPES = {
     "BOOL": np.bool_,
     "U8": np.uint8,
@@ -75,6 +89,9 @@ def check_header(content: bytes, what: str) -> dict[str, str]:
         fail(what, f"{len(content)} bytes are too few for a safetensors file")
     length = int.from_bytes(content[:8], "little")
     if length > min(len(content) - 8, MAX_JSON):
+        for first, (called, hint) in OTHER_FORMATS.items():
+            if content.startswith(first):
+                fail(what, f"this is {called}, and no safetensors file", hint)
         fail(
             what,
             f"the header claims {length:,} bytes, the file has {len(content) - 8:,} after it",

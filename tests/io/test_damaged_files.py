@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import json
+import pickle
 import struct
 
 import numpy as np
@@ -90,6 +91,20 @@ def test_every_truncation_is_noticed():
 def test_wrong_headers(content, message):
     with pytest.raises(DataError, match=message):
         check_header(content, "file")
+
+
+def test_files_of_other_formats_are_called_by_their_name(tmp_path):
+    np.save(tmp_path / "w.npy", np.ones(3))
+    np.savez(tmp_path / "w.npz", w=np.ones(3))
+    (tmp_path / "w.pkl").write_bytes(pickle.dumps({"w": 1}))
+    (tmp_path / "w.h5").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(80))
+    words = {"npy": "an array of NumPy", "npz": "a zip archive", "pkl": "a pickle", "h5": "an HDF5"}
+    for end, called in words.items():
+        with pytest.raises(DataError, match=f"this is {called}.*no safetensors file") as caught:
+            dg.load(tmp_path / f"w.{end}")
+        assert "damaged" not in caught.value.hint
+    # A length whose first bytes are those of a pickle.
+    check_header(struct.pack("<Q", 0x0480) + b"{}".ljust(0x0480), "file")
 
 
 def test_a_long_json_is_refused(monkeypatch):
