@@ -104,6 +104,14 @@ def test_the_line_is_taken_from_the_caller():
     assert "# this line" in error.where.text and is_user_code(error.where.file)
 
 
+def test_none_and_texts_are_not_called_by_the_variable_that_holds_them():
+    nothing, word = None, "cat"
+    for value in (nothing, word):
+        with pytest.raises(dg.errors.DtypeError) as caught:
+            dg.cross_entropy(dg.Tensor([[1.0, 2.0]], name="scores"), value)
+        assert f"cross_entropy(scores (1, 2), {value!r}): labels are" in caught.value.what
+
+
 def test_every_error_class_says_what_it_is_for():
     classes = [
         c for _, c in inspect.getmembers(errors, inspect.isclass) if c.__module__ == errors.__name__

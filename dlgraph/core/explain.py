@@ -113,8 +113,8 @@ def _index_text(index: tuple) -> str:
 
 
 def describe_operand(value: Any) -> str:
-    """Name, shape and (if not float32) dtype of an operand; a number is just itself."""
-    if isinstance(value, (bool, int, float)):
+    """Name, shape and (if not float32) dtype of an operand; a number, a text or None is itself."""
+    if value is None or isinstance(value, (bool, int, float, str)):
         return repr(value)
     try:
         spec = spec_of(value)
