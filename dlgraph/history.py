@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from dlgraph.errors import OperationError
 from dlgraph.nn.module import Module
 from dlgraph.optim import Optimizer
 
@@ -61,8 +62,20 @@ class History(list):
     ended: str | None = None
 
     def series(self, name: str, *, validation: bool = False) -> list[float]:
-        """One number per epoch, for a plot: `history.series("loss", validation=True)`."""
-        return [(epoch.validation if validation else epoch.train)[name] for epoch in self]
+        """One number per epoch, for a plot: `history.series("loss", validation=True)`.
+
+        Raises `OperationError` for what was not measured.
+        """
+        rows = [epoch.validation if validation else epoch.train for epoch in self]
+        if not all(name in row for row in rows):
+            known = ", ".join(map(repr, rows[0])) or "nothing"
+            raise OperationError(
+                f"series({name!r}): {'validation measured' if validation else 'there is'} {known}",
+                hint="fit(validation=...) measures on other data"
+                if validation and not rows[0]
+                else 'fit(metrics={"right": dg.accuracy}) measures more than the loss',
+            )
+        return [row[name] for row in rows]
 
     def __repr__(self) -> str:
         lines = [repr(epoch) for epoch in self] or ["no epoch was completed"]

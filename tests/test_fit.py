@@ -282,3 +282,14 @@ def test_a_loss_that_is_not_a_number_ends_training_and_says_what_to_try(mode):
 def test_large_losses_are_printed_short():
     epoch = dg.Epoch(1, {"loss": 5.0131e35}, {"loss": 0.5}, 0.1, 1.0, None, None)
     assert repr(epoch) == "epoch 1: loss 5.013e+35, validation loss 0.5000"
+
+
+def test_a_series_that_was_not_measured():
+    history = dg.fit(net(), loader(), metrics={"right": dg.accuracy}, epochs=2)
+    assert len(history.series("right")) == 2
+    with pytest.raises(OperationError, match=r"series\('accuracy'\): there is 'loss', 'right'"):
+        history.series("accuracy")
+    with pytest.raises(OperationError, match="validation measured nothing") as caught:
+        history.series("loss", validation=True)
+    assert "validation=" in caught.value.hint
+    assert type(history[:0]).__name__ == "list" and dg.History().series("loss") == []

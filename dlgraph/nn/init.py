@@ -68,6 +68,10 @@ class Initialiser:
 
 
 def _checked_spec(shape: Sequence[Any], dtype: Any, draws: bool) -> Spec:
+    if not isinstance(shape, (tuple, list)):
+        raise OperationError(
+            f"a parameter of shape {shape!r}: a shape is a tuple of sizes", hint="(3,), (784, 10)"
+        )
     sizes = tuple(shape)
     for size in sizes:
         whole = isinstance(size, (int, np.integer)) and not isinstance(size, bool)

@@ -25,8 +25,8 @@ from dlgraph.ops.unary import relu, sigmoid, tanh
 class Linear(Module):
     r"""Affine map $y = x W + b$; x (..., in_features), W (in, out), b (out), y (..., out_features).
 
-    W starts Xavier-uniform and b at 0 unless initialisers are given (`weight`, `bias`: functions
-    of `(shape, rng=...)`, or values).  `rng` is the random stream to draw from.
+    W starts Xavier-uniform and b at 0; `layer.weight.assign(values)` replaces them.  `bias=False`
+    leaves b out.  `rng` is the random stream to draw from.
 
     >>> import dlgraph as dg
     >>> layer = dg.nn.Linear(3, 2, rng=dg.Stream(0))

@@ -83,3 +83,9 @@ def test_whole_models_start_equal_in_both_modes():
     dg.Session(g).run(g.startup)
     for name, value in waiting.state_dict().items():
         np.testing.assert_array_equal(value, eager[name])
+
+
+@pytest.mark.parametrize("make", [dg.nn.init.normal, dg.nn.init.zeros, dg.nn.init.ones])
+def test_a_shape_is_a_tuple(make):
+    with pytest.raises(OperationError, match="shape 3: a shape is a tuple of sizes"):
+        make(3)
