@@ -12,7 +12,7 @@ import numpy as np
 
 from dlgraph.core.primitive import composite, primitive
 from dlgraph.core.spec import Dim, Spec, normalise_axes, normalise_axis, show_shape
-from dlgraph.errors import ShapeError
+from dlgraph.errors import OperationError, ShapeError
 from dlgraph.ops.index import getitem, take
 from dlgraph.ops.joining import concatenate
 from dlgraph.ops.rounding import remainder
@@ -106,6 +106,16 @@ def roll(x: Any, shift: Any, axis: Any = None) -> Any:
     return x
 
 
+def _counts(name: str, values: Any) -> tuple[int, ...]:
+    """One or several whole numbers of at least 0."""
+    found = tuple(values) if isinstance(values, (tuple, list, np.ndarray)) else (values,)
+    for one in found:
+        whole = isinstance(one, (int, np.integer)) and not isinstance(one, bool)
+        if not whole or one < 0:
+            raise OperationError(f"{name} is {one!r}, not a whole number of at least 0")
+    return tuple(map(int, found))
+
+
 @composite
 def tile(x: Any, repeats: Any) -> Any:
     """The whole value repeated, per axis this often (NumPy's `tile`).
@@ -115,7 +125,7 @@ def tile(x: Any, repeats: Any) -> Any:
     [[1. 2. 1. 2.]
      [1. 2. 1. 2.]]
     """
-    counts = tuple(repeats) if isinstance(repeats, (tuple, list)) else (repeats,)
+    counts = _counts("tile: repeats", repeats)
     counts = (1,) * (x.ndim - len(counts)) + counts
     if len(counts) > x.ndim:
         x = expand_dims(x, axis=tuple(range(len(counts) - x.ndim)))
@@ -123,7 +133,7 @@ def tile(x: Any, repeats: Any) -> Any:
         if count == 0:
             x = getitem(x, _at(axis, slice(0, 0)))
         elif count != 1:
-            x = concatenate([x] * int(count), axis)
+            x = concatenate([x] * count, axis)
     return x
 
 
@@ -175,7 +185,7 @@ def split(x: Any, parts: Any, axis: int = 0) -> Any:
                 hint="give the sizes of the pieces, or use chunk",
             )
         parts = [size // parts] * int(parts)
-    sizes = [int(part) for part in parts]
+    sizes = list(_counts("split: parts", parts))
     whole = isinstance(size, Dim) or np.sum(sizes, dtype=int) == size
     if not whole or min(sizes, default=0) < 0:
         raise ShapeError(f"split: pieces of {sizes} from an axis of size {size}")
@@ -194,6 +204,7 @@ def chunk(x: Any, count: int, axis: int = 0) -> Any:
     """
     axis = normalise_axis(axis, x.ndim, "chunk")
     size = x.shape[axis]
+    (count,) = _counts("chunk: count", (count,))
     if isinstance(size, Dim) or count < 1:
         raise ShapeError(f"chunk: axis {axis} of {show_shape(x.shape)} into {count} pieces")
     step = -(-size // count)

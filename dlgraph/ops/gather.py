@@ -58,6 +58,8 @@ def masked_select(x: Any, mask: Any) -> Any:
     >>> print(dg.masked_select(x, x > 1.5))
     [2. 3.]
     """
+    if not hasattr(mask, "dtype"):
+        mask = np.asarray(mask)
     if mask.dtype.kind != "b":
         raise DtypeError(f"the mask has dtype {mask.dtype}", hint="write a comparison: x > 0")
     return getitem(x, mask)

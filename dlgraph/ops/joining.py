@@ -116,6 +116,10 @@ def concatenate(xs: Sequence[Any], axis: int = 0) -> Any:
 
 def _parts(name: str, xs: Any, axis: Any) -> list[Any]:
     """The values to join, and whether the axis is one."""
+    if not hasattr(xs, "__iter__"):
+        raise OperationError(
+            f"{name} joins a list of values, not {xs!r}", hint=f"dg.{name}([a, b], axis=0)"
+        )
     parts = list(xs)
     if not parts:
         raise OperationError(f"{name} needs at least one value")
