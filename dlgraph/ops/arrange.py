@@ -187,7 +187,7 @@ def split(x: Any, parts: Any, axis: int = 0) -> Any:
         parts = [size // parts] * int(parts)
     sizes = list(_counts("split: parts", parts))
     whole = isinstance(size, Dim) or np.sum(sizes, dtype=int) == size
-    if not whole or min(sizes, default=0) < 0:
+    if not whole:
         raise ShapeError(f"split: pieces of {sizes} from an axis of size {size}")
     ends = np.cumsum([0, *sizes])
     pairs = zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True)
