@@ -130,6 +130,22 @@ def test_large_feeds_are_read_where_they_lie(llvmlite):
         )
 
 
+@pytest.mark.parametrize("function", [dg.gelu, dg.softplus, dg.mish])
+def test_functions_of_which_numpy_has_none_are_compiled(llvmlite, function):
+    with dg.Graph().as_default() as graph:
+        x = dg.placeholder((70, 3), name="x")
+        y = function(x * 2.0)
+        slope = dg.gradients(dg.sum(y), x)
+    value = RNG.normal(size=(70, 3)).astype("float32")
+    program = dg.Session(graph, executor="fast").program([y, slope], [x])
+    for found, wanted in zip(
+        program.run([value]), dg.Session(graph).run([y, slope], {x: value}), strict=True
+    ):
+        np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5)
+    assert "compiled" in str(program.profile({x: value}))
+    assert not [buffer for buffer in program.plan.buffers if buffer.kind == "made"]
+
+
 def test_views_of_large_feeds_reach_what_is_left_to_numpy(llvmlite):
     with dg.Graph().as_default() as graph:
         x = dg.placeholder((300, 200), name="x")

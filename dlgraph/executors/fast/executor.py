@@ -15,10 +15,12 @@ import numpy as np
 
 from dlgraph.core.primitive import Primitive
 from dlgraph.core.spec import Spec
+from dlgraph.executors import layout
 from dlgraph.executors.blas import gemm
 from dlgraph.executors.bound import address_of, aligned
 from dlgraph.executors.calls import Call, calls_of
 from dlgraph.executors.fast import convolutions, geometry, llvm
+from dlgraph.executors.fast.functions import DEFINED
 from dlgraph.executors.fast.ir import BUFFERS, PRODUCTS, SCRATCH, Target
 from dlgraph.executors.fast.segments import (
     Segment,
@@ -31,7 +33,9 @@ from dlgraph.executors.fast.segments import (
 from dlgraph.executors.fast.works import FOLDS
 from dlgraph.executors.plan import Instruction, Place, Plan, strides_of
 from dlgraph.executors.planned import Runner
+from dlgraph.executors.products import writer_of
 from dlgraph.executors.program import PlannedProgram
+from dlgraph.ops.scalar import FUNCTIONS, SCALAR
 
 
 def placed(
@@ -46,7 +50,17 @@ def placed(
         return _in_order_of(like.strides, spec.shape, item)
     if primitive.name in FOLDS and not inputs[0].contiguous and spec.dtype.kind == "f":
         return strides_of(spec.shape, item)
+    if primitive.kind == "elementwise" and _only_compiled(primitive):
+        return layout.elementwise(inputs, spec.shape, spec.dtype)
     return None
+
+
+def _only_compiled(primitive: Primitive) -> bool:
+    """Has NumPy nothing that writes to given memory, but a generator of code has the formula?"""
+    if primitive.ufunc is not None or writer_of(primitive) is not None:
+        return False
+    name = primitive.name
+    return name in SCALAR and (name not in FUNCTIONS or name in DEFINED)
 
 
 def _in_order_of(strides: tuple[int, ...], shape: tuple[int, ...], item: int) -> tuple[int, ...]:
