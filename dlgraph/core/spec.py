@@ -9,8 +9,8 @@ Next: `primitive.py`.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple, NoReturn
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, ClassVar, NamedTuple, NoReturn
 
 import numpy as np
 
@@ -38,6 +38,9 @@ class Dim:
 
     __slots__ = ("_joined", "_met", "name")
 
+    # Where the user is; a written program (to_python) takes the class along, but not the search.
+    _line: ClassVar[Callable[[], Where | None]] = staticmethod(lambda: None)
+
     def __init__(self, name: str | None = None):
         self.name = name
         self._joined: Dim | None = None
@@ -57,9 +60,9 @@ class Dim:
         if mine is yours:
             return
         if mine.name is None:
-            mine._joined, mine._met = yours, user_line()
+            mine._joined, mine._met = yours, Dim._line()
         elif yours.name is None:
-            yours._joined, yours._met = mine, user_line()
+            yours._joined, yours._met = mine, Dim._line()
 
     @property
     def met(self) -> Where | None:
@@ -102,6 +105,8 @@ class Dim:
     __truediv__ = __rtruediv__ = __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = _unknown
     __pow__ = __rpow__ = __lt__ = __le__ = __gt__ = __ge__ = _unknown
 
+
+Dim._line = staticmethod(user_line)
 
 Shape = tuple[Any, ...]  # of int or Dim
 

@@ -1,5 +1,6 @@
 """A program as a file that needs only NumPy: the same bits, far from dlgraph."""
 
+import os
 import subprocess
 import sys
 import textwrap
@@ -127,6 +128,7 @@ def test_every_operation_has_a_source_that_compiles(name):
         space[module] = __import__(module)
     exec("from __future__ import annotations\n" + sources.text(), space)
     assert callable(space[name])
+    assert os.path.dirname(dg.__file__) not in sources.text()  # no path of the machine it is from
 
 
 def test_hostile_names_stay_text():
