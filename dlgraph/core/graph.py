@@ -112,7 +112,9 @@ class Graph:
             raise FetchError(f"{self!r} has no node called {which!r}", hint=self._nearest(which))
         raise FetchError(
             f"a node, or the name of one, is needed here, not {type(which).__name__}",
-            hint="pass what dg.placeholder or an operation returned",
+            hint="was the node's name given to its value?  Write value = session.run(node, feed)"
+            if arrays.is_array(which)
+            else "pass what dg.placeholder or an operation returned",
         )
 
     def _nearest(self, name: str) -> str:

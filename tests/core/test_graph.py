@@ -273,6 +273,15 @@ def test_a_fetch_from_elsewhere_says_where_it_was_made(g):
     assert "only inside a loop" in caught.value.hint
 
 
+def test_a_value_that_took_the_name_of_its_node_is_no_fetch(g):
+    x = dg.placeholder((2,), name="x")
+    loss, session = x.sum(), dg.Session(g)
+    with pytest.raises(FetchError, match="not float32") as caught:
+        for _ in range(2):
+            loss = session.run(loss, {x: [1.0, 2.0]})
+    assert "value = session.run(node, feed)" in caught.value.hint
+
+
 def test_outside_a_graph_there_are_no_placeholders():
     for make in (
         lambda: dg.placeholder((3,)),
