@@ -84,6 +84,7 @@ FUNCTIONS_ELSEWHERE = {
 METHODS_ELSEWHERE = {
     "add_": "x.assign(values): a computed tensor is never changed in place",
     "argsort": "dg.argsort(x, axis)",
+    "assign": "dg.assign(x, values) for a node, a step that a session runs",
     "bool": 'x.astype("bool")',
     "chunk": "dg.chunk(x, count, axis)",
     "clamp": "x.clip(low, high)",
@@ -116,6 +117,7 @@ METHODS_ELSEWHERE = {
     "ravel": "x.flatten()",
     "repeat": "dg.tile(x, repeats)",
     "requires_grad_": "x.requires_grad = True",
+    "size": "dg.size_along(x, axis) for a node: sizes may be known only when it runs",
     "sort": "dg.sort(x, axis)",
     "split": "dg.split(x, parts, axis)",
     "sub_": "x.assign(values): a computed tensor is never changed in place",
