@@ -148,13 +148,6 @@ def compiled(source: str) -> bytes:
         return bytes(machine.emit_object(_optimised(source, machine)))
 
 
-def assembly(source: str) -> str:
-    """The machine code as text, for those who want to look."""
-    with _LOCK:
-        machine = _machine()
-        return str(machine.emit_assembly(_optimised(source, machine)))
-
-
 def _optimised(source: str, machine: Any) -> Any:
     llvm = binding()
     module = llvm.parse_assembly(source)
