@@ -321,6 +321,16 @@ class Optimizer:
         for tensor, value in checked_state(self, state):
             tensor._replace(value)  # on the CPU; `step` brings it beside its parameter
 
+    # ---- copied: by copy, deepcopy and pickle
+    def __getstate__(self) -> dict[str, Any]:
+        # The parameters of a copy are other objects: between the two, slots go by position.
+        return {**vars(self), "_state": [self._state.get(id(p)) for p in self.parameters or ()]}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        pairs = zip(self.parameters or (), state["_state"], strict=True)
+        self._state = {id(p): slots for p, slots in pairs if slots is not None}
+
     def __repr__(self) -> str:
         count = "all" if self._open else len(self.parameters or ())
         many = f" in {len(self.groups)} groups" if len(self.groups) > 1 else ""

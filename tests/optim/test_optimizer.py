@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
@@ -262,3 +265,54 @@ def test_a_step_leaves_arrays_that_others_hold_as_they_were(make):
     held, before, slope = w.numpy(), w.tolist(), w.grad.tolist()
     optimizer.step()
     assert held.tolist() == before != w.tolist() and w.grad.tolist() == slope
+
+
+COPIES = {
+    "deepcopy": copy.deepcopy,
+    "pickle": lambda both: pickle.loads(pickle.dumps(both)),
+}
+
+
+@pytest.mark.parametrize("kind", COPIES)
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda model: dg.optim.Adam(model.parameters(), lr=0.1),
+        lambda model: dg.optim.SGD(
+            [{"parameters": [model.bias], "lr": 0.5}, {"parameters": [model.weight]}],
+            lr=0.1,
+            momentum=0.9,
+        ),
+    ],
+)
+def test_a_copy_of_model_and_optimizer_goes_on_as_the_original(make, kind):
+    def step(model, optimizer, factor):
+        optimizer.zero_grad()
+        (model(dg.Tensor([[1.0, 2.0]])) * factor).sum().backward()
+        optimizer.step()
+
+    model = dg.nn.Linear(2, 3)
+    optimizer = make(model)
+    step(model, optimizer, 5.0)
+    other, its = COPIES[kind]((model, optimizer))
+    held = its.state_of(other.weight)
+    assert held and all(
+        slot.tolist() == optimizer.state_of(model.weight)[name].tolist()
+        for name, slot in held.items()
+    )
+    step(model, optimizer, -0.5)
+    before = {name: slot.tolist() for name, slot in held.items()}
+    assert before != {n: s.tolist() for n, s in optimizer.state_of(model.weight).items()}
+    step(other, its, -0.5)
+    assert its.state_dict()["slots"].keys() == optimizer.state_dict()["slots"].keys()
+    for mine, theirs in zip(model.parameters(), other.parameters(), strict=True):
+        np.testing.assert_array_equal(mine.numpy(), theirs.numpy())
+
+
+def test_a_parameter_without_a_slot_has_none_in_a_copy():
+    p, q = parameters()
+    optimizer = dg.optim.Adam([p, q])
+    (q * 2).sum().backward()
+    optimizer.step()
+    other = copy.deepcopy(optimizer)
+    assert sorted(other.state_dict()["slots"]) == ["1.mean", "1.square"]
