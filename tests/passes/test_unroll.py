@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import dlgraph as dg
 from dlgraph.passes import unroll
@@ -114,3 +116,39 @@ def test_the_interpreter_shows_loops_as_loops():
         last, _ = dg.scan(lambda s, u: (s + u, None), 0.0, x)
     found = optimised(graph, last, {x: np.ones(3, np.float32)}, target="interpreter")
     assert kinds(found)["scan"] == 1
+
+
+UNARY = (dg.tanh, dg.sin, dg.sigmoid, lambda x: -x, lambda x: x[::-1])
+BINARY = (lambda a, b: a + b, lambda a, b: a * b, lambda a, b: a - 0.5 * b)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    turns=st.integers(1, 4),
+    carries=st.integers(1, 3),
+    sequences=st.integers(0, 2),
+    reverse=st.booleans(),
+    choices=st.lists(st.integers(0, 10**6), min_size=4, max_size=10),
+)
+def test_any_loop_gives_the_same_bits(turns, carries, sequences, reverse, choices):
+    rng = np.random.default_rng(turns)
+    w = dg.Parameter(rng.normal(size=3).astype("float32"), name="w")
+    feeds = [rng.normal(size=3).astype("float32") for _ in range(carries)]
+    feeds += [rng.normal(size=(turns, 3)).astype("float32") for _ in range(sequences)]
+
+    def turn(carry, rows):
+        values = [*carry, *(rows or ()), w]
+        for choice in choices:
+            a, b = values[choice % len(values)], values[choice // 7 % len(values)]
+            kind = choice // 50
+            values.append(BINARY[kind % 3](a, b) if kind % 2 else UNARY[kind % 5](a))
+        return values[-carries:], {"last": values[-1], "first": carry[0]}
+
+    with dg.Graph().as_default() as graph:
+        nodes = [dg.placeholder(value.shape, name=f"x{k}") for k, value in enumerate(feeds)]
+        rows = nodes[carries:] or None
+        last, ys = dg.scan(turn, nodes[:carries], rows, length=turns, reverse=reverse)
+        total = dg.sum(ys["last"]) + dg.sum(last[0] * ys["first"][0])
+        slopes = dg.gradients(total, [w, *nodes], allow_unused=True)
+    fetches = [*last, ys["last"], ys["first"], *(s for s in slopes if s is not None)]
+    written_out(graph, fetches, dict(zip(nodes, feeds, strict=True)))
