@@ -90,8 +90,10 @@ def elements(dtype: np.dtype) -> str:
     return words.get(dtype.kind, f"elements of type {dtype}")
 
 
-def reason(error: Exception) -> str:
-    """Why NumPy made no array, without its inner workings."""
+def reason(error: Exception, dtype: Any = None) -> str:
+    """Why NumPy made no array (of this dtype), without its inner workings."""
+    if "too large to convert" in str(error):  # to a type of C
+        return f"a number is beyond the range of {np.dtype(dtype) if dtype else 'the elements'}"
     return "its rows differ in length" if "inhomogeneous" in str(error) else str(error)
 
 
@@ -190,8 +192,8 @@ class Bundle(tuple):
 
     @property
     def shape(self) -> tuple:
-        """The shapes of the values."""
-        return tuple(np.shape(value) for value in self)
+        """How many values there are: gradients are asked for it at every step, so no more."""
+        return (len(self),)
 
     @property
     def dtype(self) -> np.dtype:
@@ -204,9 +206,39 @@ class Bundle(tuple):
         return sum(value.nbytes for value in self)
 
     def __add__(self, other: Any) -> Bundle:
+        if type(other) is Single:
+            whole, at = list(self), other.at
+            whole[at] = whole[at] + other[at]
+            return Bundle(whole)
         return Bundle(a + b for a, b in zip(self, other, strict=True))
 
     def part(self, index: int, xp: Any = np) -> Any:
         """One value, as an array."""
         value = self[index]
         return value.made(xp) if isinstance(value, Zeros) else value
+
+
+class Rows(Bundle):
+    """The rows of one array: all of one shape and dtype."""
+
+    __slots__ = ()
+
+
+class Single(Bundle):
+    """A bundle of zeros but for one value, that `at` this place."""
+
+    at = 0
+
+
+def single(value: Any, like: Bundle, at: int) -> Single:
+    """Zeros like another bundle, with a value at this place.
+
+    A loop over many rows adds up as many of these: none is made, or added, by looking at all.
+    """
+    if isinstance(like, Rows):
+        zeros: Any = (Zeros(value.shape, value.dtype),) * len(like)
+    else:
+        zeros = tuple(Zeros(one.shape, one.dtype) for one in like)
+    made = Single((*zeros[:at], value, *zeros[at + 1 :]))
+    made.at = at
+    return made

@@ -33,7 +33,7 @@ def explain(
         if found is None and not primitive.__module__.startswith("dlgraph."):
             return error  # a mistake inside an operation of your own: its traceback tells most
         kind = LabelError if isinstance(error, IndexError) else OperationError
-        error = found or kind(str(error), where=None)
+        error = found or kind(arrays.reason(error), where=None)
     if error.node is not None or error.where is not None:
         return error.with_traceback(None)  # worded further inside already
     attempted = formula_with_shapes(primitive, inputs, attrs)
@@ -90,10 +90,10 @@ def formula_with_shapes(primitive: Primitive, inputs: tuple, attrs: dict[str, An
     if "index" in attrs:
         text = text.removesuffix("[...]") + _index_text(attrs["index"])
     shown = [
-        f"{name}={value!r}"
+        f"{name}={_written(value)}"
         for name, value in attrs.items()
         if value is not primitive.attributes.get(name)
-        and len(repr(value)) <= 60
+        and len(_written(value)) <= 60
         and name != "index"
     ]
     return f"{text} with {', '.join(shown)}" if shown else text
@@ -115,12 +115,19 @@ def _index_text(index: tuple) -> str:
 def describe_operand(value: Any) -> str:
     """Name, shape and (if not float32) dtype of an operand; a number, a text or None is itself."""
     if value is None or isinstance(value, (bool, int, float, str)):
-        return repr(value)
+        return _written(value)
     try:
         spec = spec_of(value)
     except ValueError:  # a nested list that is no array
         return f"a {type(value).__name__}"
     return f"{display_name(value) or _kind(value)} {spec_text(spec)}"
+
+
+def _written(value: Any) -> str:
+    try:
+        return repr(value)
+    except ValueError:  # a number with more digits than Python writes
+        return "..."
 
 
 def spec_text(spec: Spec) -> str:

@@ -14,7 +14,8 @@ import numpy as np
 from dlgraph.core import tree
 from dlgraph.core.names import METHODS_ELSEWHERE, Elsewhere
 from dlgraph.core.primitive import FUNCTIONS
-from dlgraph.errors import OperationError
+from dlgraph.core.where import name_in_frame, user_frame
+from dlgraph.errors import DtypeError, OperationError
 
 # What NumPy's operators call their functions, and what they are called here.
 _OF_UFUNC = {
@@ -85,6 +86,13 @@ class Operators:
             else "use the operations of dlgraph, or the values of a tensor: x.numpy()",
         )
 
+    def _no_number(self, sign: str, word: str) -> DtypeError:
+        called = name_in_frame(self, user_frame()) or "x"
+        return DtypeError(
+            f"`{called} {sign} None` would compare every element with None, which is no number",
+            hint=f"`{called} {word} None` asks whether there is a value at all",
+        )
+
     def __dir__(self) -> list[str]:
         return [
             name
@@ -152,9 +160,13 @@ class Operators:
 
     # ---- comparison and logic (element by element; `is` compares identity)
     def __eq__(self, other: Any) -> Any:
+        if other is None:
+            raise self._no_number("==", "is")
         return FUNCTIONS["equal"](self, other)
 
     def __ne__(self, other: Any) -> Any:
+        if other is None:
+            raise self._no_number("!=", "is not")
         return FUNCTIONS["not_equal"](self, other)
 
     def __lt__(self, other: Any) -> Any:

@@ -92,7 +92,7 @@ def _binary(name: str) -> Callable[[Any, Any], Any]:
                     number = constant(other, kind)
                     data = primitive.operator(a, number._data)
                     return result(data, primitive, (x, number), x.requires_grad)
-        except (ValueError, AttributeError, TypeError):
+        except (ValueError, AttributeError, TypeError, OverflowError):
             pass
         return primitive(x, other)
 
@@ -111,7 +111,10 @@ def _reflected(name: str) -> Callable[[Any, Any], Any]:
         if (type(number) is float or type(number) is int) and data is not None:
             kind: Any = type(data) if type(data) in FLOATS else data.dtype.type
             if kind in FLOATS:
-                left = kept_constant(number, kind) if number else constant(number, kind)
+                try:
+                    left = kept_constant(number, kind) if number else constant(number, kind)
+                except OverflowError:
+                    return primitive(number, x)
                 data = primitive.operator(left._data, data)
                 return result(data, primitive, (left, x), x.requires_grad)
         return primitive(number, x)

@@ -197,6 +197,12 @@ def as_array(data: Any, dtype: Any = None, *, copy: bool = True) -> Any:
     else:
         found = _from_python(data, dtype)
     if found.dtype.kind not in "biufc":
+        kinds = {type(one) for one in found.flat} if found.dtype == arrays.OBJECT else set()
+        if int in kinds and kinds <= {int, float, bool}:
+            raise DtypeError(
+                "cannot compute with whole numbers of more than 64 bits",
+                hint="written with a point they may be larger: 1e30",
+            )
         raise DtypeError(
             f"cannot compute with {arrays.elements(found.dtype)}",
             hint="tensors hold numbers or booleans",
@@ -239,17 +245,18 @@ def _from_python(data: Any, dtype: Any) -> np.ndarray:
         raise
     except (ValueError, TypeError, OverflowError) as error:
         raise OperationError(
-            f"cannot make an array of this {type(data).__name__}: {arrays.reason(error)}",
-            hint=_range_of(dtype)
+            f"cannot make an array of this {type(data).__name__}: {arrays.reason(error, dtype)}",
+            hint=_range_of(np.dtype(dtype))
             if isinstance(error, OverflowError)
             else "use a number, an array, or a nested list whose rows have equal lengths",
         ) from None
     return found.astype(DEFAULT_FLOAT) if dtype is None and found.dtype == np.float64 else found
 
 
-def _range_of(dtype: Any) -> str | None:
-    if dtype is None or not _whole(np.dtype(dtype)):
-        return None
+def _range_of(dtype: np.dtype) -> str:
+    if not _whole(dtype):
+        most = np.finfo(dtype).max
+        return f"{dtype} reaches from {-most:.2g} to {most:.2g}"
     room = np.iinfo(dtype)
     return f'{room.dtype} reaches from {room.min} to {room.max}; a wider type: x.astype("int64")'
 

@@ -10,7 +10,7 @@ import pytest
 import dlgraph as dg
 from dlgraph.core.names import FUNCTIONS_ELSEWHERE, METHODS_ELSEWHERE
 from dlgraph.core.primitive import FUNCTIONS
-from dlgraph.errors import OperationError, SymbolicValueError, UnknownNameError
+from dlgraph.errors import DtypeError, OperationError, SymbolicValueError, UnknownNameError
 
 X = np.array([[[0.5, -1.0, 2.0], [3.0, 0.25, -0.5]]] * 2, np.float32)
 X[1] += 1
@@ -188,3 +188,46 @@ def test_common_names_from_elsewhere_lead_here(ask, here):
     with pytest.raises(UnknownNameError) as caught:
         ask()
     assert here in caught.value.hint
+
+
+HUGE = {  # 10 ** 400 is beyond any float, and 10 ** 5000 has more digits than Python writes
+    "x * huge": lambda x, huge: x * huge,
+    "huge * x": lambda x, huge: huge * x,
+    "x - huge": lambda x, huge: x - huge,
+    "huge - x": lambda x, huge: huge - x,
+    "x > huge": lambda x, huge: x > huge,
+    "x ** huge": lambda x, huge: x**huge,
+    "x @ huge": lambda x, huge: x @ huge,
+}
+
+
+@pytest.mark.parametrize("digits", [400, 5000])
+@pytest.mark.parametrize("data", [[1.0, 2.0], 3.0, [1, 2]], ids=["floats", "scalar", "integers"])
+@pytest.mark.parametrize("case", HUGE)
+def test_a_number_that_no_array_can_hold_is_an_error_with_the_line(case, data, digits):
+    for x in (dg.Tensor(data), dg.Tensor(data, requires_grad=data != [1, 2])):
+        with pytest.raises(OperationError) as raised:
+            HUGE[case](x, 10**digits)
+        assert "test_operators.py" in str(raised.value)
+        assert "Python int" not in raised.value.what and "C long" not in raised.value.what
+
+
+def test_the_error_of_a_number_that_is_too_large_says_how_far_the_dtype_reaches():
+    x = dg.Tensor([1.0, 2.0])
+    with pytest.raises(OperationError, match="beyond the range of float32") as raised:
+        x * 10**400
+    assert raised.value.hint == "float32 reaches from -3.4e+38 to 3.4e+38"
+
+
+def test_comparing_with_none_leads_to_is():
+    x = dg.Tensor([1.0, 2.0])
+    with dg.Graph().as_default():
+        y = dg.placeholder((2,), name="y")
+    for wrong, hint in [
+        (lambda: x == None, "`x is None`"),  # noqa: E711
+        (lambda: x != None, "`x is not None`"),  # noqa: E711
+        (lambda: y == None, "`y is None`"),  # noqa: E711
+    ]:
+        with pytest.raises(DtypeError, match="None") as raised:
+            wrong()
+        assert hint in raised.value.hint and "test_operators.py" in str(raised.value)

@@ -104,7 +104,8 @@ def test_ragged_lists_are_refused():
         (None, "such as None"),
         ([1.0, None], "such as None"),
         (np.array(["2020-01-01"], "datetime64[D]"), "dates"),
-        (2**70, "such as None"),
+        (2**70, "more than 64 bits"),
+        ([1.5, -(2**70)], "more than 64 bits"),
     ],
 )
 def test_only_numbers_and_booleans_are_elements(data, words):
