@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dlgraph.core.arrays import Bundle, Zeros
+from dlgraph.core.arrays import Rows, single
 from dlgraph.core.primitive import composite, primitive
 from dlgraph.core.spec import BundleSpec, Dim, Spec, show_shape
 from dlgraph.errors import ShapeError
@@ -31,9 +31,7 @@ def _place_spec(x: Spec, like: Any, index: int) -> Any:
 @primitive(kind="index", infer=_place_spec, shape_only=("like",), text="place({x})")
 def place(xp: Any, x: Any, like: Any, *, index: int) -> Any:
     """A bundle of zeros like another, with `x` at one place; the gradient of `item`."""
-    return Bundle(
-        x if i == index else Zeros(value.shape, value.dtype) for i, value in enumerate(like)
-    )
+    return single(x, like, index)
 
 
 item.vjp(bundle=lambda g, like_bundle, index: place(g, like_bundle, index=index))
@@ -66,7 +64,7 @@ def _rows_spec(x: Spec) -> BundleSpec:
 @primitive(kind="view", infer=_rows_spec, text="unstack({x})")
 def rows(xp: Any, x: Any) -> Any:
     """The rows of an array, as a bundle."""
-    return Bundle(x)
+    return Rows(x)
 
 
 def _stack_spec(bundle: Any) -> Spec:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import dlgraph as dg
+from dlgraph.core import arrays
 from dlgraph.core.body import Body
 from dlgraph.errors import OperationError, ShapeError
 
@@ -247,3 +248,24 @@ def test_what_a_scan_returns_is_not_taken_apart(make):
         for function in (lambda h, x: h + x, lambda h, x: [h, x], lambda h, x: (h, x, x)):
             with pytest.raises(OperationError, match="must return a pair"):
                 dg.scan(function, make([0.0, 0.0]), rows)
+
+
+def test_the_gradient_of_a_loop_over_many_rows_looks_at_every_row_once():
+    """So many steps as rows, not as many as rows times rows."""
+    turns = 2000
+    x = dg.Tensor(np.linspace(-1, 1, turns).astype("float32"), requires_grad=True)
+    counted = []
+
+    class Counting(arrays.Zeros):
+        def __init__(self, *facts):
+            counted.append(facts)
+            super().__init__(*facts)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(arrays, "Zeros", Counting)
+        last, ys = dg.scan(lambda s, row: (s + row, s * row), 0.0, x)
+        (last + ys.sum()).backward()
+    assert len(counted) <= 2 * turns
+    sums = np.cumsum(x.numpy(), dtype="float64") - x.numpy()
+    rest = x.numpy().sum(dtype="float64") - sums - x.numpy()
+    np.testing.assert_allclose(x.grad.numpy(), 1 + sums + rest, rtol=1e-3, atol=1e-3)
