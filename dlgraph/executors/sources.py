@@ -11,6 +11,7 @@ import ast
 import dis
 import functools
 import inspect
+import os
 import textwrap
 from collections.abc import Iterable, Iterator
 from types import CodeType, FunctionType, ModuleType
@@ -19,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from dlgraph.core.primitive import Primitive
+from dlgraph.core.where import is_user_code
 from dlgraph.errors import DlgraphError, OperationError
 
 ERROR = '''class {name}(ValueError):
@@ -218,11 +220,10 @@ def literal(value: Any, sources: Sources) -> str:
 
 def _ours(found: Any, home: str) -> bool:
     # The user's own functions travel along too; those of installed libraries are imported.
-    return home.split(".")[0] in ("dlgraph", "__main__") or (
-        isinstance(found, FunctionType)
-        and "-packages" not in found.__code__.co_filename
-        and not found.__code__.co_filename.startswith(inspect.__file__.rpartition("/")[0])
-    )
+    if home.split(".")[0] in ("dlgraph", "__main__"):
+        return True
+    file = found.__code__.co_filename if isinstance(found, FunctionType) else ""
+    return bool(file) and is_user_code(file) and f"-packages{os.sep}" not in file
 
 
 def _definition(value: Any) -> Any:
