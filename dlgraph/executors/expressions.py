@@ -65,4 +65,4 @@ def operator_text(primitive: Primitive, given: Sequence[str]) -> str | None:
 
 def one_line(text: str) -> str:
     """A name in a comment, where it must not be able to begin a line of code."""
-    return " ".join(text.split())
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())

@@ -7,7 +7,6 @@ same bits as the session.
 
 from __future__ import annotations
 
-import ast
 import base64
 import os
 from pathlib import Path
@@ -16,11 +15,12 @@ from typing import Any
 import numpy as np
 
 from dlgraph.core.body import Body
-from dlgraph.core.node import NO_VALUE, Record
+from dlgraph.core.node import NO_VALUE, Node, Record
 from dlgraph.core.program import Program
 from dlgraph.core.records import describe_record
 from dlgraph.core.spec import BundleSpec, Dim
 from dlgraph.core.tensor import value_of
+from dlgraph.core.where import name_in_frame, user_frame
 from dlgraph.errors import OperationError
 from dlgraph.executors.expressions import identifiers, one_line, operator_text
 from dlgraph.executors.sources import Sources, literal
@@ -84,7 +84,7 @@ def to_python(program: Program, path: str | os.PathLike[str] | None = None) -> s
     ones; a training step changes `state`.  The same inputs give the same bits as the session.
 
     Raises OperationError for an operation or attribute that has no source (an operation
-    defined in `exec`, a value of an unknown class).
+    defined in `exec`, a value of an unknown class), and for anything that is no program.
 
     >>> import dlgraph as dg
     >>> with dg.Graph().as_default() as g:
@@ -96,6 +96,13 @@ def to_python(program: Program, path: str | os.PathLike[str] | None = None) -> s
     >>> print(space["run"](space["initial_state"](), 4.0))
     9.0
     """
+    if not isinstance(program, Program):
+        fetch = (name_in_frame(program, user_frame()) if isinstance(program, Node) else None) or "y"
+        kind = type(program).__name__
+        raise OperationError(
+            f"to_python writes a program, not {'an' if kind[:1] in 'AEIOUaeiou' else 'a'} {kind}",
+            hint=f"dg.to_python(session.program({fetch}, [x])): what to fetch, and what is fed",
+        )
     writer = _Writer(program)
     target = None if path is None else Path(path)
     text = writer.text("program" if target is None else target.stem)
@@ -156,12 +163,11 @@ class _Writer:
             "\n".join(run),
         ]  # fmt: skip
         text = "\n\n\n".join(part for part in parts if part) + "\n"
-        ast.parse(text)
-        return text
+        return _checked(text)
 
     def _described(self, verb: str, nodes: tuple[int, ...]) -> str:
         rows = [
-            f"    {self.names[i]}  {self.records[i].spec}"
+            f"    {self.names[i]}  {_in_docstring(str(self.records[i].spec))}"
             for i in nodes
             if self.records[i].spec != NO_VALUE
         ]
@@ -302,6 +308,22 @@ class _Writer:
 
         spec, bundle = self.sources.name_of(Spec), self.sources.name_of(Bundle)
         return BODY.replace("Spec(", f"{spec}(").replace("Bundle(", f"{bundle}(").rstrip()
+
+
+def _in_docstring(text: str) -> str:
+    return one_line(text).replace("\\", r"\\").replace('"', r"\"")
+
+
+def _checked(text: str) -> str:
+    """The text of a file that Python can read."""
+    try:
+        compile(text, "the written file", "exec")
+    except (SyntaxError, ValueError) as error:
+        raise OperationError(
+            f"to_python: Python cannot read what would be written: {error}",
+            hint="give nodes and sizes plain names: letters, digits and underscores",
+        ) from None
+    return text
 
 
 def _plain_spec(spec: Any) -> tuple[Any, str]:

@@ -1,5 +1,6 @@
 """A program as a file that needs only NumPy: the same bits, far from dlgraph."""
 
+import inspect
 import os
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 import dlgraph as dg
-from dlgraph.core.primitive import REGISTRY
+from dlgraph.core.primitive import FUNCTIONS, REGISTRY
 from dlgraph.executors.sources import Sources
 
 
@@ -141,6 +142,90 @@ def test_hostile_names_stay_text():
     assert "os" not in space
 
 
+HOSTILE = [
+    '"""',
+    "'''",
+    "\\",
+    "\\N{",
+    "\\x",
+    "a\nimport os",
+    "\0",
+    "\u2028import os",
+    "\ud800",
+    '"',
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=ascii)
+def test_hostile_sizes_scopes_and_loops_stay_text(text):
+    with dg.Graph().as_default() as graph:
+        x = dg.placeholder((text, 2), name=text)
+        y = x * dg.variable(dg.Parameter(2.0, name=f"{text}/{text}"))
+        (z,) = dg.while_loop(lambda v: v.sum() < 9.0, lambda v: (v + v,), (y,))
+    written = dg.to_python(dg.Session(graph).program([y, z], [x]))
+    space = namespace(written.encode().decode())
+    found, _ = space["run"](space["initial_state"](), np.ones((1, 2), "float32"))
+    same(found, np.full((1, 2), 2.0, "float32"))
+    assert "os" not in space
+
+
+def test_the_docstring_shows_the_name_of_a_size_as_it_is():
+    with dg.Graph().as_default() as graph:
+        x = dg.placeholder(('a "b" \\n', 2), name="x")
+    space = namespace(dg.to_python(dg.Session(graph).program(x * 2, [x])))
+    assert 'x  (a "b" \\n, 2) float32' in space["__doc__"]
+
+
+def test_what_is_no_program_is_refused_with_what_to_pass():
+    with dg.Graph().as_default() as graph:
+        x = dg.placeholder((2,), name="x")
+        loss = dg.exp(x)
+    for wrong, kind in [(loss, "a Node"), (graph, "a Graph"), (dg.Session(graph), "a Session")]:
+        with pytest.raises(dg.errors.OperationError, match=f"to_python.* not {kind}") as raised:
+            dg.to_python(wrong)
+        assert "session.program(" in raised.value.hint
+        assert "test_standalone.py" in str(raised.value)
+    with pytest.raises(dg.errors.OperationError) as raised:
+        dg.to_python(loss)
+    assert "session.program(loss" in raised.value.hint
+
+
+OF_THE_USER = """
+import textwrap
+
+import dlgraph as dg
+
+
+def helper_of_the_user(xp, x):
+    return xp.exp(x) * len(textwrap.dedent(" a"))
+
+
+@dg.primitive(kind="elementwise")
+def operation_of_the_user(xp, x):
+    return helper_of_the_user(xp, x)
+"""
+
+
+def test_functions_of_the_user_travel_along_wherever_python_is_installed(tmp_path, monkeypatch):
+    (tmp_path / "of_the_user.py").write_text(OF_THE_USER)
+    monkeypatch.syspath_prepend(tmp_path)
+    # As on Windows: no slash in any path of Python's own.
+    monkeypatch.setattr(inspect, "__file__", "C:\\Python\\Lib\\inspect.py")
+    import of_the_user
+
+    try:
+        with dg.Graph().as_default() as graph:
+            x = dg.placeholder((2,), name="x")
+            y = of_the_user.operation_of_the_user(x)
+        text = dg.to_python(dg.Session(graph).program(y, [x]))
+    finally:
+        del REGISTRY["operation_of_the_user"], FUNCTIONS["operation_of_the_user"]
+        del sys.modules["of_the_user"]
+    assert "def helper_of_the_user" in text and "import of_the_user" not in text
+    assert "import textwrap" in text and "def dedent" not in text
+    same(namespace(text)["run"]({}, np.float32([0, 1])), np.exp(np.float32([0, 1])))
+
+
 def test_names_of_operations_and_keywords_are_no_obstacle():
     with dg.Graph().as_default() as graph:
         x = dg.placeholder((2,), name="relu")
@@ -163,8 +248,6 @@ def test_what_has_no_source_is_an_error_that_names_the_node():
         with pytest.raises(dg.errors.OperationError, match="odd_without_source"):
             dg.to_python(dg.Session(graph).program(y, [x]))
     finally:
-        from dlgraph.core.primitive import FUNCTIONS, REGISTRY
-
         del REGISTRY["odd_without_source"], FUNCTIONS["odd_without_source"]
 
 
