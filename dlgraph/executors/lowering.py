@@ -26,6 +26,7 @@ from dlgraph.executors.leaves import Fed, Leaves, dense, named
 from dlgraph.executors.memory import CHECKING, arrange
 from dlgraph.executors.plan import Place, Plan, strides_of
 from dlgraph.executors.products import writer_of
+from dlgraph.passes.base import known
 
 SMALL = 256  # bytes of a result that are copied into the arena rather than bound anew
 _ALIASES = {"identity", "stop_gradient", "train_or_test"}
@@ -101,12 +102,15 @@ class Lowering(Leaves):
                 self.draft.places[index] = place
 
     def _spec(self, record: Record) -> Any:
-        spec = record.spec
-        if isinstance(spec, BundleSpec) or all(type(size) is int for size in spec.shape):
+        spec, records = record.spec, self.draft.graph.records
+        if isinstance(spec, BundleSpec):
             return spec
+        if known(spec) and all(known(records[i].spec) for i in record.inputs):
+            return spec
+        # Sizes that turn out only now may not fit together.
         try:
-            known = [self.specs.get(i, self.draft.graph.records[i].spec) for i in record.inputs]
-            return record.primitive.infer(*known, **record.attrs)
+            inputs = [self.specs.get(i, records[i].spec) for i in record.inputs]
+            return record.primitive.infer(*inputs, **record.attrs)
         except DlgraphError as error:
             raise NoPlan(str(error)) from None
 
@@ -174,7 +178,8 @@ class Lowering(Leaves):
         dummies = [self._dummy(source), *(_shaped(p) for p in inputs[1:])]
         try:
             found = primitive.forward(np, *dummies, **attrs)
-        except DlgraphError as error:
+        except (DlgraphError, ValueError, IndexError) as error:
+            # What does not fit is an error of the run: the interpreter has the words for it.
             raise NoPlan(str(error)) from None
         if not isinstance(found, np.ndarray) or found.dtype != source.dtype:
             return None

@@ -478,3 +478,35 @@ def test_a_negative_label_is_found_in_every_width(dtype):
     for options in ({"executor": "interpreter"}, {}, {"exact": False}):
         with pytest.raises(dg.errors.LabelError, match="label -1 at position"):
             dg.Session(graph, **options).run(fetches, feed)
+
+
+NOT_FITTING = {
+    "an index": lambda x: x[5],
+    "a shape": lambda x: dg.reshape(x, (2, 2)),
+    "an axis": lambda x: dg.squeeze(x, axis=0),
+    "a stretch": lambda x: dg.broadcast_to(x, (4, 2)),
+    "a row": lambda x: dg.stack([x, dg.constant(np.ones(4, np.float32))]),
+}
+
+
+@pytest.mark.parametrize("level", [0, 2])
+@pytest.mark.parametrize("what", NOT_FITTING)
+def test_sizes_that_turn_out_not_to_fit_are_told_in_the_interpreters_words(what, level):
+    with dg.Graph().as_default() as graph:
+        x = dg.placeholder((None,), name="x")
+        y = NOT_FITTING[what](x * 2.0)
+    told = []
+    for options in ({"executor": "interpreter"}, {"executor": "planned", "level": level}):
+        with pytest.raises(dg.errors.DlgraphError) as caught:
+            dg.Session(graph, **options).run(y, {x: np.ones(3, np.float32)})
+        told.append((type(caught.value), caught.value.what))
+    assert told[0] == told[1]
+
+
+def test_a_stack_of_values_that_turn_out_unequal_reads_no_foreign_memory():
+    with dg.Graph().as_default() as graph:
+        x, w = dg.placeholder((2, 3), name="x"), dg.placeholder((None, None), name="w")
+        y = dg.stack([x * 2.0, w * 3.0])
+    session = dg.Session(graph, executor="planned", level=0)
+    with pytest.raises(dg.errors.ShapeError, match="differs"):
+        session.run(y, {x: np.ones((2, 3), np.float32), w: np.ones((2, 2), np.float32)})
