@@ -278,6 +278,14 @@ CONVOLUTIONS = [  # input, filters, stride, dilation
 ]
 
 
+def nearly(found, wanted):
+    """Sums of products in another order: relative to the largest element."""
+    for a, b in zip(found, wanted, strict=True):
+        assert (a.dtype, a.shape) == (b.dtype, b.shape)
+        scale = np.abs(b).max()
+        np.testing.assert_allclose(a / scale, b / scale, rtol=0, atol=1e-5)
+
+
 @pytest.mark.parametrize(("picture", "filters", "stride", "dilation"), CONVOLUTIONS)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_convolution_and_its_gradients(picture, filters, stride, dilation, dtype):
@@ -287,24 +295,147 @@ def test_convolution_and_its_gradients(picture, filters, stride, dilation, dtype
         y = dg.conv2d(x, w, stride=stride, dilation=dilation)
         return [y, *dg.gradients((y * y).sum(), [x, w])]
 
-    found, wanted = both(convolved, x, w)
-    for a, b in zip(found, wanted, strict=True):
-        scale = np.abs(b).max()
-        np.testing.assert_allclose(a / scale, b / scale, rtol=0, atol=1e-5)
+    nearly(*both(convolved, x, w))
     assert left_to_numpy(convolved, x, w) == []
 
 
-@pytest.mark.parametrize("options", [{"padding": 1}, {"groups": 2}, {"dilation": 2}])
-def test_convolutions_that_are_left_to_numpy(options):
-    x, w = normal(2, 4, 7, 7), normal(6, 4 // options.get("groups", 1), 3, 3)
+UNEQUAL = ((2, 1), (0, 3))
+PADDED = [  # input, filters, stride, dilation, padding
+    ((2, 16, 11, 9), (32, 16, 3, 3), 1, 1, 1),
+    ((2, 17, 8, 9), (33, 17, 3, 2), (2, 1), 1, UNEQUAL),
+    ((1, 20, 6, 7), (40, 20, 1, 1), 1, 1, 1),
+    ((3, 3, 9, 11), (20, 3, 3, 3), 2, 1, 1),
+    ((3, 3, 9, 40), (4, 3, 3, 3), 1, (2, 1), UNEQUAL),
+    ((2, 5, 10, 10), (6, 5, 3, 3), 1, 2, 2),
+    ((2, 12, 10, 11), (9, 12, 2, 3), (1, 3), (1, 2), UNEQUAL),
+    ((1, 1, 28, 28), (6, 1, 5, 5), 1, 1, 2),
+    ((1, 2, 7, 7), (1, 2, 3, 3), 1, 1, 1),
+    ((1, 2, 1, 1), (3, 2, 3, 3), 1, 1, 1),
+    ((2, 6, 5, 1), (7, 6, 3, 3), 1, 1, 1),
+    ((2, 3, 5, 6), (4, 3, 2, 2), 1, 1, 3),  # windows that see nothing but margin
+    ((13, 16, 20, 20), (24, 16, 3, 3), 1, 1, 1),  # more than the cache holds, and a rest
+    ((13, 4, 40, 40), (8, 4, 3, 3), 1, 1, 1),
+]
+
+
+@pytest.mark.parametrize(("picture", "filters", "stride", "dilation", "padding"), PADDED)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_convolution_with_padding_and_its_gradients(
+    picture, filters, stride, dilation, padding, dtype
+):
+    x, w = normal(*picture, dtype=dtype), normal(*filters, dtype=dtype)
 
     def convolved(x, w):
-        y = dg.conv2d(x, w, **options)
+        y = dg.conv2d(x, w, stride=stride, dilation=dilation, padding=padding)
         return [y, *dg.gradients((y * y).sum(), [x, w])]
 
-    found, wanted = both(convolved, x, w)
-    for a, b in zip(found, wanted, strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-3)
+    nearly(*both(convolved, x, w))
+    assert left_to_numpy(convolved, x, w) == []
+
+
+@pytest.mark.parametrize(("picture", "filters", "stride", "dilation", "padding"), PADDED)
+def test_convolutions_keep_to_their_scratch_memory(
+    picture, filters, stride, dilation, padding, monkeypatch
+):
+    guarded = []
+
+    def guard(size):  # full of NaN, with more of it before and after
+        whole = np.full(size + 8192, 255, np.uint8)
+        start = -whole.ctypes.data % 64 + 4096
+        guarded.append((whole, start, start + size))
+        return whole[start : start + size]
+
+    monkeypatch.setattr(executor, "aligned", guard)
+    x, w = normal(*picture), normal(*filters)
+
+    def convolved(x, w):
+        y = dg.conv2d(x, w, stride=stride, dilation=dilation, padding=padding)
+        return [y, *dg.gradients((y * y).sum(), [x, w])]
+
+    nearly(*both(convolved, x, w))
+    assert guarded
+    for whole, start, end in guarded:
+        assert (whole[:start] == 255).all()
+        assert (whole[end:] == 255).all()
+
+
+@pytest.mark.parametrize("padding", [0, 1, UNEQUAL])
+@pytest.mark.parametrize("channels", [(3, 6), (12, 20), (20, 4)])
+def test_two_convolutions_in_a_row(padding, channels):
+    first, second = channels
+    x, v, w = normal(3, 2, 9, 10), normal(first, 2, 3, 3), normal(second, first, 2, 3)
+
+    def convolved(x, v, w):
+        h = dg.tanh(dg.conv2d(x, v, padding=padding))
+        y = dg.conv2d(h, w, padding=padding)
+        return [y, *dg.gradients((y * y * y).sum(), [x, v, w])]
+
+    nearly(*both(convolved, x, v, w))
+    assert left_to_numpy(convolved, x, v, w) == []
+
+
+@pytest.mark.parametrize("padding", [0, 1])
+@pytest.mark.parametrize("order", [(0, 3, 1, 2), (3, 0, 2, 1), (1, 0, 3, 2)])
+def test_convolutions_of_pictures_in_every_order(order, padding):
+    shape = (3, 4, 8, 9)
+    fed = normal(*(shape[axis] for axis in np.argsort(order)))
+    x, w = fed, normal(10, 4, 3, 3)
+
+    def convolved(x, w):
+        x = dg.transpose(x, order)
+        y = dg.conv2d(x, w, padding=padding)
+        return [y, *dg.gradients((y * y).sum(), [x, w])]
+
+    nearly(*both(convolved, x, w))
+    assert left_to_numpy(convolved, x, w) == []
+
+
+@pytest.mark.parametrize("filters", [1, 6, 20])
+@pytest.mark.parametrize("padding", [0, 1])
+def test_the_gradient_of_a_mean_of_a_convolution(filters, padding):
+    x, w = normal(3, 2, 7, 8), normal(filters, 2, 3, 3)
+
+    def convolved(x, w):
+        return dg.gradients(dg.conv2d(x, w, padding=padding).mean(), [x, w])
+
+    nearly(*both(convolved, x, w))
+    assert left_to_numpy(convolved, x, w) == []
+
+
+@pytest.mark.parametrize("options", [{"padding": 1}, {"stride": 2, "padding": 2}, {"dilation": 3}])
+def test_convolutions_of_sequences(options):
+    x, w = normal(3, 5, 17), normal(12, 5, 4)
+
+    def convolved(x, w):
+        y = dg.conv1d(x, w, **options)
+        return [y, *dg.gradients((y * y).sum(), [x, w])]
+
+    nearly(*both(convolved, x, w))
+    assert left_to_numpy(convolved, x, w) == []
+
+
+@pytest.mark.parametrize("channels", [(8, 1), (3, 20)])
+@pytest.mark.parametrize("options", [{}, {"padding": 1}, {"stride": 2, "padding": 1}])
+def test_transposed_convolutions(channels, options):
+    x, w = normal(2, channels[0], 6, 7), normal(*channels, 3, 4)
+
+    def convolved(x, w):
+        y = dg.conv_transpose2d(x, w, **options)
+        return [y, *dg.gradients((y * y).sum(), [x, w])]
+
+    nearly(*both(convolved, x, w))
+    assert left_to_numpy(convolved, x, w) == []
+
+
+def test_convolutions_of_groups_are_left_to_numpy():
+    x, w = normal(2, 4, 7, 7), normal(6, 2, 3, 3)
+
+    def convolved(x, w):
+        y = dg.conv2d(x, w, groups=2)
+        return [y, *dg.gradients((y * y).sum(), [x, w])]
+
+    nearly(*both(convolved, x, w))
+    assert set(left_to_numpy(convolved, x, w)) == {"conv2d", "conv2d_input", "conv2d_filters"}
 
 
 @pytest.mark.parametrize(("kernel", "stride"), [(2, 2), (3, 3), ((2, 3), (2, 3)), (2, 3), (3, 2)])
@@ -340,6 +471,8 @@ def test_a_network_for_pictures():
 def test_machines_with_shorter_vectors(machine, monkeypatch):
     monkeypatch.setattr(executor, "target", lambda: machine)
     test_a_network_for_pictures()
+    for case in PADDED[:7]:
+        test_convolution_with_padding_and_its_gradients(*case, "float32")
     test_folds_over_every_set_of_axes((16, 100), dg.sum)
     test_products_with_and_without_transposes((17, 33, 9), "float32")
     test_stacks_vectors_and_large_products()  # without a BLAS to call

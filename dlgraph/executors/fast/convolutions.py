@@ -4,13 +4,19 @@ All three are tiles (`tiles.py`) whose inner index is a nest of loops.  What dec
 the axis that goes in vectors.  With few output channels it is the row of the picture; otherwise the
 output channels, which then lie side by side in memory ("channels last", whatever the shape says).
 The gradient for the input adds runs of (column of the filter, channel), which are side by side when
-the channels are last.  Served are convolutions of one group without padding; the rest is NumPy's.
+the channels are last.  Padding is a copy with a margin (`margins.py`).  Served are convolutions of
+one group; the rest is NumPy's.
 """
 
 from __future__ import annotations
 
-from dlgraph.executors.fast.conv_gradients import conv2d_filters, conv2d_input
+import numpy as np
+
+from dlgraph.executors.fast.conv_filters import conv2d_filters
+from dlgraph.executors.fast.conv_input import conv2d_input
+from dlgraph.executors.fast.conv_rows import by_rows
 from dlgraph.executors.fast.geometry import (
+    SPREAD,
     Geometry,
     Loops,
     axes_of,
@@ -20,6 +26,7 @@ from dlgraph.executors.fast.geometry import (
     line_of,
 )
 from dlgraph.executors.fast.ir import Code, Recipe, Target
+from dlgraph.executors.fast.margins import Few, Pictures, frame, rounded
 from dlgraph.executors.fast.tiles import (
     Strided,
     Tile,
@@ -44,26 +51,50 @@ def conv2d(step: Instruction, target: Target) -> Recipe:
         raise Unsupported("a convolution without operands")
     g = geometry(x, w, y, step.attrs)
     item = y.dtype.itemsize
-    inner = g.channels * g.kernel[0] * g.kernel[1]
+    few = Few(g, 1, (frame(x, g.padding), None)) if g.padded else Few(g, g.batch, (None, None))
     if (y.strides or ())[1] == item and g.filters > 1:
         if not w.contiguous:
             raise Unsupported("filters that are not in order")
-        scratch = inner * g.filters * item
-        return Recipe((x, w, y), lambda: _by_channels(g, x, w, y, target), scratch)
+        scratch = rounded(w.bytes) + few.scratch
+        return Recipe((x, w, y), lambda: _with_channels(few, x, w, y, target), scratch)
     if (y.strides or ())[3] == item and in_rows(x, step.attrs):
-        return Recipe((x, w, y), lambda: _by_rows(g, x, w, y, target))
+        return Recipe((x, w, y), lambda: _with_rows(few, x, w, y, target), few.scratch)
     raise Unsupported("a layout that no kernel writes")
 
 
-def _by_channels(g: Geometry, x: Place, w: Place, y: Place, target: Target) -> Code:
+def _with_channels(few: Few, x: Place, w: Place, y: Place, target: Target) -> Code:
+    code, filters, item = Code(), w.shape[0], w.dtype.itemsize
+    inner = w.size // filters
+    given = Strided("%p1", inner * item, item)
+    packed = turned(code, w.dtype, (filters, inner), given, code.room(), target)
+    room = code.at(code.room(), rounded(w.bytes))
+    pictures = Pictures("%p0", axes_of(x)), Pictures("%p2", axes_of(y))
+    for g, source, result in few.stretches(code, pictures, room, target):
+        _by_channels(code, g, source, packed, result, w.dtype, target)
+    return code
+
+
+def _with_rows(few: Few, x: Place, w: Place, y: Place, target: Target) -> Code:
+    code, filters = Code(), Pictures("%p1", axes_of(w))
+    pictures = Pictures("%p0", axes_of(x)), Pictures("%p2", axes_of(y))
+    for g, source, result in few.stretches(code, pictures, code.room(), target):
+        by_rows(code, g, source, filters, result, w.dtype, target)
+    return code
+
+
+def _by_channels(
+    code: Code,
+    g: Geometry,
+    x: Pictures,
+    packed: Strided,
+    y: Pictures,
+    dtype: np.dtype,
+    target: Target,
+) -> None:
     """Vectors of output channels; the rows of a tile are pixels."""
-    code, dtype, item = Code(), y.dtype, y.dtype.itemsize
+    item = dtype.itemsize
     vectors = Vectors(code, lanes_for(g.filters, dtype, target))
-    (kh, kw), (xn, xc, xy, xx), (yn, _, yy, yx) = g.kernel, axes_of(x), axes_of(y)
-    inner = g.channels * kh * kw
-    packed = turned(
-        code, dtype, (g.filters, inner), Strided("%p1", inner * item, item), code.room(), target
-    )
+    (kh, kw), (xn, xc, xy, xx), (yn, _, yy, yx) = g.kernel, x.strides, y.strides
     turns = [
         Turn(g.channels, xc, kh * kw * packed.down),
         Turn(kh, g.dilation[0] * xy, kw * packed.down),
@@ -94,8 +125,8 @@ def _by_channels(g: Geometry, x: Place, w: Place, y: Place, target: Target) -> C
                             vectors.store(value, place, dtype, item, active)
 
                 start = [
-                    code.at("%p0", top * down + left * right),
-                    code.at("%p2", top * yy + left * yx),
+                    code.at(x.pointer, top * down + left * right),
+                    code.at(y.pointer, top * yy + left * yx),
                 ]
                 axes = [
                     (g.batch, 1, (xn, yn)),
@@ -103,57 +134,10 @@ def _by_channels(g: Geometry, x: Place, w: Place, y: Place, target: Target) -> C
                     (columns, wide, (right, yx)),
                 ]
                 Loops(code).run(start, axes, body)
-    return code
 
 
-def _by_rows(g: Geometry, x: Place, w: Place, y: Place, target: Target) -> Code:
-    """Vectors along the row of the picture; the rows of a tile are output channels."""
-    code, dtype, item = Code(), y.dtype, y.dtype.itemsize
-    vectors = Vectors(code, lanes_for(g.out[1], dtype, target))
-    (kh, kw), (xn, xc, xy, xx) = g.kernel, axes_of(x)
-    (wo, wc, wi, wj), (yn, yo, yy, _) = axes_of(w), axes_of(y)
-    turns = [
-        Turn(g.channels, wc, xc),
-        Turn(kh, wi, g.dilation[0] * xy),
-        Turn(kw, wj, g.dilation[1] * xx),
-    ]
-    down = g.stride[0] * xy
-    across = -(-g.out[1] // vectors.lanes)
-    cells = 24 if target.registers >= 32 else 12
-    first = 0
-    for width in shares(across, max(cells // min(g.filters, cells), 1)):
-        high = even(g.out[0], max(cells // (min(g.filters, 8) * width), 1))
-        filters = even(g.filters, max(cells // (width * high), 1))
-        line = line_of(vectors.lanes, g.out[1], first, width, item)
-        first += width
-        for top, rows, tall in blocks(g.out[0], high):
-            for o, count, many in blocks(g.filters, filters):
-                whole = [(r * down + at, n) for r in range(tall) for at, n in line]
-                tile = Tile(vectors, dtype, [k * wo for k in range(many)], whole, turns)
-                places = [(r * yy + at, n) for r in range(tall) for at, n in line]
-
-                def body(
-                    at: list[str],
-                    tile: Tile = tile,
-                    places: list[tuple[int, int]] = places,
-                ) -> None:
-                    for k, row in enumerate(tile.sums(at[1], at[0])):
-                        for (offset, active), value in zip(places, row, strict=True):
-                            place = code.at(at[2], k * yo + offset)
-                            vectors.store(value, place, dtype, item, active)
-
-                start = [
-                    code.at("%p0", top * down),
-                    code.at("%p1", o * wo),
-                    code.at("%p2", top * yy + o * yo),
-                ]
-                axes = [
-                    (g.batch, 1, (xn, 0, yn)),
-                    (rows, tall, (down, 0, yy)),
-                    (count, many, (0, wo, yo)),
-                ]
-                Loops(code).run(start, axes, body)
-    return code
-
-
-KERNELS = {"conv2d": conv2d, "conv2d_filters": conv2d_filters, "conv2d_input": conv2d_input}
+KERNELS = {
+    "conv2d": conv2d,
+    "conv2d_filters": conv2d_filters,
+    **dict.fromkeys(SPREAD, conv2d_input),
+}

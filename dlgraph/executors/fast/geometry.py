@@ -9,7 +9,9 @@ from dlgraph.executors.fast.ir import Code, type_of
 from dlgraph.executors.plan import Place, strides_of
 from dlgraph.ops.scalar import Unsupported
 
-FEW = 8  # output channels up to which the row of the picture goes in vectors
+FEW = 8  # channels of a result up to which the row of the picture goes in vectors
+VECTOR = 64  # bytes: vectors by which two layouts are compared, whatever this machine has
+SPREAD = ("conv2d_input", "conv_transpose2d")  # one and the same: the second knows its own size
 
 
 class Geometry(NamedTuple):
@@ -22,6 +24,11 @@ class Geometry(NamedTuple):
     out: tuple[int, int]
     stride: tuple[int, int]
     dilation: tuple[int, int]
+    padding: tuple[tuple[int, int], tuple[int, int]]
+
+    @property
+    def padded(self) -> bool:
+        return any(map(any, self.padding))
 
 
 def geometry(x: Place, w: Place, y: Place, attrs: dict[str, Any]) -> Geometry:
@@ -29,8 +36,8 @@ def geometry(x: Place, w: Place, y: Place, attrs: dict[str, Any]) -> Geometry:
         if place.dtype != y.dtype or place.dtype.kind != "f" or place.strides is None:
             raise Unsupported("operands of a convolution")
     type_of(y.dtype)
-    if attrs["groups"] != 1 or any(map(any, attrs["padding"])):
-        raise Unsupported("groups and padding")
+    if attrs["groups"] != 1:
+        raise Unsupported("groups")
     return Geometry(
         x.shape[0],
         x.shape[1],
@@ -39,6 +46,7 @@ def geometry(x: Place, w: Place, y: Place, attrs: dict[str, Any]) -> Geometry:
         (y.shape[2], y.shape[3]),
         attrs["stride"],
         attrs["dilation"],
+        attrs["padding"],
     )
 
 
@@ -52,13 +60,33 @@ def channels_last(shape: Sequence[int], item: int) -> tuple[int, ...]:
 def layout(name: str, attrs: dict[str, Any], inputs: Sequence[Place], shape: Any) -> Any:
     """The strides in which a kernel here would write its result; None if there is none."""
     item = inputs[0].dtype.itemsize
-    if inputs[0].dtype.kind != "f" or attrs["groups"] != 1 or any(map(any, attrs["padding"])):
+    if inputs[0].dtype.kind != "f" or attrs["groups"] != 1:
         return None
     if name == "conv2d_filters":
+        return strides_of(shape, item)
+    if name in SPREAD and along_rows(inputs[0], inputs[1], attrs, shape):
         return strides_of(shape, item)
     if name == "conv2d" and shape[1] <= FEW and in_rows(inputs[0], attrs):
         return strides_of(shape, item)
     return channels_last(shape, item)
+
+
+def along_rows(dy: Place, w: Place, attrs: dict[str, Any], picture: Sequence[int]) -> bool:
+    """Is the gradient for the input quicker as a convolution of dy, with vectors along its rows?
+
+    That takes windows that go on by one pixel and margins no wider than a filter reaches.  Counted
+    are the steps of both ways, by vectors: (pixel, row of a filter) times vectors of a run times
+    filters, of which each sum is also read, added and written, against rows of the picture.
+    """
+    facts = zip(w.shape[2:], attrs["dilation"], attrs["padding"], strict=True)
+    reached = all(max(widths) <= apart * (size - 1) for size, apart, widths in facts)
+    if not reached or attrs["stride"] != (1, 1) or w.shape[1] > FEW:
+        return False
+    filters, channels, _, columns = w.shape
+    lanes = VECTOR // w.dtype.itemsize
+    run = channels * columns
+    added = dy.shape[2] * dy.shape[3] * -(-run // lanes) * (filters + 3)
+    return picture[2] * -(-picture[3] // lanes) * run * filters <= added
 
 
 def in_rows(x: Place, attrs: dict[str, Any]) -> bool:

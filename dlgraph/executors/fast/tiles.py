@@ -82,18 +82,25 @@ def lanes_for(columns: int, dtype: np.dtype, target: Target) -> int:
 
 
 def turned(
-    code: Code, dtype: np.dtype, shape: tuple[int, int], a: Strided, out: str, target: Target
+    code: Code,
+    dtype: np.dtype,
+    shape: tuple[int, int],
+    a: Strided,
+    out: str,
+    target: Target,
+    down: int = 0,
 ) -> Strided:
     """Copy the transpose of a matrix of this shape to `out`, in row order.
 
-    Square blocks are turned in registers: at distance 1, 2, 4, ... two rows exchange the lanes that
-    lie on the wrong side of the diagonal.
+    Its rows lie `down` bytes apart, without gaps if that is not said.  Square blocks are turned in
+    registers: at distance 1, 2, 4, ... two rows exchange the lanes that lie on the wrong side of
+    the diagonal.
     """
     rows, columns = shape
     item = dtype.itemsize
     lanes = target.vector_bytes // item
     vectors = Vectors(code, lanes)
-    down = rows * item
+    down = down or rows * item
     for top, count in _stretches(rows, lanes):
         with code.loop(count, lanes) as r:
             row = code.add(r, top)
