@@ -10,7 +10,9 @@ from dlgraph.core import arrays
 from dlgraph.core.explain import check_one_device, explain
 from dlgraph.core.mode import MODE
 from dlgraph.core.primitive import Primitive, target_dtype, weak_kind
-from dlgraph.core.tensor import Tensor, as_array, result, value_of
+from dlgraph.core.tensor import Tensor, result, value_of
+from dlgraph.core.values import operand
+from dlgraph.errors import DtypeError
 
 
 def apply_eager(primitive: Primitive, inputs: tuple, attrs: dict[str, Any]) -> Tensor:
@@ -75,15 +77,23 @@ def eager_operands(primitive: Primitive, inputs: tuple) -> list[Any]:
             for i in positions
         ]
         kinds = [
-            as_array(values[i], copy=False).dtype if kind is None else kind
+            operand(values[i]).dtype if kind is None else kind
             for i, kind in zip(positions, kinds, strict=True)
         ]
         target = target_dtype(primitive, kinds)
         for i in positions:
             if getattr(values[i], "dtype", None) is not target:
-                values[i] = as_array(values[i], target, copy=False)
-    made = [v if arrays.is_array(v) else np.asarray(v) for v in values]
+                values[i] = operand(values[i], target)
+    made = [v if arrays.is_array(v) else _as_it_is(v) for v in values]
     return _followed(primitive, inputs, made) if arrays.MODULES else made
+
+
+def _as_it_is(value: Any) -> Any:
+    # What is wrong with it the operation says best: "labels are whole numbers".
+    try:
+        return operand(value)
+    except DtypeError:
+        return np.asarray(value)
 
 
 def _followed(primitive: Primitive, inputs: tuple, values: list[Any]) -> list[Any]:

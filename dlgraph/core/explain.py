@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 
 from dlgraph.core import arrays
+from dlgraph.core.operators import Operators
 from dlgraph.core.primitive import Primitive, target_dtype, weak_kind
 from dlgraph.core.spec import Spec, show_shape, spec_of
+from dlgraph.core.values import operand
 from dlgraph.core.where import Where, name_in_frame, user_frame
 from dlgraph.errors import DeviceError, DlgraphError, LabelError, OperationError
 
@@ -30,6 +32,7 @@ def explain(
     """The error to raise instead of `error`, which the operation failed with."""
     if not isinstance(error, DlgraphError):
         found = _mixed_devices(primitive, inputs) or _from_rules(primitive, inputs, attrs)
+        found = found or _no_numbers(inputs)
         if found is None and not primitive.__module__.startswith("dlgraph."):
             return error  # a mistake inside an operation of your own: its traceback tells most
         kind = LabelError if isinstance(error, IndexError) else OperationError
@@ -42,6 +45,19 @@ def explain(
     return type(error)(
         f"{attempted}: {error.what}", node=node, where=where, hint=error.hint, extra=error.extra
     )
+
+
+def explain_plain(
+    primitive: Primitive, inputs: tuple, attrs: dict[str, Any], error: Exception
+) -> Exception:
+    """The same for an operation that was called with plain arrays and numbers."""
+    plain = [type(x).__name__ for x in inputs if not hasattr(x, "dtype")]
+    if plain and isinstance(error, AttributeError):
+        return OperationError(
+            f"{primitive.name} computes with tensors and arrays, not with a plain {plain[0]}",
+            hint=f"make a tensor of it first: dg.{primitive.name}(dg.Tensor(...))",
+        )
+    return explain(primitive, inputs, attrs, error)
 
 
 def check_one_device(primitive: Primitive, inputs: tuple) -> None:
@@ -81,6 +97,16 @@ def _from_rules(primitive: Primitive, inputs: tuple, attrs: dict) -> DlgraphErro
         return found
     except Exception:
         return None
+    return None
+
+
+def _no_numbers(inputs: tuple) -> DlgraphError | None:
+    try:
+        for x in inputs:
+            if not isinstance(x, Operators) and not hasattr(x, "dtype"):
+                operand(x)
+    except DlgraphError as found:
+        return found
     return None
 
 

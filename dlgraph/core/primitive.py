@@ -33,6 +33,7 @@ from typing import Any
 import numpy as np
 
 from dlgraph.core import arrays
+from dlgraph.core.declared import check_function, check_kind, check_name, checked_forward
 from dlgraph.core.spec import DEFAULT_FLOAT, Spec, common_dtype, floating, same_as_first
 from dlgraph.errors import OperationError
 
@@ -59,6 +60,7 @@ class Primitive:
     """
 
     def __init__(self, function: Callable[..., Any], **facts: Any):
+        check_function(function)
         # help(), IPython's `?` and doctest see the function that states the primitive.
         functools.update_wrapper(self, function)
         parameters = list(inspect.signature(function).parameters.values())[1:]  # without xp
@@ -79,9 +81,10 @@ class Primitive:
         # What computes it fastest on NumPy's arrays; on its scalars the operator is ten times
         # faster.
         self.of_arrays: Callable[..., Any] = getattr(np, self.ufunc) if self.ufunc else function
-        self.forward: Callable[..., Any] = _forward_of(function, self.ufunc, self.operator)
+        self.kind: str = check_kind(self.name, facts.pop("kind", None))
+        forward = checked_forward(self.name, function, self.kind)
+        self.forward: Callable[..., Any] = _forward_of(forward, self.ufunc, self.operator)
         self.infer: Callable[..., Spec] = facts.pop("infer", same_as_first)
-        self.kind: str = facts.pop("kind")
         self.text: str = facts.pop("text", None) or f"{self.name}({', '.join(self.braced())})"
         operator_name = self.name.replace("_", "-")
         self.tex: str = facts.pop("tex", None) or (
@@ -184,14 +187,10 @@ class Primitive:
         xp = arrays.module_of(*inputs) if arrays.MODULES else np
         try:
             return self.forward(xp, *inputs, **attrs)
-        except AttributeError:
-            plain = [type(x).__name__ for x in inputs if not hasattr(x, "dtype")]
-            if not plain:
-                raise
-            raise OperationError(
-                f"{self.name} computes with tensors and arrays, not with a plain {plain[0]}",
-                hint=f"make a tensor of it first: dg.{self.name}(dg.Tensor(...))",
-            ) from None
+        except Exception as error:
+            from dlgraph.core.explain import explain_plain
+
+            raise explain_plain(self, inputs, attrs, error) from None
 
     def _sort_out(self, given: tuple, attrs: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
         # Positional attributes (`sum(x, 0)`), inputs by keyword (`matmul(a=..., b=...)`).
@@ -249,6 +248,10 @@ class Primitive:
             return self.text.format(**{self.inputs[0]: ", ".join(names)})
         padded = [*names, *("" for _ in self.inputs[len(names) :])]
         return self.text.format(**dict(zip(self.inputs, padded, strict=True)))
+
+    def __reduce__(self) -> str:
+        # Copied and pickled as a function is: by the name under which its module has it.
+        return str(getattr(self, "__qualname__", self.name))
 
     def __repr__(self) -> str:
         return f"<Primitive {self.name}: {self.formula(*self.inputs)}>"
@@ -333,18 +336,21 @@ def _pull(primitive: Primitive, rule: Rule) -> Pull:
     return pull
 
 
-def primitive(**facts: Any) -> Callable[[Callable[..., Any]], Primitive]:
+def primitive(*bare: Any, **facts: Any) -> Callable[[Callable[..., Any]], Primitive]:
     """Declare a primitive.
 
-    Facts: `kind` (elementwise, reduce, contract, view, index, random, state, effect: drives
-    fusion, memory planning and colours), `infer` (specs -> Spec), `text` and `tex` (formula
-    templates), `onnx` (operator name), `ufunc` (name of the array function that is the whole
-    forward and can write to `out=`), `operator` (the Python operator that does the same),
-    `broadcasts` (inputs are stretched, so gradients are summed back), `floating`
-    (integers become float32), `promotes` (positions of inputs that must share a dtype),
+    Facts: `kind` (always; one of elementwise, reduce, contract, view, index, random, state, effect,
+    control, loss: drives fusion, memory planning and colours), `infer` (specs -> Spec), `text` and
+    `tex` (formula templates), `onnx` (operator name), `ufunc` (name of the array function that is
+    the whole forward and can write to `out=`), `operator` (the Python operator that does the same),
+    `broadcasts` (inputs are stretched, so gradients are summed back), `floating` (integers become
+    float32), `promotes` (positions of inputs that must share a dtype),
     `shape_only` (inputs of which only the shape is read), `unused` (inputs that a run does not
     need), `effect` (changes state), `into` (a second forward that writes into planned memory; see
-    `executors/writers.py`).
+    `executors/writers.py`).  The first parameter of the function is `xp`, the array module.
+
+    Raises `OperationError` for a declaration that says too little, and for a name that dlgraph has
+    itself: it would take the place of that operation everywhere.
 
     >>> import dlgraph as dg
     >>> @dg.primitive(text="cube({x})", kind="elementwise", floating=True)
@@ -358,8 +364,15 @@ def primitive(**facts: Any) -> Callable[[Callable[..., Any]], Primitive]:
     12.0
     """
 
+    if bare:
+        raise OperationError(
+            "@dg.primitive is followed by brackets: the kind of the operation is needed",
+            hint='@dg.primitive(kind="elementwise")',
+        )
+
     def declare(function: Callable[..., Any]) -> Primitive:
         made = Primitive(function, **facts)
+        check_name(made.name, function, FUNCTIONS)
         REGISTRY[made.name] = FUNCTIONS[made.name] = made
         return made
 
@@ -375,7 +388,10 @@ def composite(function: Callable[..., Any]) -> Callable[..., Any]:
     ...     return x * x * x
     >>> print(cube_of(dg.Tensor([1.0, 2.0])))
     [1. 8.]
+
+    Raises `OperationError` for a name that dlgraph has itself.
     """
+    check_name(function.__name__, function, FUNCTIONS)
     FUNCTIONS[function.__name__] = function
     return function
 
@@ -386,6 +402,9 @@ Handler = Callable[[Primitive, tuple, dict[str, Any]], Any]
 _CARRIERS: list[tuple[type, Handler]] = []  # strongest first: Node, then Tensor
 _RANK: dict[type, int] = {}  # of the classes met so far: their place among the carriers
 _PLAIN = 9  # the rank of arrays and numbers, behind all carriers
+# No array library computes with these as they are (`[1] + [2]` is a list of two): like Tensors,
+# which means that they are made arrays of, or refused in words.
+_MADE_ARRAYS = (list, tuple, range, str, bytes, dict, set)
 
 
 def carrier(cls: type, handler: Handler, *, first: bool = False) -> None:
@@ -396,6 +415,8 @@ def carrier(cls: type, handler: Handler, *, first: bool = False) -> None:
 
 def _rank(cls: type) -> int:
     found = [i for i, (carried, _) in enumerate(_CARRIERS) if issubclass(cls, carried)]
+    if not found and issubclass(cls, _MADE_ARRAYS) and not issubclass(cls, arrays.Bundle):
+        found = [len(_CARRIERS) - 1]
     _RANK[cls] = rank = found[0] if found else _PLAIN
     return rank
 

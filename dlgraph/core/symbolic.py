@@ -9,7 +9,8 @@ from dlgraph.core.explain import explain
 from dlgraph.core.graph import Graph
 from dlgraph.core.node import Node
 from dlgraph.core.primitive import FUNCTIONS, Primitive, target_dtype, weak_kind
-from dlgraph.core.tensor import Tensor, as_array
+from dlgraph.core.tensor import Tensor
+from dlgraph.core.values import operand
 
 
 def apply_graph(primitive: Primitive, inputs: tuple, attrs: dict[str, Any]) -> Node:
@@ -48,7 +49,7 @@ def graph_operands(graph: Graph, primitive: Primitive, inputs: tuple) -> list[No
         x = inputs[i]
         typed = isinstance(x, (Node, Tensor))
         kind = None if typed else weak_kind(x)
-        kinds.append(x.dtype if typed else kind or as_array(x, copy=False).dtype)
+        kinds.append(x.dtype if typed else kind or operand(x).dtype)
     target = target_dtype(primitive, kinds)
     nodes = []
     for i, x in enumerate(inputs):

@@ -213,6 +213,15 @@ def as_array(data: Any, dtype: Any = None, *, copy: bool = True) -> Any:
     return found[()] if scalar else found
 
 
+def operand(value: Any, dtype: Any = None) -> Any:
+    """The array of what is no tensor, for an operation, which says in an error where it stood."""
+    try:
+        return as_array(value, dtype, copy=False)
+    except DlgraphError as error:
+        error.where = None
+        raise
+
+
 def plain_array(data: Any) -> Any:
     """A plain array in place of one of a subclass: `*` of an `np.matrix` is another product."""
     if type(data) is np.ndarray or not isinstance(data, np.ndarray):

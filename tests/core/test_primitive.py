@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
 import dlgraph as dg
 from dlgraph.core.primitive import FUNCTIONS, REGISTRY, Primitive, weak_kind
-from dlgraph.errors import OperationError, ShapeError
+from dlgraph.errors import DlgraphError, OperationError, ShapeError
 
 
 @pytest.fixture(autouse=True)
@@ -156,3 +159,157 @@ def test_inputs_by_keyword_and_attributes_by_position():
 )
 def test_numbers_without_a_dtype_of_their_own(value, kind):
     assert weak_kind(value) is kind
+
+
+@pytest.mark.parametrize(
+    ("call", "wanted"),
+    [
+        (lambda: dg.add([1, 2], [3, 4]), [4, 6]),
+        (lambda: dg.multiply([1.0, 2.0], 2), [2.0, 4.0]),
+        (lambda: dg.add((1, 2), np.int64(3)), [4, 5]),
+        (lambda: dg.add(range(3), 1), [1, 2, 3]),
+        (lambda: dg.sum([[1.0, 2.0], [3.0, 4.0]], axis=0), [4.0, 6.0]),
+        (lambda: dg.concatenate([[1, 2], [3]]), [1, 2, 3]),
+        (lambda: dg.softmax([0.0, 0.0]), [0.5, 0.5]),
+    ],
+)
+def test_lists_are_tensors(call, wanted):
+    found = call()
+    assert isinstance(found, dg.Tensor) and found.tolist() == wanted
+    assert found.dtype in (np.float32, np.int64)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: dg.add("a", "b"), r"add: 'a' \+ 'b': cannot compute with text"),
+        (lambda: dg.exp("a"), "exp.*cannot compute with text"),
+        (lambda: dg.relu({}), "relu.*cannot compute with objects"),
+        (lambda: dg.relu(None), "relu"),
+        (lambda: dg.add(b"a", 1), "cannot compute with bytes"),
+        (lambda: dg.add({1}, 2), "cannot compute with objects"),
+        (lambda: dg.add(np.ones(3), "b"), "cannot compute with text"),
+        (lambda: dg.add(dg.Tensor([1.0]), "b"), "add: .* 'b': cannot compute with text"),
+    ],
+)
+def test_what_holds_no_numbers_is_refused_in_words(call, words):
+    with pytest.raises(DlgraphError, match=words) as caught:
+        call()
+    assert caught.value.where is not None
+
+
+def test_a_list_of_tensors_does_not_lose_their_gradients():
+    w = dg.Tensor(1.0, requires_grad=True)
+    with pytest.raises(OperationError, match="cut them off from their gradients"):
+        dg.sum([w, w])
+
+
+def test_plain_arrays_that_do_not_fit_are_named():
+    a, b = np.ones((2, 3), np.float32), np.ones((2, 3), np.float32)
+    with pytest.raises(ShapeError, match=r"matmul: a \(2, 3\) @ b \(2, 3\): inner sizes") as caught:
+        dg.matmul(a, b)
+    assert "dg.matmul(a, b)" in str(caught.value)
+    with pytest.raises(ShapeError, match="axis 4 is out of range"):
+        dg.sum(a, axis=4)
+    assert isinstance(dg.matmul(a, b.T), np.ndarray)  # in gradient rules they stay arrays
+
+
+def test_a_mistake_in_a_rule_names_what_the_rule_did():
+    op = cube()
+    op.vjp(x=lambda g, x: dg.matmul(g, dg.reshape(x, (5, 1))))
+    x = dg.Tensor(np.ones((2, 3)), requires_grad=True)
+    with pytest.raises(ShapeError, match=r"reshape\(x \(2, 3\).*6 elements"):
+        op(x).sum().backward()
+    op.vjp(x=lambda g: undefined_name)  # noqa: F821
+    with pytest.raises(NameError, match="undefined_name"):
+        op(x).sum().backward()
+
+
+@pytest.mark.parametrize("declare", [dg.composite, dg.primitive(kind="elementwise")])
+def test_names_of_dlgraph_are_not_taken(declare):
+    def relu(xp, x=0):
+        return x
+
+    kept = FUNCTIONS["relu"]
+    with pytest.raises(OperationError, match="relu is an operation of dlgraph") as caught:
+        declare(relu)
+    assert caught.value.hint.endswith("def my_relu(...)")
+    assert FUNCTIONS["relu"] is kept is REGISTRY["relu"]
+
+
+@pytest.mark.parametrize("declare", [dg.composite, dg.primitive(kind="elementwise")])
+def test_a_cell_may_be_run_again(declare):
+    for _ in range(2):
+
+        @declare
+        def own_function_for_test(xp, x):
+            return x
+
+    assert FUNCTIONS["own_function_for_test"] is own_function_for_test
+
+
+@pytest.mark.parametrize(
+    ("declare", "what", "hint"),
+    [
+        (
+            lambda: dg.primitive(lambda xp, x: x),
+            "@dg.primitive is followed by brackets",
+            '@dg.primitive(kind="elementwise")',
+        ),
+        (
+            lambda: dg.primitive()(lambda xp, x: x),
+            "its kind is missing",
+            "kinds are elementwise, reduce,",
+        ),
+        (
+            lambda: dg.primitive(kind="elementwize")(lambda xp, x: x),
+            "there is no kind 'elementwize'",
+            "kinds are elementwise, reduce,",
+        ),
+        (
+            lambda: dg.primitive(kind="elementwise")(doubled),
+            r"forward function of doubled must be xp.*it has \(x\)",
+            "def doubled(xp, x):",
+        ),
+        (
+            lambda: dg.primitive(kind="elementwise")(3),
+            "declared by its forward function, not by 3",
+            "def double(xp, x):",
+        ),
+    ],
+)
+def test_a_declaration_that_says_too_little_is_told_so(declare, what, hint):
+    with pytest.raises(OperationError, match=what) as caught:
+        declare()
+    assert hint in caught.value.hint
+
+
+def doubled(x):
+    return x + x
+
+
+@pytest.mark.parametrize("mode", ["eager", "graph", "arrays"])
+def test_a_forward_function_that_returns_nothing_is_told_so(mode):
+    @dg.primitive(kind="elementwise")
+    def forgetful(xp, x):
+        xp.tanh(x)
+
+    with pytest.raises(OperationError, match="forward function of forgetful returned None"):
+        if mode == "graph":
+            with dg.Graph().as_default() as g:
+                y = forgetful(dg.placeholder((2,), name="x"))
+            dg.Session(g).run(y, {"x": [1.0, 2.0]})
+        else:
+            forgetful(dg.Tensor([1.0]) if mode == "eager" else np.ones(1))
+
+
+@pytest.mark.parametrize("name", ["relu", "add", "sum", "getitem", "softmax"])
+def test_operations_are_pickled_and_copied_by_name(name):
+    op = getattr(dg, name, None) or FUNCTIONS[name]
+    assert pickle.loads(pickle.dumps(op)) is op is copy.copy(op) is copy.deepcopy(op)
+
+
+def test_every_primitive_can_be_pickled():
+    for op in REGISTRY.values():
+        if op.__module__.startswith("dlgraph."):
+            assert pickle.loads(pickle.dumps(op)) is op

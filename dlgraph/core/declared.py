@@ -1,0 +1,87 @@
+"""What the declaration of an operation must say; mistakes in it are told where it stands.
+
+Used by `primitive.py`, where operations are declared.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from dlgraph.errors import OperationError
+
+KINDS = (
+    "elementwise",
+    "reduce",
+    "contract",
+    "view",
+    "index",
+    "random",
+    "state",
+    "effect",
+    "control",
+    "loss",
+)
+
+
+def check_function(function: Any) -> None:
+    """Raise `OperationError` unless this can be the forward function of a primitive."""
+    if not callable(function):
+        raise OperationError(
+            f"a primitive is declared by its forward function, not by {function!r}",
+            hint='below @dg.primitive(kind="elementwise") stands the function: def double(xp, x):',
+        )
+    names = list(inspect.signature(function).parameters)
+    if names[:1] != ["xp"]:
+        name = function.__name__
+        raise OperationError(
+            f"the first parameter of the forward function of {name} must be xp, the array module "
+            f"(NumPy, or CuPy on a GPU); it has ({', '.join(names)})",
+            hint=f"def {name}({', '.join(['xp', *names])}):",
+        )
+
+
+def check_kind(name: str, kind: Any) -> str:
+    """The kind of a primitive; raises `OperationError` if there is no such one."""
+    if kind in KINDS:
+        return str(kind)
+    problem = "its kind is missing" if kind is None else f"there is no kind {kind!r}"
+    raise OperationError(f"primitive {name}: {problem}", hint=f"kinds are {', '.join(KINDS)}")
+
+
+def check_name(name: str, function: Callable[..., Any], known: Mapping[str, Any]) -> None:
+    """Raise `OperationError` if dlgraph has this name itself: `x.sum()` finds its function by it.
+
+    A name of the user's own may be declared again, as running a cell again does.
+    """
+    if _is_ours(known.get(name)) and not _is_ours(function):
+        raise OperationError(
+            f"{name} is an operation of dlgraph: declared again, it would stand for dg.{name} "
+            "everywhere",
+            hint=f"give yours a name of its own: def my_{name}(...)",
+        )
+
+
+def checked_forward(name: str, function: Callable[..., Any], kind: str) -> Callable[..., Any]:
+    """The forward function; that of a user's own operation is told when it returns nothing."""
+    if _is_ours(function) or kind in ("effect", "state"):
+        return function
+
+    @functools.wraps(function)
+    def forward(*given: Any, **attrs: Any) -> Any:
+        found = function(*given, **attrs)
+        if found is None:
+            raise OperationError(
+                f"the forward function of {name} returned None",
+                where=None,
+                hint="return what it computed",
+            )
+        return found
+
+    return forward
+
+
+def _is_ours(function: Any) -> bool:
+    return (getattr(function, "__module__", None) or "").startswith("dlgraph.")
