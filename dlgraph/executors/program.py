@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -81,17 +81,11 @@ class PlannedProgram(InterpretedProgram):
         runner = self._runner(feeds)
         if runner is None:
             return None
-        locks = runner.locks
-        for lock in locks:
-            lock.acquire()
         try:
-            return runner.run(feeds)
+            return _holding(runner.locks, runner.run, feeds)
         except Moved:
             self._runners.clear()
             return None
-        finally:
-            for lock in locks:
-                lock.release()
 
     def _runner(self, feeds: list[Any]) -> Runner | None:
         try:
@@ -196,11 +190,11 @@ class PlannedProgram(InterpretedProgram):
 
     def timed(self, feeds: list[Any]) -> list[Timing]:
         """One run with the time of every step."""
-        runner = self._runner(feeds)
-        if runner is None:
-            return super().timed(feeds)
         with self._lock:
-            return runner.timed(feeds)
+            runner = self._runner(feeds)
+            if runner is not None:
+                return runner.timed(feeds)
+        return super().timed(feeds)
 
     @property
     def timed_records(self) -> Any:
@@ -252,3 +246,12 @@ class PlannedProgram(InterpretedProgram):
             np.empty(s, records[i].spec.dtype) for s, i in zip(shapes, self.feeds, strict=True)
         ]
         return [Fed(a.shape, a.strides) for a in laid_out]
+
+
+def _holding(locks: Sequence[Any], run: Callable[[list[Any]], Any], feeds: list[Any]) -> Any:
+    """What a run answers that holds these locks."""
+    # By `with`: between a call of `acquire` and its `try` an interrupt (Ctrl+C) may come.
+    if not locks:
+        return run(feeds)
+    with locks[0]:
+        return _holding(locks[1:], run, feeds)

@@ -59,14 +59,44 @@ def blas() -> Blas | None:
     return None
 
 
-_lock = threading.RLock()
+class _Limits:
+    """Who has set the number of threads at present, in the order of coming; the latest counts.
+
+    The number before the first of them comes back after the last, in whichever order they go.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._counts: dict[object, int] = {}
+        self._before = 1
+
+    def begin(self, who: object, library: Blas, count: int) -> None:
+        with self._lock:
+            if not self._counts:
+                self._before = library.get()
+            self._counts[who] = count
+            library.set(count)
+
+    def end(self, who: object, library: Blas) -> None:
+        """Nothing if `who` has not begun: an interrupt may have come before."""
+        with self._lock:
+            if who in self._counts:
+                left = [count for other, count in self._counts.items() if other is not who]
+                try:
+                    library.set(left[-1] if left else self._before)
+                finally:
+                    del self._counts[who]
+
+
+_LIMITS = _Limits()
 
 
 @contextmanager
 def blas_threads(count: int) -> Iterator[None]:
     """Products inside the block use at most this many threads; afterwards all is as before.
 
-    The setting belongs to the whole process.  Where the BLAS has no such setting the block
+    The setting belongs to the whole process; of blocks that overlap, in several threads, the latest
+    counts.  Where the BLAS has no such setting the block
     changes nothing.  Raises OperationError if `count` is not a whole number of at least 1.
 
     >>> import dlgraph as dg
@@ -85,14 +115,12 @@ def blas_threads(count: int) -> Iterator[None]:
     if library is None:
         yield
         return
-    with _lock:
-        before = library.get()
-        library.set(int(count))
+    who = object()
     try:
+        _LIMITS.begin(who, library, int(count))
         yield
     finally:
-        with _lock:
-            library.set(before)
+        _LIMITS.end(who, library)
 
 
 class Choice(NamedTuple):
@@ -132,10 +160,6 @@ class Threads:
     after the last.
     """
 
-    _lock = threading.Lock()
-    _running = 0
-    _before = 1
-
     def __init__(self, library: Blas, choices: Sequence[tuple[int, Choice]]):
         self._library = library
         most = library.get()
@@ -163,18 +187,14 @@ class Threads:
 
     def begin(self) -> None:
         """From here on products use one thread."""
-        with Threads._lock:
-            if not Threads._running:
-                Threads._before = self._library.get()
-            Threads._running += 1
-            self._library.set(1)
+        _LIMITS.begin(self, self._library, 1)
 
     def end(self) -> None:
-        """As it was before the first `begin`, if no other plan runs."""
-        with Threads._lock:
-            Threads._running -= 1
-            if not Threads._running:
-                self._library.set(Threads._before)
+        """As it was before the first `begin`, if no other plan runs.
+
+        Harmless where `begin` was interrupted, so it stands in a `finally` that covers both.
+        """
+        _LIMITS.end(self, self._library)
 
 
 def _measured(run: Callable[[], Any], most: int) -> Choice:

@@ -510,3 +510,53 @@ def test_a_stack_of_values_that_turn_out_unequal_reads_no_foreign_memory():
     session = dg.Session(graph, executor="planned", level=0)
     with pytest.raises(dg.errors.ShapeError, match="differs"):
         session.run(y, {x: np.ones((2, 3), np.float32), w: np.ones((2, 2), np.float32)})
+
+
+class Counted:
+    """A lock that counts, and can be interrupted while somebody waits for it."""
+
+    def __init__(self, interrupts=False):
+        self.held, self.interrupts = 0, interrupts
+
+    def __enter__(self):
+        if self.interrupts:
+            raise KeyboardInterrupt
+        self.held += 1
+
+    def __exit__(self, *error):
+        self.held -= 1
+
+
+def test_an_interrupt_while_a_run_waits_for_memory_lets_go_of_what_it_has():
+    with dg.Graph().as_default() as graph:
+        x = dg.placeholder((2,), name="x")
+        y = dg.exp(x)
+    program = dg.Session(graph).program(y, [x])
+    value = [np.zeros(2, "float32")]
+    program.prepare(value)
+    (runner,) = program._runners.values()
+    runner.locks = [Counted(), Counted(interrupts=True), Counted()]
+    with pytest.raises(KeyboardInterrupt):
+        program.answer(value)
+    assert [lock.held for lock in runner.locks] == [0, 0, 0]
+    runner.locks[1].interrupts = False
+    assert program.answer(value)[0].tolist() == [1.0, 1.0]
+    assert [lock.held for lock in runner.locks] == [0, 0, 0]
+
+
+def test_locks_are_held_while_a_plan_runs_and_let_go_after_an_error():
+    with dg.Graph().as_default() as graph:
+        x = dg.placeholder((2,), "int64", name="x")
+        y = dg.one_hot(x, 3)
+    program = dg.Session(graph).program(y, [x])
+    program.prepare([np.array([1, 2])])
+    (runner,) = program._runners.values()
+    runner.locks = [Counted(), Counted()]
+    held = []
+    begin = runner._begin
+    runner._begin = lambda feeds: (held.append([one.held for one in runner.locks]), begin(feeds))
+    program.answer([np.array([1, 2])])
+    with pytest.raises(dg.errors.LabelError):
+        program.answer([np.array([1, 7])])
+    assert held == [[1, 1], [1, 1]]
+    assert [one.held for one in runner.locks] == [0, 0]

@@ -140,3 +140,67 @@ def test_errors_and_interrupts_put_the_number_back(fake):
     with pytest.raises(dg.errors.LabelError):
         session.run(y, {x: [1, 7]})
     assert fake.count == 4
+
+
+def test_blocks_that_overlap_leave_the_number_as_it_was(fake):
+    # As two threads would: the first to come is the first to go.
+    one, two = dg.blas_threads(1), dg.blas_threads(2)
+    one.__enter__()
+    two.__enter__()
+    one.__exit__(None, None, None)
+    assert fake.count == 2
+    two.__exit__(None, None, None)
+    assert fake.count == 4
+
+
+def test_a_block_that_ends_during_a_run_leaves_the_number_to_the_run(fake):
+    run, block = threads.Threads.of([]), dg.blas_threads(3)
+    block.__enter__()
+    run.begin()
+    block.__exit__(None, None, None)
+    assert fake.count == 1
+    run.end()
+    assert fake.count == 4
+
+
+@pytest.mark.parametrize("how", ["answer", "timed"])
+def test_an_interrupt_before_a_run_has_begun_changes_nothing(fake, monkeypatch, how):
+    program, feed = product(8)
+    value = list(feed.values())
+    program.prepare(value)
+    began = threads.Threads.begin
+
+    def interrupted(self):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(threads.Threads, "begin", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        getattr(program, how)(value)
+    monkeypatch.setattr(threads.Threads, "begin", began)
+    assert fake.count == 4
+    getattr(program, how)(value)
+    assert fake.count == 4 and fake.told[-2:] == [1, 4]
+
+
+@pytest.mark.parametrize("told", [1, 4])
+def test_an_interrupt_while_the_number_is_changed_leaves_it_as_it_was(fake, monkeypatch, told):
+    program, feed = product(8)
+    value = list(feed.values())
+    program.prepare(value)
+    (runner,) = program._runners.values()
+
+    def interrupted(count):
+        fake.set(count)
+        if count == told:
+            runner.threads._library = fake.library()
+            raise KeyboardInterrupt
+
+    runner.threads._library = fake.library()._replace(set=interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        program.answer(value)
+    assert fake.count == 4
+    program.answer(value)
+    assert fake.count == 4
+    with dg.blas_threads(2):
+        assert fake.count == 2
+    assert fake.count == 4
