@@ -10,8 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dlgraph.core.arrays import is_array
-from dlgraph.core.arrays import Bundle
+from dlgraph.core.arrays import Bundle, is_array
 from dlgraph.core.node import Node
 from dlgraph.core.tensor import Tensor, value_of
 from dlgraph.draw.formula import shape_text
