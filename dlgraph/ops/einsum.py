@@ -29,23 +29,32 @@ def _split(subscripts: str) -> tuple[list[str], str]:
     return inputs.split(","), output
 
 
-def _sizes(terms: Sequence[str], shapes: Sequence[tuple]) -> dict[str, Any]:
-    """The size of every letter."""
-    sizes: dict[str, Any] = {}
+def _sizes(terms: Sequence[str], shapes: Sequence[tuple]) -> dict[str, int]:
+    """The size of every letter, of arrays that are there."""
+    sizes: dict[str, int] = {}
     for term, shape in zip(terms, shapes, strict=True):
         for letter, size in zip(term, shape, strict=True):
             held = sizes.setdefault(letter, size)
-            if not same_shape((held,), (size,)):
-                raise ShapeError(
-                    f"the letter {letter!r} stands for axes of sizes {held} and {size}", where=None
-                )
-            sizes[letter] = size if isinstance(held, Dim) else held
+            if held != size:
+                raise _two_sizes(letter, held, size)
     return sizes
+
+
+def _two_sizes(letter: str, held: Any, size: Any) -> ShapeError:
+    return ShapeError(
+        f"the letter {letter!r} stands for axes of sizes {held} and {size}", where=None
+    )
 
 
 def _einsum_spec(*xs: Spec, subscripts: str) -> Spec:
     terms, output = _split(subscripts)
-    sizes = _sizes(terms, [x.shape for x in xs])
+    sizes: dict[str, Any] = {}  # some may be known only at run time
+    for term, x in zip(terms, xs, strict=True):
+        for letter, size in zip(term, x.shape, strict=True):
+            held = sizes.setdefault(letter, size)
+            if not same_shape((held,), (size,)):
+                raise _two_sizes(letter, held, size)
+            sizes[letter] = size if isinstance(held, Dim) else held
     return Spec(tuple(sizes[letter] for letter in output), common_dtype(x.dtype for x in xs))
 
 

@@ -142,6 +142,23 @@ def test_hostile_names_stay_text():
     assert "os" not in space
 
 
+def test_an_einsum_travels_without_sizes_that_are_not_known():
+    with dg.Graph().as_default() as graph:
+        x, w = dg.placeholder(("batch", 3), name="x"), dg.placeholder((3, 2), name="w")
+        v = dg.placeholder((2, None), name="v")
+        y = dg.einsum("ij,jk,kl->il", x, w, v)
+    session = dg.Session(graph)
+    text = dg.to_python(session.program(y, [x, w, v]))
+    assert "Dim" not in text
+    run = namespace(text)["run"]
+    values = [
+        np.arange(n, dtype="float32").reshape(s) for n, s in ((6, (2, 3)), (6, (3, 2)), (4, (2, 2)))
+    ]
+    same(run({}, *values), session.run(y, dict(zip((x, w, v), values, strict=True))))
+    with pytest.raises(ValueError, match="the letter 'j' stands for axes of sizes 4 and 3"):
+        run({}, np.zeros((2, 4), "float32"), *values[1:])
+
+
 HOSTILE = [
     '"""',
     "'''",
