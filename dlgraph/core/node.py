@@ -208,6 +208,9 @@ class Node(Operators):
         )
 
     def __len__(self) -> int:
+        return self._length("len(node)")
+
+    def _length(self, how: str) -> int:
         if not self.ndim:
             raise OperationError(
                 f"{self.name!r} is a scalar: it has no length and no elements to go through"
@@ -215,13 +218,13 @@ class Node(Operators):
         if isinstance(self.shape[0], int):
             return self.shape[0]
         self._asked(
-            "len(node)",
+            how,
             "the size of axis 0 is not known before the run; operations on the whole axis need no "
             "loop: x.sum(axis=0), x @ w",
         )
 
     def __iter__(self) -> Iterator[Node]:
-        return (self[i] for i in range(len(self)))
+        return (self[i] for i in range(self._length("for row in node")))
 
     def __contains__(self, value: Any) -> bool:
         self._asked("value in node")

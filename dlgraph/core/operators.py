@@ -60,6 +60,9 @@ class Operators:
 
     __slots__ = ()
 
+    # A Series of pandas, asked for `series * tensor`, leaves it to the operand of higher priority.
+    __pandas_priority__ = 10_000
+
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         # NumPy asks here for `array * tensor`, which is fine, and for `np.exp(tensor)`.
         name = _OF_UFUNC.get(ufunc.__name__, ufunc.__name__)

@@ -20,6 +20,7 @@ from dlgraph.core.parameter import Parameter
 from dlgraph.core.primitive import primitive, weak_kind
 from dlgraph.core.spec import Dim, Spec, same_shape, show_shape, spec_of
 from dlgraph.core.tensor import Tensor, as_array, value_of
+from dlgraph.core.values import element_type
 from dlgraph.errors import DtypeError, FeedError, GraphError, ShapeError
 
 
@@ -126,11 +127,7 @@ def placeholder(
 
 def spec_with(sizes: Sequence[Any], dtype: Any) -> Spec:
     """The spec with an element type given by its name; raise `DtypeError` if there is none."""
-    try:
-        found = np.dtype(dtype)
-    except TypeError:
-        raise DtypeError(f"{dtype!r} is not an element type", hint='"float32", "int64"') from None
-    return Spec(tuple(sizes), found)
+    return Spec(tuple(sizes), element_type(dtype))
 
 
 def constant(value: Any, dtype: Any = None, name: str | None = None) -> Node:

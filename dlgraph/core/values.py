@@ -188,8 +188,9 @@ def as_array(data: Any, dtype: Any = None, *, copy: bool = True) -> Any:
     if isinstance(data, Values):
         data = value_of(data)
     data = plain_array(data)
+    dtype = None if dtype is None else element_type(dtype)
     if arrays.is_array(data):
-        target = data.dtype if dtype is None else np.dtype(dtype)
+        target = data.dtype if dtype is None else dtype
         if data.dtype != target and _whole(data.dtype) and _whole(target) and not data.ndim:
             found = _from_python(data.item(), target)  # which refuses what does not fit
         else:
@@ -211,6 +212,14 @@ def as_array(data: Any, dtype: Any = None, *, copy: bool = True) -> Any:
     # the byte order of the machine.)
     scalar = found.ndim == 0 and found.dtype.kind == "f" and found.dtype.isnative
     return found[()] if scalar else found
+
+
+def element_type(dtype: Any) -> np.dtype:
+    """The element type of this name; raises `DtypeError` if there is none."""
+    try:
+        return np.dtype(dtype)
+    except TypeError:
+        raise DtypeError(f"{dtype!r} is not an element type", hint='"float32", "int64"') from None
 
 
 def operand(value: Any, dtype: Any = None) -> Any:
@@ -248,7 +257,7 @@ def _from_python(data: Any, dtype: Any) -> np.ndarray:
             found = np.array(data)
             if dtype is not None and found.dtype.kind in "biufc":
                 # NumPy refuses Python's numbers that do not fit; its own it would wrap round.
-                plain = _whole(found.dtype) and _whole(np.dtype(dtype))
+                plain = _whole(found.dtype) and _whole(dtype)
                 found = np.array(found.tolist() if plain else data, dtype)
     except DlgraphError:
         raise

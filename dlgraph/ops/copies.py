@@ -11,7 +11,7 @@ import numpy as np
 
 from dlgraph.core.primitive import composite, primitive
 from dlgraph.core.spec import Spec
-from dlgraph.errors import DtypeError
+from dlgraph.core.values import element_type
 
 
 @primitive(kind="elementwise", shape_only=("x",))
@@ -100,10 +100,7 @@ def astype(x: Any, dtype: Any) -> Any:
     >>> print(dg.astype(dg.Tensor([0, 3]), "float32"))
     [0. 3.]
     """
-    try:
-        target = np.dtype(dtype)
-    except TypeError:
-        raise DtypeError(f"{dtype!r} is not an element type", hint='"float32", "int64"') from None
+    target = element_type(dtype)
     if x.dtype == target:
         return x
     return cast(x, dtype=target) if target.kind in "fc" else to_integer(x, dtype=target)

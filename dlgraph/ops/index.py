@@ -262,15 +262,24 @@ def _whole_number(value: Any) -> int | None:
     return value.__index__()
 
 
-def _index_array(entry: Any) -> Any:
-    if not hasattr(entry, "dtype"):
-        entry = np.asarray(entry)
+def _index_array(given: Any) -> Any:
+    entry = given if hasattr(given, "dtype") else np.asarray(given)
     if entry.dtype.kind not in "biu":
         raise DtypeError(
             f"an index has dtype {entry.dtype}; indices are integers or booleans",
-            hint='x[i.astype("int64")]',
+            hint=_index_hint(given),
         )
     return entry
+
+
+def _index_hint(given: Any) -> str:
+    if isinstance(given, str):
+        return "axes and elements have numbers, not names: x[0], x[:, 0]"
+    if isinstance(given, float):
+        return f"x[{int(given)}]" if given.is_integer() else "x[int(i)]; // divides whole numbers"
+    if hasattr(given, "dtype"):
+        return 'x[i.astype("int64")]'
+    return "a list of whole numbers, x[[0, 2]], or one boolean per element"
 
 
 def _take_along_spec(x: Spec, indices: Spec, axis: int) -> Spec:

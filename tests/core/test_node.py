@@ -82,7 +82,9 @@ def test_the_hint_for_a_condition_and_for_backward(nodes):
 def test_length_and_iteration_need_a_known_size(nodes):
     x, loss = nodes
     for ask in (len, list, iter):
-        with pytest.raises(SymbolicValueError, match=r"`len\(node\)` needs") as caught:
+        with pytest.raises(
+            SymbolicValueError, match=r"`(len\(node\)|for row in node)` needs"
+        ) as caught:
             ask(x)
         assert "axis 0 is not known before the run" in caught.value.hint
         with pytest.raises(OperationError, match="'sum' is a scalar: it has no length"):
@@ -135,3 +137,18 @@ def test_the_copy_of_a_feed_feeds_the_same_nodes():
     feed = copy.deepcopy({x: [1.0, 2.0]})
     assert copy.copy(y) is y and copy.deepcopy([x, y])[1] is y
     assert dg.Session(graph).run(y, feed).tolist() == [2.0, 4.0]
+
+
+@pytest.mark.parametrize(
+    ("ask", "how"),
+    [
+        (len, "len(node)"),
+        (list, "for row in node"),
+        (lambda x: [row for row in x], "for row in node"),
+        (lambda x: dict(zip("ab", x, strict=False)), "for row in node"),
+    ],
+)
+def test_going_through_rows_and_counting_them_are_told_apart(nodes, ask, how):
+    with pytest.raises(SymbolicValueError) as caught:
+        ask(nodes[0])
+    assert f"`{how}`" in caught.value.what and "x.sum(axis=0)" in caught.value.hint

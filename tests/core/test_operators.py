@@ -231,3 +231,70 @@ def test_comparing_with_none_leads_to_is():
         with pytest.raises(DtypeError, match="None") as raised:
             wrong()
         assert hint in raised.value.hint and "test_operators.py" in str(raised.value)
+
+
+class Column:
+    """Multiplies and compares as a Series of pandas does: element by element, but for whom it
+    gives way to."""
+
+    __pandas_priority__ = 3000
+    __array_priority__ = 1000
+
+    def __init__(self, values):
+        self.values = np.asarray(values)
+
+    def __array__(self, dtype=None, copy=None):
+        return self.values
+
+    def _combine(self, other, operation):
+        if getattr(other, "__pandas_priority__", 0) > self.__pandas_priority__:
+            return NotImplemented
+        return Column(operation(self.values, np.asarray(other)))
+
+    def __add__(self, other):
+        return self._combine(other, np.add)
+
+    def __mul__(self, other):
+        return self._combine(other, np.multiply)
+
+    def __eq__(self, other):
+        return self._combine(other, np.equal)
+
+    __hash__ = None
+
+
+@pytest.mark.parametrize("mode", ["eager", "graph"])
+def test_a_series_of_pandas_leaves_the_operation_to_us(mode):
+    series, t = Column([1.0, 2.0]), dg.Tensor([3.0, 2.0], requires_grad=True)
+    formulas = (lambda t: series * t, lambda t: series + t, lambda t: series == t)
+    if mode == "eager":
+        found = [formula(t) for formula in formulas]
+        assert [one.tolist() for one in found] == [[3.0, 4.0], [4.0, 4.0], [False, True]]
+        assert found[0].requires_grad and found[0].dtype == np.float32
+        found[0].sum().backward()
+        assert t.grad.tolist() == [1.0, 2.0]
+    else:
+        with dg.Graph().as_default() as g:
+            x = dg.placeholder((2,), name="x")
+            found = [formula(x) for formula in formulas]
+        assert dg.Session(g).run(found, {x: [3.0, 2.0]})[0].tolist() == [3.0, 4.0]
+
+
+def test_a_real_series_leaves_the_operation_to_us():
+    pandas = pytest.importorskip("pandas")
+    t = dg.Tensor([3.0, 2.0], requires_grad=True)
+    for found in (pandas.Series([1.0, 2.0]) * t, t * pandas.Series([1.0, 2.0])):
+        assert isinstance(found, dg.Tensor) and found.requires_grad
+        assert found.tolist() == [3.0, 4.0]
+
+
+@pytest.mark.parametrize("value", ["a", None])
+def test_what_no_operator_can_take_is_named(value):
+    x = dg.Tensor([1.0, 2.0])
+    with dg.Graph().as_default():
+        node = dg.placeholder((2,), name="x")
+        for operand in (x, node):
+            with pytest.raises(DtypeError, match=rf"add: {value!r} \+ x \(2,\): cannot compute"):
+                value + operand
+            with pytest.raises(DtypeError, match=rf"multiply: x \(2,\) \* {value!r}: cannot"):
+                operand * value

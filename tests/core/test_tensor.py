@@ -448,3 +448,28 @@ def test_a_parameter_without_values_is_copied_without():
     with dg.Graph().as_default():
         layer = dg.nn.Linear(2, 1)
     assert "not initialised" in repr(copy.deepcopy(layer).weight)
+
+
+@pytest.mark.parametrize("data", [1, [1, 2], np.ones(2), dg.Tensor([1.0])])
+@pytest.mark.parametrize("dtype", ["flt", 3])
+def test_a_dtype_that_there_is_not(data, dtype):
+    with pytest.raises(DtypeError, match=f"{dtype!r} is not an element type") as caught:
+        dg.Tensor(data, dtype=dtype)
+    assert "float32" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("index", "hint"),
+    [
+        ("a", "numbers, not names: x[0]"),
+        (1.0, "x[1]"),
+        (0.5, "x[int(i)]"),
+        ([0.0, 1.0], "a list of whole numbers, x[[0, 2]]"),
+        (np.array([0.0]), 'x[i.astype("int64")]'),
+        (dg.Tensor([0.0]), 'x[i.astype("int64")]'),
+    ],
+)
+def test_what_is_no_index_is_told_what_would_be_one(index, hint):
+    with pytest.raises(DtypeError, match="indices are integers or booleans") as caught:
+        dg.Tensor([1.0, 2.0])[index]
+    assert hint in caught.value.hint
