@@ -390,6 +390,22 @@ def test_convolutions_of_pictures_in_every_order(order, padding):
     assert left_to_numpy(convolved, x, w) == []
 
 
+@pytest.mark.parametrize("padding", [0, 1])
+@pytest.mark.parametrize("filters", [3, 8, 16, 33])
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (0, 3, 1, 2)])
+def test_what_comes_back_to_a_convolution_in_another_order(order, filters, padding):
+    shape = (2, 4, 9, 19)
+    x = normal(*(shape[axis] for axis in np.argsort(order)))
+    w, dy = normal(filters, 4, 3, 3), normal(2, filters, 7 + 2 * padding, 17 + 2 * padding)
+
+    def convolved(x, w, dy):
+        y = dg.conv2d(dg.transpose(x, order), w, padding=padding)
+        return dg.gradients((y * dy).sum(), [x, w])
+
+    nearly(*both(convolved, x, w, dy))
+    assert left_to_numpy(convolved, x, w, dy) == []
+
+
 @pytest.mark.parametrize("filters", [1, 6, 20])
 @pytest.mark.parametrize("padding", [0, 1])
 def test_the_gradient_of_a_mean_of_a_convolution(filters, padding):
@@ -449,6 +465,21 @@ def test_pooling_and_its_gradient(pool, kernel, stride):
         return [y, *dg.gradients((y * y * y).sum(), [x])]
 
     close(*both(pooled, x))
+
+
+@pytest.mark.parametrize("pool", [dg.max_pool2d, dg.avg_pool2d])
+def test_what_pooling_sends_back_lies_as_its_input(pool):
+    x, w, v = normal(2, 3, 9, 9), normal(12, 3, 2, 2), normal(192, 5)
+
+    def pooled(x, w, v):
+        y = dg.tanh(pool(dg.conv2d(x, w), 2).flatten(1) @ v)
+        return dg.gradients((y * y).sum(), [w])
+
+    session, program, fetches, nodes = program_of(pooled, (x, w, v))
+    session.run(fetches, dict(zip(nodes, (x, w, v), strict=True)))
+    (runner,) = program._runners.values()
+    (spread,) = [s for s in runner.plan.instructions if s.primitive.name.endswith("_spread")]
+    assert spread.output.strides == spread.inputs[1].strides == (12 * 64 * 4, 4, 12 * 32, 12 * 4)
 
 
 def test_a_network_for_pictures():

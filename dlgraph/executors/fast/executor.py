@@ -46,7 +46,7 @@ def placed(
     if primitive.name in convolutions.KERNELS:
         return geometry.layout(primitive.name, attrs, inputs, spec.shape)
     if primitive.name.startswith(("max_pool2d", "avg_pool2d")) and spec.dtype.kind == "f":
-        like = inputs[1] if primitive.name == "max_pool2d_spread" else inputs[0]
+        like = inputs[1] if primitive.name.endswith("_spread") else inputs[0]
         return _in_order_of(like.strides, spec.shape, item)
     if primitive.name in FOLDS and not inputs[0].contiguous and spec.dtype.kind == "f":
         return strides_of(spec.shape, item)

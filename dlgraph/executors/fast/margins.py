@@ -72,8 +72,9 @@ class Frame(NamedTuple):
     def _copy(self, code: Code, given: Pictures, out: Pictures, count: int, target: Target) -> None:
         """The longest runs that lie without gaps on both sides are the rows of the copy."""
         item, sizes = self.dtype.itemsize, (count, *self.shape)
-        if given.strides[1] == out.strides[3] == item != out.strides[1]:
-            return self._turn(code, given, out, count, target)
+        for a, b in ((1, 3), (3, 1)):  # channels and columns
+            if given.strides[a] == out.strides[b] == item != out.strides[a]:
+                return self._turn(code, given, out, count, a, b, target)
         axes = sorted(zip(sizes, given.strides, out.strides, strict=True), key=lambda a: -a[2])
         axes = [axis for axis in axes if axis[0] > 1] or axes[-1:]
         size, a, b = axes.pop()
@@ -86,16 +87,19 @@ class Frame(NamedTuple):
             lambda at: copy_row(vectors, self.dtype, size, (at[0], a), (at[1], b)),
         )
 
-    def _turn(self, code: Code, given: Pictures, out: Pictures, count: int, target: Target) -> None:
-        """From channels side by side to rows side by side."""
-        (gn, _, gy, gx), (on, oc, oy, _) = given.strides, out.strides
-        channels, height, width = self.shape
+    def _turn(
+        self, code: Code, given: Pictures, out: Pictures, count: int, a: int, b: int, target: Target
+    ) -> None:
+        """From axis `a` side by side to axis `b` side by side, by rows of the picture."""
+        (gn, _, gy, _), (on, _, oy, _) = given.strides, out.strides
+        sizes = count, *self.shape
+        matrix = sizes[b], sizes[a]
 
         def row(at: list[str]) -> None:
-            pixels = Strided(at[0], gx, self.dtype.itemsize)
-            turned(code, self.dtype, (width, channels), pixels, at[1], target, oc)
+            source = Strided(at[0], given.strides[b], self.dtype.itemsize)
+            turned(code, self.dtype, matrix, source, at[1], target, out.strides[a])
 
-        axes = [(count, 1, (gn, on)), (height, 1, (gy, oy))]
+        axes = [(count, 1, (gn, on)), (sizes[2], 1, (gy, oy))]
         Loops(code).run([given.pointer, out.pointer], axes, row)
 
 
