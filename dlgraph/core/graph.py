@@ -353,3 +353,14 @@ class Graph:
         from dlgraph.core.clone import clone
 
         return clone(self, for_test)
+
+    def __copy__(self) -> Graph:
+        return self.clone()
+
+    def __getstate__(self) -> NoReturn:
+        # Asked by pickle and deepcopy.  Records know the tensors that they read by identity.
+        raise GraphError(
+            f"{self!r} belongs to the running program: it knows its tensors and your lines of code",
+            hint="graph.clone() is a copy; dg.save_inference_model(folder, feeds, fetches) writes "
+            "what computes the fetches to files",
+        )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
 import dlgraph as dg
-from dlgraph.errors import FetchError
+from dlgraph.errors import FetchError, GraphError
 
 X = np.arange(12, dtype=np.float32).reshape(4, 3) / 12
 LABELS = np.array([0, 1, 1, 0])
@@ -143,10 +146,10 @@ def test_a_clone_grows_apart_from_its_original():
 def test_twins_and_origins_of_a_clone_point_to_the_same_nodes():
     network = Network(minimize=True)
     clone = network.graph.clone()
-    for original, copy in zip(network.graph.nodes, clone.nodes, strict=True):
-        assert copy.record.origin == (original.index,)
-        assert copy.record.twin == original.record.twin
-        assert copy.where is original.where
+    for original, other in zip(network.graph.nodes, clone.nodes, strict=True):
+        assert other.record.origin == (original.index,)
+        assert other.record.twin == original.record.twin
+        assert other.where is original.where
     again = clone.clone()
     assert [node.record.origin for node in again.nodes] == [
         node.record.origin for node in clone.nodes
@@ -169,3 +172,26 @@ def test_train_or_test_chooses_by_kind_of_graph():
         slope = dg.gradients(y, x)
     assert dg.Session(g).run([y, slope], {x: 1.0}) == [2.0, 2.0]
     assert dg.Session(g.clone(for_test=True)).run(y, {x: 1.0}) == 5.0
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, pickle.dumps])
+@pytest.mark.parametrize("what", ["graph", "session"])
+def test_a_graph_is_not_copied_with_its_tensors(copied, what):
+    graph = Network(minimize=True).graph
+    with pytest.raises(GraphError, match="belongs to the running program") as caught:
+        copied(graph if what == "graph" else dg.Session(graph))
+    assert "clone()" in caught.value.hint and "save_inference_model" in caught.value.hint
+
+
+def test_a_node_is_not_pickled_without_its_graph():
+    with pytest.raises(GraphError, match="belongs to the running program"):
+        pickle.dumps(Network(minimize=False).loss)
+
+
+def test_copy_of_a_graph_is_its_clone():
+    network = Network(minimize=False)
+    copied = copy.copy(network.graph)
+    before = len(network.graph.records)
+    with copied.as_default():
+        copied.node(network.loss) * 2
+    assert len(copied.records) > before == len(network.graph.records)
