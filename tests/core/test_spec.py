@@ -1,4 +1,4 @@
-"""Spec and Dim: what is known of a value before it exists."""
+"""Spec: what is known of a value before it exists."""
 
 from __future__ import annotations
 
@@ -27,28 +27,6 @@ from dlgraph.errors import (
     ShapeError,
     SymbolicValueError,
 )
-
-
-def test_sizes_are_equal_by_identity_name_or_meeting():
-    one, two, three = Dim(), Dim(), Dim("batch")
-    assert one == one and one != two and one != three and three == Dim("batch") and one != 3
-    one.join(two)
-    assert one == two and hash(one) == hash(two) and one != three
-    two.join(three)
-    assert one == Dim("batch") and repr(one) == "batch" and hash(one) == hash(Dim("batch"))
-
-
-def test_two_names_that_met_keep_their_names():
-    batch, time = Dim("batch"), Dim("time")
-    batch.join(time)
-    assert repr(batch) == "batch" and repr(time) == "time" and batch != time
-
-
-def test_joining_in_a_ring_ends():
-    dims = [Dim() for _ in range(5)]
-    for i in range(5):
-        dims[i].join(dims[(i + 1) % 5])
-    assert all(dim == dims[0] for dim in dims)
 
 
 def test_specs_of_anything():
