@@ -7,6 +7,7 @@ attributes (also in lists, tuples and dictionaries), in the order in which they 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from reprlib import recursive_repr
 from typing import Any
 
 import numpy as np
@@ -251,6 +252,7 @@ class Module:
         """The facts a subclass wants to see in its repr, such as its sizes."""
         return ""
 
+    @recursive_repr()
     def __repr__(self) -> str:
         lines = []
         for name, child in self.children():

@@ -274,3 +274,21 @@ def test_a_method_is_called_and_not_set():
     assert model.eval().training is False
     model.forward = lambda x: x
     assert model(dg.Tensor(1.0)).item() == 1.0
+
+
+def test_modules_that_know_each_other_are_shown_once():
+    class Part(dg.nn.Module):
+        pass
+
+    outer, inner = Part(), Part()
+    outer.layer, outer.inner, inner.outer = dg.nn.Linear(1, 2), inner, outer
+    assert repr(outer).splitlines() == [
+        "Part(",
+        "  layer: Linear(1, 2)",
+        "  inner: Part(",
+        "    outer: ...",
+        "  )",
+        ")",
+    ]
+    outer.again = outer.layer  # twice is no ring
+    assert repr(outer).count("Linear(1, 2)") == 2 and repr(outer).count("...") == 1
