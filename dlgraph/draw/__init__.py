@@ -56,8 +56,9 @@ def draw(
     Without `colour` a small figure stays small, at most 15 KiB: it has no list of colours and no
     search.
 
-    Raises OperationError for anything else, for a function that was not traced yet and for a
-    `colour` of which nothing is known here, GraphError beyond 100,000 nodes.
+    Raises OperationError for anything else, for a function that was not traced yet, for a
+    `profile` that is none and for a `colour` of which nothing is known here, GraphError beyond
+    100,000 nodes.
 
     >>> import dlgraph as dg
     >>> from dlgraph.draw import draw
@@ -87,9 +88,10 @@ def draw(
     from dlgraph.draw.colouring import colouring_of
     from dlgraph.draw.figure import Figure
     from dlgraph.draw.from_graph import graph_of, picture_of
-    from dlgraph.draw.measures import measures_of, sizes_of
+    from dlgraph.draw.measures import check_profile, measures_of, sizes_of
     from dlgraph.draw.model import Picture
 
+    check_profile(profile)
     if isinstance(x, Picture):
         return Figure(x, colouring=colouring_of(colour, None))
     frame = user_frame()

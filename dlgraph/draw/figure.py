@@ -18,7 +18,7 @@ from dlgraph.draw.payload import payload_of
 from dlgraph.draw.scene import build_scene
 from dlgraph.draw.scene_parts import Scene
 from dlgraph.errors import OperationError
-from dlgraph.io.atomic import write_whole
+from dlgraph.io.atomic import as_path, write_whole
 
 SHOWN_LIMIT = 2_000  # boxes; a larger figure in a cell freezes the notebook
 PLAIN = {"input", "parameter", "constant", "operation", "backward"}  # kinds that need no legend
@@ -72,7 +72,7 @@ class Figure:
         """Write the figure to a file that ends in `.svg`; returns its path.
 
         The file is complete or, if anything goes wrong, as it was before.  Raises OperationError
-        for another ending, and DataError where the folder cannot be written to.
+        for another ending or what is no path, and DataError where the folder cannot be written to.
 
         >>> import pathlib, tempfile
         >>> from dlgraph.draw.figure import Figure
@@ -82,7 +82,7 @@ class Figure:
         ...     Figure(Picture((PictureNode(0, "a", "input"),))).save(file).name
         'a.svg'
         """
-        target = Path(path)
+        target = as_path("save", path, "figure.svg")
         if target.suffix.lower() != ".svg":
             raise OperationError(
                 f"a figure cannot be saved as {target.name!r}: only .svg files are written",

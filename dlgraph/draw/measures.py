@@ -50,6 +50,15 @@ def measures_of(
     return {name: measure for name, measure in found.items() if len(set(measure.values())) > 1}
 
 
+def check_profile(profile: Any) -> None:
+    """Raise `OperationError` for what is no profile of a program."""
+    if profile is not None and not hasattr(profile, "rows"):
+        raise OperationError(
+            f"draw: profile={profile!r} is no profile of a program",
+            hint="profile = session.program(y).profile(feeds)",
+        )
+
+
 def numbers_of(
     graph: Graph, name: str, profile: Any = None, sizes: Mapping[Dim, int] | None = None
 ) -> dict[int, float]:

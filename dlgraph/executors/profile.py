@@ -18,7 +18,7 @@ from dlgraph.core.where import Where
 from dlgraph.errors import OperationError
 from dlgraph.executors.machine import Machine
 from dlgraph.executors.plan import Timing
-from dlgraph.io.atomic import write_whole
+from dlgraph.io.atomic import as_path, write_whole
 from dlgraph.passes.cost import NOTHING, Cost, cost_of, show_bytes, show_flops
 
 WIDEST = 34  # letters of a node's name in the table
@@ -147,7 +147,7 @@ class Profile:
         The file is complete or as it was before.  Raises OperationError if the name does not end
         in `.json`, `DataError` if it cannot be written.
         """
-        target = Path(path)
+        target = as_path("save", path, "trace.json")
         if target.suffix.lower() != ".json":
             raise OperationError(
                 f"a trace cannot be saved as {target.name!r}: it is a .json file",

@@ -1,4 +1,4 @@
-"""Write a file so that a kill at any byte leaves the old one whole."""
+"""Write a file so that a kill at any byte leaves the old one whole; paths that users pass."""
 
 from __future__ import annotations
 
@@ -6,8 +6,21 @@ import contextlib
 import os
 import secrets
 from pathlib import Path
+from typing import Any
 
-from dlgraph.errors import DataError
+from dlgraph.errors import DataError, OperationError
+
+
+def as_path(who: str, path: Any, example: str = "model.safetensors") -> Path:
+    """The argument as a path; raises `OperationError` if it is none.
+
+    >>> from dlgraph.io.atomic import as_path
+    >>> as_path("save", "a.txt").suffix
+    '.txt'
+    """
+    if not isinstance(path, (str, os.PathLike)) or not str(path):
+        raise OperationError(f"{who}: {path!r} is no path", hint=f'"{example}", for example')
+    return Path(path)
 
 
 def write_whole(path: Path, content: bytes) -> None:

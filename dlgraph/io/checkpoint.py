@@ -13,11 +13,10 @@ from typing import Any
 import numpy as np
 
 from dlgraph.errors import DataError, OperationError
-from dlgraph.io.atomic import write_whole
+from dlgraph.io.atomic import as_path, write_whole
 from dlgraph.io.plain import fail, field, fields, read_json, write_json
 from dlgraph.io.tensors import from_bytes, read_bytes, to_bytes
 from dlgraph.io.values import stream_of
-from dlgraph.io.weights import as_path
 from dlgraph.nn.module import Module
 from dlgraph.nn.streams import named_streams
 from dlgraph.ops.random import Stream, default_stream

@@ -23,12 +23,11 @@ from dlgraph.core.primitive import REGISTRY
 from dlgraph.core.program import Program
 from dlgraph.core.session import Session
 from dlgraph.errors import DataError, DlgraphError, FetchError, OperationError
-from dlgraph.io.atomic import write_whole
+from dlgraph.io.atomic import as_path, write_whole
 from dlgraph.io.graphs import FORMAT, VERSION, graph_text, read_graph
 from dlgraph.io.plain import MAX_JSON, fail, field, fields, read_json, whole
 from dlgraph.io.tensors import from_bytes, read_bytes, to_bytes
 from dlgraph.io.values import Reader, Writer
-from dlgraph.io.weights import as_path
 
 WEIGHTS = re.compile(r"weights-[0-9a-f]{16}\.safetensors")
 

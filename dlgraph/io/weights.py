@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from dlgraph.core.tensor import Tensor, value_of
 from dlgraph.errors import DataError, DtypeError, OperationError
-from dlgraph.io.atomic import write_whole
+from dlgraph.io.atomic import as_path, write_whole
 from dlgraph.io.tensors import from_bytes, read_bytes, to_bytes
 from dlgraph.nn.module import Module
 
@@ -93,10 +92,3 @@ def arrays_of(who: str, values: Mapping[str, Any]) -> dict[str, np.ndarray]:
         except ValueError as error:
             raise DtypeError(f"{who}: {name} is no array: {error}") from None
     return found
-
-
-def as_path(who: str, path: Any) -> Path:
-    """The argument as a path."""
-    if not isinstance(path, (str, os.PathLike)) or not str(path):
-        raise OperationError(f"{who}: {path!r} is no path", hint='"model.safetensors", for example')
-    return Path(path)

@@ -156,3 +156,10 @@ def test_description_of_a_large_graph_is_cut():
     lines = Figure(chain(500, alike=False)).describe().splitlines()
     assert len(lines) < 200
     assert "  and 420 more" in lines
+
+
+@pytest.mark.parametrize("path", [3, None, ""])
+def test_what_is_no_path_is_refused(path):
+    with pytest.raises(OperationError, match=r"save: .* is no path") as caught:
+        Figure(two_a_plus_three_b()).save(path)
+    assert '"figure.svg"' in caught.value.hint

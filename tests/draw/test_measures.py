@@ -10,6 +10,7 @@ import pytest
 import dlgraph as dg
 from dlgraph.draw import draw
 from dlgraph.draw.measures import measures_of, sizes_of
+from dlgraph.errors import OperationError
 
 
 def loss():
@@ -82,3 +83,10 @@ def test_a_program_knows_the_sizes_that_were_fed():
     assert "x: ? × 3; 60 B" in boxes and "not known" not in boxes
     assert "size not known" in draw(graph, colour="memory").describe()
     assert sizes_of(graph) == {}
+
+
+@pytest.mark.parametrize("profile", [3, "time", [1.0]])
+def test_what_is_no_profile_is_refused(profile):
+    with pytest.raises(OperationError, match="is no profile of a program") as caught:
+        draw(loss(), profile=profile)
+    assert "session.program(y).profile(feeds)" in caught.value.hint
