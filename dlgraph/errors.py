@@ -138,5 +138,9 @@ class TraceWarning(UserWarning):
     """Something in a traced function happens only while it is traced."""
 
 
+class UntrainedWarning(UserWarning):
+    """A weight of a model is no parameter, so no optimiser will find it."""
+
+
 class RetraceWarning(UserWarning):
     """A function is traced again and again."""

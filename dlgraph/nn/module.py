@@ -6,6 +6,7 @@ attributes (also in lists, tuples and dictionaries), in the order in which they 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from reprlib import recursive_repr
 from typing import Any
@@ -18,7 +19,8 @@ from dlgraph.core.mode import tracing
 from dlgraph.core.node import Node
 from dlgraph.core.parameter import Parameter
 from dlgraph.core.spec import spec_of
-from dlgraph.errors import DtypeError, OperationError, ShapeError
+from dlgraph.core.tensor import Tensor
+from dlgraph.errors import DtypeError, OperationError, ShapeError, UntrainedWarning
 
 
 class Module:
@@ -120,8 +122,9 @@ class Module:
                 hint=f"new values: model.{name}.assign(values); another one: dg.Parameter(values)",
             )
         object.__setattr__(self, name, value)
-        if isinstance(value, (Parameter, Module, list, tuple, dict)):
+        if isinstance(value, (Tensor, Module, list, tuple, dict)):
             _label(name, value)
+            _tell_untrained(type(self).__name__, name, value)
 
     # ---- what is inside
     def children(self) -> Iterator[tuple[str, Module]]:
@@ -263,16 +266,30 @@ class Module:
 
 
 def _walk(name: str, value: Any) -> Iterator[tuple[str, Any]]:
-    """Parameters and modules in an attribute, looking into containers, with their path."""
+    """Tensors and modules in an attribute, looking into containers, with their path."""
     stack = [(name, value)]
     while stack:
         path, found = stack.pop()
-        if isinstance(found, (Parameter, Module)):
+        if isinstance(found, (Tensor, Module)):
             yield path, found
         elif isinstance(found, (list, tuple)):
             stack.extend(reversed([(f"{path}.{i}", one) for i, one in enumerate(found)]))
         elif isinstance(found, dict):
             stack.extend(reversed([(f"{path}.{key}", one) for key, one in found.items()]))
+
+
+def _tell_untrained(owner: str, name: str, value: Any) -> None:
+    # It computes and gets gradients like a parameter: nobody would notice that it never changes.
+    for path, found in _walk(name, value):
+        weight = isinstance(found, Tensor) and found.requires_grad and found.is_leaf
+        if weight and not isinstance(found, Parameter):
+            warnings.warn(
+                f"{owner}.{path} requires gradients but is no parameter: model.parameters() does "
+                "not list it, and an optimizer does not train it\n"
+                "  hint  dg.Parameter(values) in place of dg.Tensor(values, requires_grad=True)",
+                UntrainedWarning,
+                stacklevel=3,
+            )
 
 
 def _label(name: str, value: Any) -> None:

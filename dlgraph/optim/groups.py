@@ -104,7 +104,8 @@ def leaves(who: str, parameters: Any) -> list[Tensor]:
             hint="pass model.parameters()",
         )
     chosen: dict[int, Tensor] = {}
-    for p in parameters:
+    given = list(parameters)
+    for p in given:
         if not isinstance(p, Tensor):
             raise OperationError(
                 f"{who}: a {type(p).__name__} is not a parameter", hint="pass model.parameters()"
@@ -115,6 +116,15 @@ def leaves(who: str, parameters: Any) -> list[Tensor]:
             chosen[id(p)] = p
     if not chosen:
         raise OperationError(
-            f"{who}: no parameters that require gradients", hint="pass model.parameters()"
+            f"{who}: no parameters that require gradients"
+            + (f" among {_tensors(len(given))}" if given else ", the list is empty"),
+            hint="p.requires_grad = True, or dg.Parameter(values) in its place"
+            if given
+            else "a model lists what is a dg.Parameter: model.parameters(); a dg.Tensor that "
+            f"requires gradients is passed itself: {who}([w])",
         )
     return list(chosen.values())
+
+
+def _tensors(count: int) -> str:
+    return f"{count} tensor{'s' * (count != 1)}"

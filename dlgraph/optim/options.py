@@ -40,7 +40,8 @@ RANGES: dict[str, tuple[Range, ...]] = {
 
 def within(value: Any, low: float, high: float = float("inf")) -> bool:
     """Is this a number of at least `low` and less than `high`?"""
-    return isinstance(value, (int, float, np.integer, np.floating)) and bool(low <= value < high)
+    number = isinstance(value, (int, float, np.integer, np.floating))
+    return number and not isinstance(value, bool) and bool(low <= value < high)
 
 
 def checked(who: str, name: str, value: Any) -> Any:
@@ -58,7 +59,9 @@ def checked(who: str, name: str, value: Any) -> Any:
     if ranges is None:
         return value
     if not ranges:
-        return bool(value)
+        if isinstance(value, (bool, np.bool_)):
+            return bool(value)
+        raise OperationError(f"{who}({name}={value!r}): {name} is True or False")
     if len(ranges) == 1:
         if value in ranges[0]:
             return float(value)

@@ -34,6 +34,11 @@ class Schedule:
     """
 
     def __init__(self, optimizer: Optimizer, factor: Factor):
+        if not isinstance(optimizer, Optimizer):
+            raise OperationError(
+                f"Schedule: the first argument is the optimizer, not {optimizer!r}",
+                hint="dg.optim.Schedule(optimizer, dg.optim.cosine(steps=1000))",
+            )
         if not callable(factor):
             raise OperationError(
                 f"Schedule: the factor is a function of the step, not {factor!r}",
@@ -91,6 +96,7 @@ def constant(factor: float = 1.0) -> Factor:
     >>> dg.optim.constant(0.5)(100)
     0.5
     """
+    _number("constant", "factor", factor)
     return lambda step: factor
 
 
@@ -102,6 +108,7 @@ def step_decay(every: int, factor: float = 0.1) -> Factor:
     [1.0, 1.0, 0.5, 0.5, 0.25]
     """
     _whole("step_decay", "every", every)
+    _number("step_decay", "factor", factor)
     return lambda step: factor ** (step // every)
 
 
@@ -112,6 +119,7 @@ def exponential(factor: float) -> Factor:
     >>> [dg.optim.exponential(0.5)(t) for t in range(4)]
     [1.0, 0.5, 0.25, 0.125]
     """
+    _number("exponential", "factor", factor)
     return lambda step: factor**step
 
 
@@ -125,6 +133,7 @@ def cosine(steps: int, floor: float = 0.0) -> Factor:
     [1.0, 0.854, 0.5, 0.146, 0.0, 0.0]
     """
     _whole("cosine", "steps", steps)
+    _number("cosine", "floor", floor)
     return lambda step: (
         floor + (1.0 - floor) * 0.5 * (1.0 + math.cos(math.pi * min(step, steps) / steps))
     )
@@ -138,6 +147,7 @@ def linear_warmup(steps: int, start: float = 0.0) -> Factor:
     [0.0, 0.25, 0.5, 0.75, 1.0, 1.0]
     """
     _whole("linear_warmup", "steps", steps)
+    _number("linear_warmup", "start", start)
     return lambda step: start + (1.0 - start) * min(step, steps) / steps
 
 
@@ -151,11 +161,13 @@ def sequence(*parts: Factor, at: tuple[int, ...] | list[int]) -> Factor:
     >>> [round(warm(t), 3) for t in range(5)]
     [0.0, 0.5, 1.0, 0.5, 0.0]
     """
-    starts = [0, *at]
+    _functions("sequence", parts)
+    numbers = isinstance(at, (list, tuple)) and all(within(one, 0) for one in at)
+    starts = [0, *at] if numbers else []
     if len(starts) != len(parts) or any(a >= b for a, b in itertools.pairwise(starts)):
         raise OperationError(
             f"sequence: {len(parts)} parts need {max(len(parts) - 1, 0)} increasing steps at which "
-            f"the next begins, not at={list(at)}"
+            f"the next begins, not at={at!r}"
         )
 
     def factor(step: int) -> float:
@@ -173,7 +185,23 @@ def product(*parts: Factor) -> Factor:
     >>> [both(t) for t in range(3)]
     [0.0, 0.25, 0.5]
     """
+    _functions("product", parts)
     return lambda step: math.prod(part(step) for part in parts)
+
+
+def _number(who: str, name: str, value: Any) -> None:
+    if not within(value, 0.0):
+        raise OperationError(f"{who}({name}={value!r}): a number of at least 0 is needed")
+
+
+def _functions(who: str, parts: tuple[Any, ...]) -> None:
+    for part in parts:
+        if not callable(part):
+            raise OperationError(
+                f"{who}: a part is a function of the step, not {part!r}",
+                hint=f"dg.optim.{who}(dg.optim.linear_warmup(10), dg.optim.cosine(90)"
+                + (", at=[10])" if who == "sequence" else ")"),
+            )
 
 
 def _whole(who: str, name: str, value: Any) -> None:

@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 import dlgraph as dg
-from dlgraph.errors import DtypeError, OperationError, ShapeError, UninitialisedError
+from dlgraph.errors import (
+    DtypeError,
+    OperationError,
+    ShapeError,
+    UninitialisedError,
+    UntrainedWarning,
+)
 
 
 class Tower(dg.nn.Module):
@@ -292,3 +298,27 @@ def test_modules_that_know_each_other_are_shown_once():
     ]
     outer.again = outer.layer  # twice is no ring
     assert repr(outer).count("Linear(1, 2)") == 2 and repr(outer).count("...") == 1
+
+
+@pytest.mark.parametrize("inside", [lambda w: w, lambda w: [w], lambda w: {"a": (w,)}])
+def test_a_weight_that_is_no_parameter_is_told(inside):
+    class Net(dg.nn.Module):
+        def __init__(self, w):
+            self.b = dg.Parameter(0.0)
+            self.w = inside(w)
+
+    with pytest.warns(UntrainedWarning, match=r"Net\.w.* is no parameter") as found:
+        net = Net(dg.Tensor([1.0], requires_grad=True))
+    assert found[0].filename == __file__ and "dg.Parameter(values)" in str(found[0].message)
+    assert [name for name, _ in net.named_parameters()] == ["b"]
+
+
+def test_tensors_that_are_no_weights_are_kept_without_a_word(recwarn):
+    class Net(dg.nn.Module):
+        def __init__(self, w):
+            self.w = w
+            self.mean = dg.Tensor([1.0])  # needs no gradient
+            self.state = w * 2  # was computed
+
+    net = Net(dg.Parameter([1.0]))
+    assert net.parameters() == [net.w] and not recwarn.list

@@ -179,3 +179,38 @@ def test_a_state_that_does_not_fit_changes_nothing(change, message):
         assert np.array_equal(slot, after["slots"][name])
     with pytest.raises(OperationError, match="a dictionary is needed"):
         optimizer.load_state_dict([])
+
+
+@pytest.mark.parametrize(
+    ("make", "what", "hint"),
+    [
+        (lambda w: dg.optim.SGD([]), "the list is empty", "passed itself: SGD([w])"),
+        (lambda w: dg.optim.Adam([w, w]), "among 2 tensors", "p.requires_grad = True"),
+    ],
+)
+def test_what_cannot_be_trained_is_told_what_can(make, what, hint):
+    with pytest.raises(OperationError, match=what) as caught:
+        make(dg.Tensor([1.0]))
+    assert "no parameters that require gradients" in caught.value.what
+    assert hint in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"nesterov": "no", "momentum": 0.9}, "nesterov is True or False"),
+        ({"momentum": False}, "momentum is at least 0"),
+        ({"lr": True}, "a learning rate is a number of at least 0, not True"),
+    ],
+)
+def test_truth_and_numbers_are_told_apart(options, words):
+    with pytest.raises(OperationError, match=words):
+        dg.optim.SGD([dg.Parameter(1.0)], **options)
+
+
+def test_a_tensor_that_requires_gradients_is_trained():
+    w = dg.Tensor([1.0], requires_grad=True)
+    optimizer = dg.optim.SGD([w], lr=0.5)
+    (w * 2).sum().backward()
+    optimizer.step()
+    assert w.tolist() == [0.0]

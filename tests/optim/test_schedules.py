@@ -86,3 +86,29 @@ def test_wrong_schedules():
     for state in ({}, {"count": 1.5, "first": [1.0]}, {"count": 0, "first": [-1.0]}, 3):
         with pytest.raises(OperationError, match=r"Schedule\.load_state_dict"):
             schedule.load_state_dict(state)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (
+            lambda o: dg.optim.Schedule(0.1, lambda t: 1.0),
+            "first argument is the optimizer, not 0.1",
+        ),
+        (lambda o: dg.optim.Schedule(dg.optim.cosine(3), o), "first argument is the optimizer"),
+        (lambda o: dg.optim.Schedule(o, 0.5), "the factor is a function"),
+        (lambda o: dg.optim.Schedule(o, lambda t: True), "factor of step 0 is True"),
+        (lambda o: dg.optim.constant("a"), r"constant\(factor='a'\): a number"),
+        (lambda o: dg.optim.exponential("a"), r"exponential\(factor='a'\): a number"),
+        (lambda o: dg.optim.step_decay(2, None), r"step_decay\(factor=None\): a number"),
+        (lambda o: dg.optim.cosine(3, floor="a"), r"cosine\(floor='a'\): a number"),
+        (lambda o: dg.optim.linear_warmup(3, start=-1), r"linear_warmup\(start=-1\): a number"),
+        (lambda o: dg.optim.sequence(dg.optim.cosine(1), 3, at=[1]), "sequence: a part is a func"),
+        (lambda o: dg.optim.sequence(dg.optim.cosine(1), at=3), "not at=3"),
+        (lambda o: dg.optim.sequence(dg.optim.cosine(1), dg.optim.cosine(1), at="a"), "not at='a'"),
+        (lambda o: dg.optim.product(dg.optim.cosine(1), 3), "product: a part is a function"),
+    ],
+)
+def test_what_makes_no_schedule_is_refused_at_once(make, words):
+    with pytest.raises(OperationError, match=words):
+        make(dg.optim.SGD([dg.Parameter(1.0)]))
