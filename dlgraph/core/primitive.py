@@ -366,7 +366,7 @@ def primitive(*bare: Any, **facts: Any) -> Callable[[Callable[..., Any]], Primit
 
     if bare:
         raise OperationError(
-            "@dg.primitive is followed by brackets: the kind of the operation is needed",
+            "@dg.primitive is followed by brackets, with the facts by name: at least the kind",
             hint='@dg.primitive(kind="elementwise")',
         )
 
