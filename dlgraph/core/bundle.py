@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from dlgraph.core.arrays import Rows, single
+from dlgraph.core.eager import from_list
 from dlgraph.core.primitive import composite, primitive
 from dlgraph.core.spec import BundleSpec, Dim, Spec, show_shape
 from dlgraph.errors import ShapeError
@@ -90,5 +91,6 @@ def unstack(x: Any) -> list[Any]:
     >>> print(*dg.unstack(dg.Tensor([[1.0, 2.0], [3.0, 4.0]])))
     [1. 2.] [3. 4.]
     """
+    x = from_list(x)
     whole = rows(x)
     return [item(whole, index=i) for i in range(x.shape[0])]

@@ -107,3 +107,15 @@ def _followed(primitive: Primitive, inputs: tuple, values: list[Any]) -> list[An
         value if isinstance(x, Tensor) or name == "key" else arrays.beside(xp, value)
         for x, value, name in zip(inputs, values, names, strict=False)
     ]
+
+
+_PLAIN = frozenset({list, tuple, range, bool, int, float, str, bytes, dict, set, type(None)})
+
+
+def from_list(x: Any) -> Any:
+    """A tensor in place of a list or a number, which primitives take too; else what it is.
+
+    For composites that ask for `x.ndim`, or compute `-x`, before they call a primitive.  Raises
+    what `Tensor` raises for texts and the like, of which there are none.
+    """
+    return Tensor(x) if type(x) in _PLAIN else x

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from dlgraph.core.eager import from_list
 from dlgraph.core.primitive import composite, primitive
 from dlgraph.core.spec import normalise_axis
 from dlgraph.errors import OperationError
@@ -41,6 +42,7 @@ def log_sigmoid(x: Any) -> Any:
     >>> print(dg.log_sigmoid(dg.Tensor([-1000.0, 0.0])))
     [-1000. -0.69315]
     """
+    x = from_list(x)
     return -softplus(-x)
 
 
@@ -67,6 +69,7 @@ def gelu(x: Any, approximate: str = "none") -> Any:
     >>> print(dg.gelu(dg.Tensor([-1.0, 0.0, 1.0])))
     [-0.15866 0. 0.84134 ]
     """
+    x = from_list(x)
     if approximate == "tanh":
         return 0.5 * x * (1 + tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * (x * x * x))))
     if approximate != "none":
@@ -122,6 +125,7 @@ def leaky_relu(x: Any, slope: float = 0.01) -> Any:
     >>> print(dg.leaky_relu(dg.Tensor([-1.0, 2.0])))
     [-0.01 2. ]
     """
+    x = from_list(x)
     return where(greater(x, 0), x, x * slope)
 
 
@@ -155,6 +159,7 @@ def hard_sigmoid(x: Any) -> Any:
     >>> print(dg.hard_sigmoid(dg.Tensor([-4.0, 0.0, 4.0])))
     [0. 0.5 1. ]
     """
+    x = from_list(x)
     return relu6(x + 3) / 6
 
 
@@ -166,6 +171,7 @@ def hard_swish(x: Any) -> Any:
     >>> print(dg.hard_swish(dg.Tensor([-4.0, 1.0, 4.0])))
     [-0. 0.66667 4. ]
     """
+    x = from_list(x)
     return x * hard_sigmoid(x)
 
 
@@ -210,6 +216,7 @@ def softshrink(x: Any, limit: float = 0.5) -> Any:
     >>> print(dg.softshrink(dg.Tensor([-2.0, 0.25, 2.0])))
     [-1.5 0. 1.5]
     """
+    x = from_list(x)
     return relu(x - limit) - relu(-x - limit)
 
 
@@ -221,6 +228,7 @@ def prelu(x: Any, slope: Any) -> Any:
     >>> print(dg.prelu(dg.Tensor([-4.0, 2.0]), dg.Tensor(0.25)))
     [-1. 2.]
     """
+    x = from_list(x)
     return where(greater(x, 0), x, x * slope)
 
 
@@ -232,6 +240,7 @@ def glu(x: Any, axis: int = -1) -> Any:
     >>> print(dg.glu(dg.Tensor([4.0, 0.0])))
     [2.]
     """
+    x = from_list(x)
     axis = normalise_axis(axis, x.ndim, "glu")
     size = x.shape[axis]
     if not isinstance(size, int) or size % 2:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from dlgraph.core.eager import from_list
 from dlgraph.core.primitive import composite, primitive
 from dlgraph.core.spec import Dim, Spec, normalise_axes, normalise_axis, show_shape
 from dlgraph.errors import OperationError, ShapeError
@@ -56,6 +57,7 @@ def moveaxis(x: Any, source: Any, destination: Any) -> Any:
     >>> dg.moveaxis(dg.Tensor([[[1.0], [2.0]]]), 0, -1).shape
     (2, 1, 1)
     """
+    x = from_list(x)
     sources = source if isinstance(source, (tuple, list)) else (source,)
     places = destination if isinstance(destination, (tuple, list)) else (destination,)
     if len(sources) != len(places):
@@ -77,6 +79,7 @@ def flip(x: Any, axis: Any = None) -> Any:
     [[2. 1.]
      [4. 3.]]
     """
+    x = from_list(x)
     axes = normalise_axes(axis, x.ndim, "flip")
     turn = slice(None, None, -1)
     return getitem(x, tuple(turn if i in axes else slice(None) for i in range(x.ndim)))
@@ -92,6 +95,7 @@ def roll(x: Any, shift: Any, axis: Any = None) -> Any:
     >>> print(dg.roll(dg.Tensor([1.0, 2.0, 3.0]), 1))
     [3. 1. 2.]
     """
+    x = from_list(x)
     if axis is None:
         return reshape_like(roll(reshape(x, (-1,)), shift, 0), x) if x.ndim else x
     axes = axis if isinstance(axis, (tuple, list)) else (axis,)
@@ -125,6 +129,7 @@ def tile(x: Any, repeats: Any) -> Any:
     [[1. 2. 1. 2.]
      [1. 2. 1. 2.]]
     """
+    x = from_list(x)
     counts = _counts("tile: repeats", repeats)
     counts = (1,) * (x.ndim - len(counts)) + counts
     if len(counts) > x.ndim:
@@ -147,6 +152,7 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
     >>> print(dg.repeat(dg.Tensor([1.0, 2.0]), 2), dg.repeat(dg.Tensor([1.0, 2.0]), [1, 3]))
     [1. 1. 2. 2.] [1. 2. 2. 2.]
     """
+    x = from_list(x)
     if axis is None:
         x, axis = reshape(x, (-1,)), 0
     axis = normalise_axis(axis, x.ndim, "repeat")
@@ -175,6 +181,7 @@ def split(x: Any, parts: Any, axis: int = 0) -> Any:
     >>> print(a, b)
     [1.] [2. 3.]
     """
+    x = from_list(x)
     axis = normalise_axis(axis, x.ndim, "split")
     size = x.shape[axis]
     if isinstance(parts, (int, np.integer)):
@@ -202,6 +209,7 @@ def chunk(x: Any, count: int, axis: int = 0) -> Any:
     >>> print(*dg.chunk(dg.Tensor([1.0, 2.0, 3.0]), 2))
     [1. 2.] [3.]
     """
+    x = from_list(x)
     axis = normalise_axis(axis, x.ndim, "chunk")
     size = x.shape[axis]
     (count,) = _counts("chunk: count", (count,))

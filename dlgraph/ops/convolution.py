@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from dlgraph.core.eager import from_list
 from dlgraph.core.primitive import composite
 from dlgraph.core.spec import Dim
 from dlgraph.errors import OperationError
@@ -97,6 +98,7 @@ def conv2d(
     >>> print(dg.conv2d(x, dg.Tensor([[[[1.0, 0.0], [0.0, 10.0]]]])))
     [[[[51. 62.]]]]
     """
+    x, w = from_list(x), from_list(w)
     return _convolved(x, w, bias, stride, padding, dilation, groups)
 
 
@@ -118,6 +120,7 @@ def conv1d(
     >>> print(dg.conv1d(x, dg.Tensor([[[1.0, -1.0]]])))
     [[[-1. -1.]]]
     """
+    x, w = from_list(x), from_list(w)
     return _convolved(x, w, bias, stride, padding, dilation, groups)
 
 
@@ -175,6 +178,7 @@ def conv_transpose2d(
     >>> print(dg.conv_transpose2d(x, dg.Tensor([[[[1.0, 10.0]]]]), stride=(1, 2)))
     [[[[ 1. 10. 2. 20.]]]]
     """
+    x, w = from_list(x), from_list(w)
     return _transposed(x, w, bias, stride, padding, output_padding, groups, dilation)
 
 
@@ -197,4 +201,5 @@ def conv_transpose1d(
     >>> print(dg.conv_transpose1d(x, dg.Tensor([[[1.0, 10.0]]])))
     [[[ 1. 12. 20.]]]
     """
+    x, w = from_list(x), from_list(w)
     return _transposed(x, w, bias, stride, padding, output_padding, groups, dilation)

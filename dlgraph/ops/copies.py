@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from dlgraph.core.eager import from_list
 from dlgraph.core.primitive import composite, primitive
 from dlgraph.core.spec import Spec
 from dlgraph.core.values import element_type
@@ -100,6 +101,7 @@ def astype(x: Any, dtype: Any) -> Any:
     >>> print(dg.astype(dg.Tensor([0, 3]), "float32"))
     [0. 3.]
     """
+    x = from_list(x)
     target = element_type(dtype)
     if x.dtype == target:
         return x

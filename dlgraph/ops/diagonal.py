@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from dlgraph.core.eager import from_list
 from dlgraph.core.primitive import composite
 from dlgraph.core.spec import Dim, normalise_axis, show_shape
 from dlgraph.errors import ShapeError
@@ -26,6 +27,7 @@ def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     >>> print(dg.diagonal(dg.Tensor([[1.0, 2.0], [3.0, 4.0]])))
     [1. 4.]
     """
+    x = from_list(x)
     first, second = (normalise_axis(axis, x.ndim, "diagonal") for axis in (axis1, axis2))
     rows, columns = x.shape[first], x.shape[second]
     if first == second:
@@ -49,6 +51,7 @@ def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     >>> print(dg.trace(dg.Tensor([[1.0, 2.0], [3.0, 4.0]])))
     5.0
     """
+    x = from_list(x)
     return sum(diagonal(x, offset, axis1, axis2), axis=-1)
 
 
@@ -63,6 +66,7 @@ def diag(x: Any, offset: int = 0) -> Any:
     [[1. 0.]
      [0. 2.]]
     """
+    x = from_list(x)
     if x.ndim == 2:
         return diagonal(x, offset)
     return embed_diagonal(x, offset)
@@ -76,6 +80,7 @@ def embed_diagonal(x: Any, offset: int = 0) -> Any:
     >>> dg.embed_diagonal(dg.Tensor([[1.0, 2.0]])).shape
     (1, 2, 2)
     """
+    x = from_list(x)
     if not x.ndim:
         raise ShapeError("embed_diagonal: a scalar is no diagonal")
     margin = ((0, 0),) * (x.ndim - 1) + ((max(offset, 0), max(-offset, 0)),)
@@ -99,6 +104,7 @@ def tril(x: Any, offset: int = 0) -> Any:
     [[1. 0.]
      [3. 4.]]
     """
+    x = from_list(x)
     _matrix("tril", x)
     rows, columns = positions(x, axis=-2), positions(x, axis=-1)
     return where(less_equal(columns, expand_dims(rows, axis=1) + offset), x, zeros_like(x))
@@ -113,6 +119,7 @@ def triu(x: Any, offset: int = 0) -> Any:
     [[1. 2.]
      [0. 4.]]
     """
+    x = from_list(x)
     _matrix("triu", x)
     rows, columns = positions(x, axis=-2), positions(x, axis=-1)
     return where(greater_equal(columns, expand_dims(rows, axis=1) + offset), x, zeros_like(x))

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from dlgraph.core.eager import from_list
 from dlgraph.core.explain import describe_operand
 from dlgraph.core.primitive import composite, primitive
 from dlgraph.core.spec import Dim, Spec, common_dtype, normalise_axis, same_shape, show_shape
@@ -165,6 +166,7 @@ def einsum(subscripts: str, *xs: Any) -> Any:
             f"einsum: the subscripts are a text and come first, not {describe_operand(subscripts)}",
             hint='dg.einsum("ij,jk->ik", a, b)',
         )
+    xs = tuple(from_list(x) for x in xs)
     text = subscripts.replace(" ", "")
     left, arrow, output = text.partition("->")
     terms = left.split(",")
@@ -259,6 +261,7 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     [[10. 14.]
      [14. 20.]]
     """
+    a, b = from_list(a), from_list(b)
     if isinstance(axes, (int, np.integer)):
         axes = (list(range(a.ndim - axes, a.ndim)), list(range(axes)))
     firsts, seconds = (list(one) if isinstance(one, (tuple, list)) else [one] for one in axes)
@@ -282,6 +285,7 @@ def inner(a: Any, b: Any) -> Any:
     >>> print(dg.inner(dg.Tensor([1.0, 2.0]), dg.Tensor([3.0, 4.0])))
     11.0
     """
+    a, b = from_list(a), from_list(b)
     if not a.ndim or not b.ndim:
         return a * b
     return tensordot(a, b, axes=([-1], [-1]))
@@ -295,6 +299,7 @@ def kron(a: Any, b: Any) -> Any:
     >>> print(dg.kron(dg.Tensor([1.0, 10.0]), dg.Tensor([1.0, 2.0])))
     [ 1. 2. 10. 20.]
     """
+    a, b = from_list(a), from_list(b)
     for x, ndim in ((a, b.ndim), (b, a.ndim)):
         missing = tuple(range(ndim - x.ndim))
         if missing:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from dlgraph.core.eager import from_list
 from dlgraph.core.primitive import composite, primitive
 from dlgraph.core.spec import broadcast
 from dlgraph.ops.arithmetic import divide
@@ -77,6 +78,7 @@ def exp2(x: Any) -> Any:
     >>> print(dg.exp2(dg.Tensor([3.0, -1.0])))
     [8. 0.5]
     """
+    x = from_list(x)
     return exp(x * math.log(2))
 
 

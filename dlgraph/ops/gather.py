@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from dlgraph.core.eager import from_list
 from dlgraph.core.primitive import composite
 from dlgraph.core.spec import normalise_axis
 from dlgraph.errors import DtypeError
@@ -31,6 +32,7 @@ def embedding(table: Any, numbers: Any, padding: int | None = None) -> Any:
     [[3. 4.]
      [1. 2.]]
     """
+    table = from_list(table)
     rows = take(table, numbers)
     if padding is None:
         return rows
@@ -81,6 +83,7 @@ def index_add(x: Any, indices: Any, values: Any, axis: int = 0) -> Any:
     >>> print(dg.index_add(dg.Tensor([1.0, 2.0]), dg.Tensor([0, 0]), dg.Tensor([5.0, 6.0])))
     [12. 2.]
     """
+    x = from_list(x)
     index = _place(normalise_axis(axis, x.ndim, "index_add"))
     return x + scatter_add(values, x, _as_indices(indices), index=index)
 
@@ -93,6 +96,7 @@ def index_fill(x: Any, indices: Any, value: Any, axis: int = 0) -> Any:
     >>> print(dg.index_fill(dg.Tensor([1.0, 2.0]), dg.Tensor([0]), 5.0))
     [5. 2.]
     """
+    x = from_list(x)
     axis = normalise_axis(axis, x.ndim, "index_fill")
     indices = _as_indices(indices)
     ones = ones_like(stop_gradient(take(x, indices, axis)))

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from dlgraph.core.eager import from_list
 from dlgraph.core.primitive import composite, primitive
 from dlgraph.core.spec import (
     Dim,
@@ -358,5 +359,6 @@ def take(x: Any, indices: Any, axis: int = 0) -> Any:
      [3. 4.]
      [1. 2.]]
     """
-    axis = normalise_axis(axis, x.ndim)
+    x = from_list(x)
+    axis = normalise_axis(axis, x.ndim, "take")
     return getitem(x, (*(slice(None),) * axis, _index_array(indices)))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from dlgraph.core.arrays import is_array
+from dlgraph.core.eager import from_list
 from dlgraph.core.explain import describe_operand
 from dlgraph.core.primitive import composite
 from dlgraph.core.spec import Dim, show_shape, spec_of
@@ -82,6 +83,7 @@ def cross_entropy(
     >>> print(dg.cross_entropy(dg.Tensor([[9.0, 0.0], [0.0, 0.0]]), dg.Tensor([-1, 0]), ignore=-1))
     0.69315
     """
+    logits = from_list(logits)
     if not 0 <= smoothing <= 1:
         raise OperationError(f"cross_entropy: smoothing is a share from 0 to 1, not {smoothing}")
     if _kind(labels) == "f" and spec_of(labels).ndim == spec_of(logits).ndim:
@@ -187,6 +189,7 @@ def binary_cross_entropy(
     >>> print(dg.binary_cross_entropy(dg.Tensor([0.5]), dg.Tensor([1.0])))
     0.69315
     """
+    probabilities = from_list(probabilities)
     target, weights = (_listed(values, probabilities) for values in (target, weights))
     _paired("binary_cross_entropy", probabilities, target)
     _check_probabilities(probabilities)
@@ -233,6 +236,7 @@ def binary_cross_entropy_with_logits(
     >>> print(loss)
     0.34657
     """
+    logits = from_list(logits)
     target, weights = (_listed(values, logits) for values in (target, weights))
     _paired("binary_cross_entropy_with_logits", logits, target)
     tail = softplus(-logits)
@@ -255,6 +259,7 @@ def huber_loss(prediction: Any, target: Any, *, delta: float = 1.0, reduction: s
     >>> print(dg.huber_loss(dg.Tensor([0.5, 3.0]), dg.Tensor([0.0, 0.0]), reduction="none"))
     [0.125 2.5 ]
     """
+    prediction = from_list(prediction)
     if not delta > 0:
         raise OperationError(f"huber_loss: delta is above 0, not {delta}")
     _paired("huber_loss", prediction, target)
@@ -274,6 +279,7 @@ def smooth_l1_loss(
     >>> print(dg.smooth_l1_loss(dg.Tensor([0.5, 3.0]), dg.Tensor([0.0, 0.0]), reduction="none"))
     [0.125 2.5 ]
     """
+    prediction = from_list(prediction)
     if beta < 0:
         raise OperationError(f"smooth_l1_loss: beta is at least 0, not {beta}")
     if beta == 0:
@@ -294,6 +300,7 @@ def kl_div(log_q: Any, p: Any, *, log_target: bool = False, reduction: str = "me
     >>> print(dg.kl_div(dg.Tensor([[0.0, 0.0]]), dg.Tensor([[0.5, 0.5]]), reduction="sum"))
     -0.69315
     """
+    log_q = from_list(log_q)
     p = _listed(p, log_q)
     losses = exp(p) * (p - log_q) if log_target else xlogy(p, p) - p * log_q
     if reduction == "batchmean":

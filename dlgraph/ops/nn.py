@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from dlgraph.core.eager import from_list
 from dlgraph.core.explain import describe_operand
 from dlgraph.core.primitive import composite, primitive
 from dlgraph.core.spec import Spec, normalise_axis, same_shape, show_shape, spec_of
@@ -196,6 +197,7 @@ def mse_loss(prediction: Any, target: Any) -> Any:
     >>> print(dg.mse_loss(dg.Tensor([1.0, 2.0]), dg.Tensor([1.0, 4.0])))
     2.0
     """
+    prediction = from_list(prediction)
     _paired("mse_loss", prediction, target)
     return mean(square(prediction - target))
 
@@ -208,6 +210,7 @@ def l1_loss(prediction: Any, target: Any) -> Any:
     >>> print(dg.l1_loss(dg.Tensor([1.0, 2.0]), dg.Tensor([1.0, 4.0])))
     1.0
     """
+    prediction = from_list(prediction)
     _paired("l1_loss", prediction, target)
     return mean(absolute(prediction - target))
 

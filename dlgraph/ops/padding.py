@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from dlgraph.core.eager import from_list
 from dlgraph.core.primitive import composite, primitive
 from dlgraph.core.spec import Dim, Spec, show_shape
 from dlgraph.errors import DtypeError, OperationError, ShapeError
@@ -74,6 +75,7 @@ def pad(x: Any, widths: Any, mode: str = "constant", value: float = 0) -> Any:
     >>> print(dg.pad(dg.Tensor([1.0, 2.0, 3.0]), 2, mode="reflect"))
     [3. 2. 1. 2. 3. 2. 1.]
     """
+    x = from_list(x)
     pairs = _pairs(widths, x.ndim)
     cut = tuple(slice(max(-b, 0), min(a, 0) or None) for b, a in pairs)
     if any(entry != slice(0, None) for entry in cut):

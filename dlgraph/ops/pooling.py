@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from dlgraph.core.eager import from_list
 from dlgraph.core.primitive import composite
 from dlgraph.core.spec import Dim, show_shape
 from dlgraph.errors import OperationError, ShapeError
@@ -76,6 +77,7 @@ def max_pool2d(
     >>> print(dg.max_pool2d(dg.Tensor([[1.0, 2.0], [3.0, 4.0]]), 2))
     [[4.]]
     """
+    x = from_list(x)
     return _max_pool2d(x, **_plan("max_pool2d", x, window, stride, padding, dilation, ceil)[0])
 
 
@@ -121,6 +123,7 @@ def avg_pool2d(
     >>> print(dg.avg_pool2d(dg.Tensor([[1.0, 2.0], [3.0, 4.0]]), 2))
     [[2.5]]
     """
+    x = from_list(x)
     facts, asked = _plan("avg_pool2d", x, window, stride, padding, 1, ceil)
     del facts["dilation"]
     counted = asked if count_padding else ((0, 0), (0, 0))
@@ -222,6 +225,7 @@ def adaptive_avg_pool2d(x: Any, out: Any) -> Any:
     >>> print(dg.adaptive_avg_pool2d(dg.Tensor([[1.0, 2.0, 3.0]]), (1, 2)))
     [[1.5 2.5]]
     """
+    x = from_list(x)
     rows, columns = _targets(out, 2)
     left = _averages(_parts("adaptive_avg_pool2d", x, -2, rows), x.shape[-2])
     right = _averages(_parts("adaptive_avg_pool2d", x, -1, columns), x.shape[-1])
@@ -257,6 +261,7 @@ def adaptive_max_pool2d(x: Any, out: Any) -> Any:
     >>> print(dg.adaptive_max_pool2d(dg.Tensor([[1.0, 2.0, 3.0]]), (1, 2)))
     [[2. 3.]]
     """
+    x = from_list(x)
     down, along = _windows(x, out)
     return max(getitem(x, (..., down, along)), axis=(-2, -1))
 
@@ -269,6 +274,7 @@ def adaptive_max_pool2d_indices(x: Any, out: Any) -> Any:
     >>> print(dg.adaptive_max_pool2d_indices(dg.Tensor([[1.0, 2.0, 3.0]]), (1, 2)))
     [[1 2]]
     """
+    x = from_list(x)
     down, along = _windows(x, out)
     found = getitem(x, (..., down, along))
     best = argmax(reshape(found, (*found.shape[:-2], -1)), axis=-1)

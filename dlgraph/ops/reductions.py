@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from dlgraph.core.eager import from_list
 from dlgraph.core.primitive import composite, primitive
 from dlgraph.core.spec import Spec, normalise_axes, normalise_axis, reduced_shape
 from dlgraph.ops.arrange import moveaxis, positions
@@ -51,6 +52,7 @@ def prod(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     >>> print(dg.prod(dg.Tensor([[1.0, 2.0], [3.0, 4.0]]), axis=0))
     [3. 8.]
     """
+    x = from_list(x)
     for one in reversed(normalise_axes(axis, x.ndim, "prod")):
         x = _prod(x, axis=one, keepdims=keepdims)
     return x

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from dlgraph.core.eager import from_list
 from dlgraph.core.primitive import composite, primitive
 from dlgraph.core.spec import (
     Dim,
@@ -105,6 +106,7 @@ def flatten(x: Any, start: int = 0) -> Any:
     >>> dg.flatten(dg.Tensor([[[1.0, 2.0], [3.0, 4.0]]]), start=1).shape
     (1, 4)
     """
+    x = from_list(x)
     start = normalise_axis(start, x.ndim, "flatten") if x.ndim else 0
     known = [size for size in x.shape[start:] if not isinstance(size, Dim)]
     tail: Any = -1
@@ -155,6 +157,7 @@ def swapaxes(x: Any, first: int, second: int) -> Any:
     >>> dg.swapaxes(dg.Tensor([[[1.0, 2.0]]]), 0, 2).shape
     (2, 1, 1)
     """
+    x = from_list(x)
     if hasattr(x, "__array_interface__"):  # plain arrays have it, and rules run on them
         return x.swapaxes(first, second)
     order = list(range(x.ndim))

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from dlgraph.core.eager import from_list
 from dlgraph.core.primitive import composite, primitive
 from dlgraph.core.spec import Dim, Spec, normalise_axis, show_shape
 from dlgraph.errors import OperationError
@@ -46,6 +47,7 @@ def sort(x: Any, axis: int = -1, descending: bool = False) -> Any:
     >>> print(dg.sort(dg.Tensor([3.0, 1.0, 2.0]), descending=True))
     [3. 2. 1.]
     """
+    x = from_list(x)
     if not x.ndim:
         return x
     return take_along_axis(x, argsort(x, axis=axis, descending=descending), axis=axis)
@@ -60,6 +62,7 @@ def topk(x: Any, k: int, axis: int = -1, largest: bool = True) -> Any:
     >>> print(values, indices)
     [3. 2.] [0 2]
     """
+    x = from_list(x)
     axis = normalise_axis(axis, x.ndim, "topk")
     size = x.shape[axis]
     if k < 0 or (not isinstance(size, Dim) and k > size):

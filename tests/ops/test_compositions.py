@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import dlgraph as dg
-from dlgraph.errors import DlgraphError
+from dlgraph.errors import DlgraphError, ShapeError
 from dlgraph.testing import assert_modes_agree, check_grads, run_eager, run_graph
 from tests.ops.forms import positive, v, w
 
@@ -646,3 +646,51 @@ def test_more_than_there_are_is_also_too_many_where_the_size_is_not_known(execut
     assert [a.tolist() for a in found] == [[[7, 5, 3]], [[2, 0, 3]], [[1, 0, 1, 1]]]
     with pytest.raises(DlgraphError, match="index 2 is out of bounds for axis 1 with size 2"):
         session.run(values, {x: [[5.0, 2.0]]})
+
+
+LISTED = {
+    "exp2": (lambda x: dg.exp2(x), [1.0, 2.0]),
+    "gelu": (lambda x: dg.gelu(x), [1.0, 2.0]),
+    "log_sigmoid": (lambda x: dg.log_sigmoid(x), [1.0, 2.0]),
+    "leaky_relu": (lambda x: dg.leaky_relu(x, 2), [1, -2]),
+    "astype": (lambda x: dg.astype(x, "float64"), [1, 2]),
+    "flip": (lambda x: dg.flip(x), [1, 2]),
+    "roll": (lambda x: dg.roll(x, 1), [1, 2, 3]),
+    "take": (lambda x: dg.take(x, [0, 0]), [1.0, 2.0]),
+    "flatten": (lambda x: dg.flatten(x), [[1, 2], [3, 4]]),
+    "swapaxes": (lambda x: dg.swapaxes(x, 0, 1), [[1, 2], [3, 4]]),
+    "trace": (lambda x: dg.trace(x), [[1, 2], [3, 4]]),
+    "einsum": (lambda x: dg.einsum("i,i->", x, x), [1.0, 2.0]),
+    "inner": (lambda x: dg.inner(x, x), [1.0, 2.0]),
+    "kron": (lambda x: dg.kron(x, x), [1.0, 2.0]),
+    "mse_loss": (lambda x: dg.mse_loss(x, [0.0, 0.0]), [1.0, 2.0]),
+    "huber_loss": (lambda x: dg.huber_loss(x, [0.0, 0.0]), (1.0, 2.0)),
+    "prod": (lambda x: dg.prod(x), range(1, 4)),
+    "sort": (lambda x: dg.sort(x), [2, 1]),
+    "embedding": (lambda x: dg.embedding(x, [1, 0]), [[1.0], [2.0]]),
+    "conv1d": (lambda x: dg.conv1d(x, [[[1.0, 2.0]]]), [[[1.0, 2.0, 3.0]]]),
+    "pad": (lambda x: dg.pad(x, 1), [1.0]),
+    "unstack": (lambda x: dg.unstack(x)[1], [[1.0], [2.0]]),
+}
+
+
+@pytest.mark.parametrize("name", LISTED)
+def test_lists_are_tensors(name):
+    function, values = LISTED[name]
+    found, wanted = function(values), function(dg.Tensor(values))
+    assert isinstance(found, dg.Tensor) and found.spec == wanted.spec
+    np.testing.assert_array_equal(found.numpy(), wanted.numpy())
+
+
+@pytest.mark.parametrize("wrong", ["text", None, {}, {1}, b"1"])
+def test_what_holds_no_numbers_is_refused_in_words(wrong):
+    for function in (dg.flip, dg.gelu, dg.sort, lambda x: dg.mse_loss(x, 1.0)):
+        with pytest.raises(DlgraphError, match="cannot compute with") as raised:
+            function(wrong)
+        assert "test_compositions.py" in str(raised.value)
+
+
+def test_an_axis_that_take_has_not_is_named_with_function_and_line():
+    with pytest.raises(ShapeError, match="take: axis 3 is out of range") as raised:
+        dg.take(dg.Tensor([1.0, 2.0]), [0], axis=3)
+    assert "axis=3" in str(raised.value.where)
