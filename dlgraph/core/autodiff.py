@@ -21,7 +21,8 @@ from dlgraph.core.arrays import Constant, constant, module_of
 from dlgraph.core.hooks import HOOKS
 from dlgraph.core.hooks import run as run_hooks
 from dlgraph.core.mode import enable_grad
-from dlgraph.core.primitive import FUNCTIONS, GRADIENT, OUTPUT
+from dlgraph.core.primitive import FUNCTIONS
+from dlgraph.core.pulls import GRADIENT, OUTPUT
 from dlgraph.core.where import Spot, line_of, user_spot
 from dlgraph.errors import (
     BackwardError,

@@ -9,7 +9,8 @@ import numpy as np
 from dlgraph.core import arrays
 from dlgraph.core.explain import check_one_device, explain
 from dlgraph.core.mode import MODE
-from dlgraph.core.primitive import Primitive, target_dtype, weak_kind
+from dlgraph.core.primitive import Primitive
+from dlgraph.core.promotion import target_dtype, weak_kind
 from dlgraph.core.tensor import Tensor, result, value_of
 from dlgraph.core.values import operand
 from dlgraph.errors import DtypeError

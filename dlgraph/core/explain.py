@@ -13,7 +13,8 @@ import numpy as np
 
 from dlgraph.core import arrays
 from dlgraph.core.operators import Operators
-from dlgraph.core.primitive import Primitive, target_dtype, weak_kind
+from dlgraph.core.primitive import Primitive
+from dlgraph.core.promotion import target_dtype, weak_kind
 from dlgraph.core.spec import Spec, show_shape, spec_of
 from dlgraph.core.values import operand
 from dlgraph.core.where import Where, name_in_frame, user_frame

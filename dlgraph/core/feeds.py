@@ -13,7 +13,7 @@ import numpy as np
 from dlgraph.core import arrays
 from dlgraph.core.graph import Graph
 from dlgraph.core.node import Node
-from dlgraph.core.primitive import weak_kind
+from dlgraph.core.promotion import weak_kind
 from dlgraph.core.spec import Dim, Spec, fits, show_shape
 from dlgraph.core.state import show_placeholder
 from dlgraph.core.tensor import Tensor, value_of

@@ -27,21 +27,19 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from operator import itemgetter
 from typing import Any
 
 import numpy as np
 
 from dlgraph.core import arrays
 from dlgraph.core.declared import check_function, check_kind, check_name, checked_forward
-from dlgraph.core.spec import DEFAULT_FLOAT, Spec, common_dtype, floating, same_as_first
+from dlgraph.core.pulls import Pull, Rule, parameters_of, pull_of, step_of
+from dlgraph.core.spec import Spec, same_as_first
 from dlgraph.errors import OperationError
 
 REGISTRY: dict[str, Primitive] = {}
 FUNCTIONS: dict[str, Callable[..., Any]] = {}  # primitives and composites, by public name
 
-Rule = Callable[..., Any]
-Pull = Callable[[Any, Any, Any, dict[str, Any]], Any]
 # A rule for all inputs at once, `(g, y, inputs, attrs, positions) -> gradients`: for operations
 # whose gradients share most of their work (calls, branches, loops).
 Joint = Callable[[Any, Any, Any, dict[str, Any], tuple[int, ...]], list[Any]]
@@ -123,10 +121,10 @@ class Primitive:
             )
         self.rules = dict(rules)
         self.pulls = tuple(
-            _pull(self, rules[name]) if name in rules else None for name in self.inputs
+            pull_of(self, rules[name]) if name in rules else None for name in self.inputs
         )
         if not self.variadic and not self.optional:
-            self.steps = tuple((i, *_step(self, name)) for i, name in enumerate(self.inputs))
+            self.steps = tuple((i, *step_of(self, name)) for i, name in enumerate(self.inputs))
         return self
 
     def pulled(
@@ -163,7 +161,7 @@ class Primitive:
         Of an input that is declared as `like_x` only shape and dtype are read.
         """
         rule = self.rules.get(self.inputs[0 if self.variadic else position])
-        return frozenset() if rule is None else frozenset(_parameters(rule)) - {"g"}
+        return frozenset() if rule is None else frozenset(parameters_of(rule)) - {"g"}
 
     def staged(self, inputs: tuple, attrs: dict[str, Any]) -> Any:
         """Append the operation to the graph being traced, even if no input is a node."""
@@ -268,74 +266,6 @@ def _forward_of(function: Callable, ufunc: str | None, operator: Callable | None
     return function
 
 
-def _parameters(rule: Rule) -> tuple[str, ...]:
-    return tuple(inspect.signature(rule).parameters)
-
-
-# What a rule reads beside the gradient: the input at this position, or one of these.
-GRADIENT, OUTPUT, MORE = -1, -2, -3
-
-
-def _step(primitive: Primitive, name: str) -> tuple[int, Any]:
-    """The rule of an input in the form in which a backward pass calls it fastest.
-
-    It is `(GRADIENT, rule(g))`, `(OUTPUT, rule(g, y))`, `(k, rule(g, inputs[k]))`, or else
-    `(MORE, pull(g, y, inputs, attrs))`.
-    """
-    rule = primitive.rules.get(name)
-    if rule is None:
-        return GRADIENT, _no_gradient
-    first, *others = _parameters(rule)
-    reads = [other.removeprefix("like_") for other in others]
-    if first == "g" and not others:
-        return GRADIENT, rule
-    if first == "g" and reads == ["y"]:
-        return OUTPUT, rule
-    if first == "g" and len(reads) == 1 and reads[0] in primitive.inputs:
-        return primitive.inputs.index(reads[0]), rule
-    return MORE, _pull(primitive, rule)
-
-
-def _no_gradient(g: Any) -> None:
-    return None
-
-
-def _pull(primitive: Primitive, rule: Rule) -> Pull:
-    """Adapt a rule to one calling form, `(g, y, inputs, attrs)`, once and for all."""
-    inputs = primitive.inputs
-    names = tuple(
-        name.removeprefix("like_") if name.removeprefix("like_") in inputs else name
-        for name in _parameters(rule)
-    )
-    known = {"g", "y", "position", *inputs, *primitive.attributes}
-    if not set(names) <= known:
-        raise OperationError(
-            f"gradient rule of {primitive.name}: unknown parameters "
-            f"{', '.join(sorted(set(names) - known))}",
-            hint=f"it may use g, y, {', '.join([*primitive.inputs, *primitive.attributes])}",
-        )
-    position = {name: i for i, name in enumerate(inputs)}
-    read = [name for name in names[1:] if name in position]
-    if len(read) > 1 and names == ("g", *read) and not primitive.variadic:  # often, so quicker
-        take = itemgetter(*(position[name] for name in read))
-        return lambda g, y, inputs, attrs: rule(g, *take(inputs))
-
-    def pull(g: Any, y: Any, inputs: Any, attrs: dict[str, Any]) -> Any:
-        values = []
-        for name in names:
-            if name == "g":
-                values.append(g)
-            elif name == "y":
-                values.append(y)
-            elif name in position:
-                values.append(inputs if primitive.variadic else inputs[position[name]])
-            else:
-                values.append(attrs[name])
-        return rule(*values)
-
-    return pull
-
-
 def primitive(*bare: Any, **facts: Any) -> Callable[[Callable[..., Any]], Primitive]:
     """Declare a primitive.
 
@@ -419,39 +349,3 @@ def _rank(cls: type) -> int:
         found = [len(_CARRIERS) - 1]
     _RANK[cls] = rank = found[0] if found else _PLAIN
     return rank
-
-
-def weak_kind(value: Any) -> type | None:
-    """`bool`, `int` or `float` for a number without a dtype of its own, else None.
-
-    Python numbers, NumPy scalars, 0-d arrays and lists are weak: they take the dtype of what they
-    meet.  So `x * np.sqrt(2)` stays float32, although NumPy's square root is a float64.
-    """
-    if isinstance(value, (bool, np.bool_)):
-        return bool
-    if isinstance(value, (int, np.integer)):
-        return int
-    if isinstance(value, (float, np.floating)):
-        return float
-    if isinstance(value, (list, tuple)) or (isinstance(value, np.ndarray) and value.ndim == 0):
-        try:
-            kind = np.asarray(value).dtype.kind
-        except ValueError:  # rows of different lengths
-            return None
-        return {"b": bool, "i": int, "u": int, "f": float}.get(kind)
-    return None
-
-
-def target_dtype(primitive: Primitive, kinds: list[Any]) -> np.dtype:
-    """The dtype to which the operands named in `promotes` are brought.
-
-    `kinds` holds, per operand, its dtype, or `bool`, `int` or `float` if it is weak.
-    """
-    strong = [kind for kind in kinds if isinstance(kind, np.dtype)]
-    weak = [kind for kind in kinds if not isinstance(kind, np.dtype)]
-    dtype = common_dtype(strong) if strong else np.dtype(bool)
-    if float in weak and dtype.kind in "biu":
-        dtype = DEFAULT_FLOAT
-    elif int in weak and dtype.kind == "b":
-        dtype = np.dtype(np.int64)
-    return floating(dtype) if primitive.floating else dtype

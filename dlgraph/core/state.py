@@ -17,7 +17,8 @@ from dlgraph.core.building import BUILDING, building, default_graph
 from dlgraph.core.graph import Graph
 from dlgraph.core.node import NO_VALUE, Node
 from dlgraph.core.parameter import Parameter
-from dlgraph.core.primitive import primitive, weak_kind
+from dlgraph.core.primitive import primitive
+from dlgraph.core.promotion import weak_kind
 from dlgraph.core.spec import Dim, Spec, same_shape, show_shape, spec_of
 from dlgraph.core.tensor import Tensor, as_array, value_of
 from dlgraph.core.values import element_type

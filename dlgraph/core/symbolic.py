@@ -8,7 +8,8 @@ from dlgraph.core.building import BUILDING
 from dlgraph.core.explain import explain
 from dlgraph.core.graph import Graph
 from dlgraph.core.node import Node
-from dlgraph.core.primitive import FUNCTIONS, Primitive, target_dtype, weak_kind
+from dlgraph.core.primitive import FUNCTIONS, Primitive
+from dlgraph.core.promotion import target_dtype, weak_kind
 from dlgraph.core.tensor import Tensor
 from dlgraph.core.values import operand
 

@@ -18,7 +18,8 @@ from dlgraph.core import arrays, autodiff, hooks
 from dlgraph.core.arrays import FLOATS, constant, kept_constant
 from dlgraph.core.memory import keep_freed_blocks
 from dlgraph.core.mode import MODE
-from dlgraph.core.primitive import FUNCTIONS, Primitive, weak_kind
+from dlgraph.core.primitive import FUNCTIONS, Primitive
+from dlgraph.core.promotion import weak_kind
 from dlgraph.core.spec import DEFAULT_FLOAT
 from dlgraph.core.values import Values, as_array, describe, show_value, value_of
 from dlgraph.core.where import Spot, Where, name_in_frame, user_frame, user_line

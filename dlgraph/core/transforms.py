@@ -19,7 +19,8 @@ from dlgraph.core.control import symbolic
 from dlgraph.core.gradients import gradients
 from dlgraph.core.mode import enable_grad
 from dlgraph.core.node import Node
-from dlgraph.core.primitive import FUNCTIONS, weak_kind
+from dlgraph.core.primitive import FUNCTIONS
+from dlgraph.core.promotion import weak_kind
 from dlgraph.core.spec import same_shape, show_shape, size_of, spec_of
 from dlgraph.core.tensor import Tensor, _plain, value_of
 from dlgraph.core.tree import flatten, rebuild

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import dlgraph as dg
-from dlgraph.core.primitive import FUNCTIONS, REGISTRY, Primitive, weak_kind
+from dlgraph.core.primitive import FUNCTIONS, REGISTRY, Primitive
+from dlgraph.core.promotion import weak_kind
 from dlgraph.errors import DlgraphError, OperationError, ShapeError
 
 

@@ -1,0 +1,86 @@
+"""How gradient rules are called: by the names of their parameters, which are read once.
+
+A rule reads what it names (`lambda g, y`, `lambda g, x, axis`).  A backward pass calls thousands of
+them, so each is brought into one of a few forms when it is stated.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from operator import itemgetter
+from typing import Any
+
+from dlgraph.errors import OperationError
+
+Rule = Callable[..., Any]
+Pull = Callable[[Any, Any, Any, dict[str, Any]], Any]
+
+
+def parameters_of(rule: Rule) -> tuple[str, ...]:
+    """The names of what a rule takes."""
+    return tuple(inspect.signature(rule).parameters)
+
+
+# What a rule reads beside the gradient: the input at this position, or one of these.
+GRADIENT, OUTPUT, MORE = -1, -2, -3
+
+
+def step_of(primitive: Any, name: str) -> tuple[int, Any]:
+    """The rule of an input in the form in which a backward pass calls it fastest.
+
+    It is `(GRADIENT, rule(g))`, `(OUTPUT, rule(g, y))`, `(k, rule(g, inputs[k]))`, or else
+    `(MORE, pull(g, y, inputs, attrs))`.
+    """
+    rule = primitive.rules.get(name)
+    if rule is None:
+        return GRADIENT, _no_gradient
+    first, *others = parameters_of(rule)
+    reads = [other.removeprefix("like_") for other in others]
+    if first == "g" and not others:
+        return GRADIENT, rule
+    if first == "g" and reads == ["y"]:
+        return OUTPUT, rule
+    if first == "g" and len(reads) == 1 and reads[0] in primitive.inputs:
+        return primitive.inputs.index(reads[0]), rule
+    return MORE, pull_of(primitive, rule)
+
+
+def _no_gradient(g: Any) -> None:
+    return None
+
+
+def pull_of(primitive: Any, rule: Rule) -> Pull:
+    """Adapt a rule to one calling form, `(g, y, inputs, attrs)`, once and for all."""
+    inputs = primitive.inputs
+    names = tuple(
+        name.removeprefix("like_") if name.removeprefix("like_") in inputs else name
+        for name in parameters_of(rule)
+    )
+    known = {"g", "y", "position", *inputs, *primitive.attributes}
+    if not set(names) <= known:
+        raise OperationError(
+            f"gradient rule of {primitive.name}: unknown parameters "
+            f"{', '.join(sorted(set(names) - known))}",
+            hint=f"it may use g, y, {', '.join([*primitive.inputs, *primitive.attributes])}",
+        )
+    position = {name: i for i, name in enumerate(inputs)}
+    read = [name for name in names[1:] if name in position]
+    if len(read) > 1 and names == ("g", *read) and not primitive.variadic:  # often, so quicker
+        take = itemgetter(*(position[name] for name in read))
+        return lambda g, y, inputs, attrs: rule(g, *take(inputs))
+
+    def pull(g: Any, y: Any, inputs: Any, attrs: dict[str, Any]) -> Any:
+        values = []
+        for name in names:
+            if name == "g":
+                values.append(g)
+            elif name == "y":
+                values.append(y)
+            elif name in position:
+                values.append(inputs if primitive.variadic else inputs[position[name]])
+            else:
+                values.append(attrs[name])
+        return rule(*values)
+
+    return pull
