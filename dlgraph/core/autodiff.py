@@ -173,14 +173,14 @@ def sweep(
     Without `keep`, links and gradients are let go once the sweep is past: memory that is free again
     at once is used again at once, while it is still in the cache.
     """
-    hooked = bool(HOOKS)
+    hooked, get = bool(HOOKS), grads.get
     while order:
         # Whatever adds to its gradient came before it in this order, so it is complete here.
         tensor = order.pop()
         made = tensor._order
         if hooked and made in HOOKS and made in grads:
             grads[made] = run_hooks(tensor, grads[made])
-        g = grads.get(made)
+        g = get(made)
         if g is not None:
             op, inputs = tensor._op, tensor._inputs
             for i, reads, rule in op.steps or _found_together(tensor, g, as_tensors, needed):
@@ -206,7 +206,8 @@ def sweep(
                     continue
                 if gx.shape != x._data.shape:
                     gx = unbroadcast(op, gx, x if as_tensors else x._data)
-                grads[number] = accumulate(grads[number], gx) if number in grads else gx
+                held = get(number)
+                grads[number] = gx if held is None else accumulate(held, gx)
         if mark:
             tensor._grad, tensor._used = g, place
             if not keep:

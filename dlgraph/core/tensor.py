@@ -50,11 +50,13 @@ def _binary(name: str) -> Callable[[Any, Any], Any]:
     written out.  Anything else, errors included, goes the general way.
     """
     primitive: Any = None
+    of_arrays: Any = None
 
     def operate(x: Any, other: Any) -> Any:
-        nonlocal primitive
-        if primitive is None:  # looked up once; it is defined above this layer
+        nonlocal primitive, of_arrays
+        if of_arrays is None:  # looked up once; it is defined above this layer
             primitive = FUNCTIONS[name]
+            of_arrays = primitive.of_arrays
         mode = MODE.get()
         try:
             a = x._data
@@ -62,7 +64,7 @@ def _binary(name: str) -> Callable[[Any, Any], Any]:
                 b = other._data
                 kind = type(a)
                 if kind is ndarray:
-                    dtype, compute = a.dtype, primitive.of_arrays
+                    dtype, compute = a.dtype, of_arrays
                     fits = b.dtype is dtype and (dtype is DEFAULT_FLOAT or dtype.kind == "f")
                 else:
                     compute = primitive.operator
@@ -77,8 +79,8 @@ def _binary(name: str) -> Callable[[Any, Any], Any]:
                     made._changed = 0
                     made._order = _order()
                     made._attrs = _NO_ATTRS
-                    recording = mode is None or mode.recording
-                    if recording and (x.requires_grad or other.requires_grad):
+                    wants_grad = x.requires_grad or other.requires_grad
+                    if wants_grad and (mode is None or mode.recording):
                         made._op = primitive
                         made._inputs = (x, other)
                         made.requires_grad = True
