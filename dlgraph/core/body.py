@@ -25,6 +25,7 @@ from dlgraph.core.program import Program
 from dlgraph.core.spec import BundleSpec, Dim, Spec
 from dlgraph.core.tensor import Tensor
 from dlgraph.core.tree import flatten
+from dlgraph.core.words import counted
 from dlgraph.errors import GraphError, OperationError
 
 KEY = Spec((2,), np.dtype(np.uint64))
@@ -196,9 +197,8 @@ def check_takes(what: str, function: Any, count: int, hint: str) -> None:
     try:
         signature.bind(*range(count))
     except TypeError:
-        values = f"{count} value{'s' * (count != 1)}"
         raise OperationError(
-            f"{what} takes {signature} and is called with {values}", hint=hint
+            f"{what} takes {signature} and is called with {counted(count, 'value')}", hint=hint
         ) from None
 
 

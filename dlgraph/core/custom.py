@@ -17,6 +17,7 @@ from dlgraph.core.node import Node
 from dlgraph.core.primitive import Primitive
 from dlgraph.core.tensor import Tensor, _plain, value_of
 from dlgraph.core.values import as_array, describe
+from dlgraph.core.words import counted
 from dlgraph.errors import OperationError
 
 
@@ -75,8 +76,8 @@ class custom_vjp:
             found = found if isinstance(found, (tuple, list)) else (found,)
             if len(found) != len(inputs):
                 raise OperationError(
-                    f"{self.name} has {_count(len(inputs), 'input')}, its gradient rule returned "
-                    f"{_count(len(found), 'gradient')}",
+                    f"{self.name} has {counted(len(inputs), 'input')}, its gradient rule returned "
+                    f"{counted(len(found), 'gradient')}",
                     hint="one gradient per input, in their order; None where none flows",
                 )
             return [found[i] for i in wanted]
@@ -117,7 +118,7 @@ class custom_vjp:
             raise OperationError(f"{self.name} returned None", hint="return the value")
         if isinstance(found, (tuple, list)):
             raise OperationError(
-                f"{self.name} returned {_count(len(found), 'value')}, custom_vjp is for functions "
+                f"{self.name} returned {counted(len(found), 'value')}, custom_vjp is for functions "
                 "of one result",
                 hint="join them, dg.stack([a, b]), or write two functions",
             )
@@ -145,10 +146,6 @@ def _plain_parameters(function: Callable[..., Any]) -> list[str] | None:
         return None
     plain = all(p.kind is p.POSITIONAL_OR_KEYWORD and p.default is p.empty for p in parameters)
     return [p.name for p in parameters] if plain else None
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}{'s' * (number != 1)}"
 
 
 def _leaves(result: Tensor) -> list[Tensor]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from dlgraph.core.words import counted
+
 NESTED = {"scan": "loop", "while_loop": "loop", "cond": "branch", "call": "function"}
 _LEAVES = ("constant", "variable", "placeholder", "item")
 
@@ -34,20 +36,16 @@ def nested_words(record: Any, records: Sequence[Any]) -> str:
     attrs, name = record.attrs, record.primitive.name
     if name == "cond":
         then, otherwise = (_operations(attrs[side]) for side in ("then", "otherwise"))
-        return f"then {_counted(then, 'operation')}, otherwise {otherwise}"
-    inside = _counted(_operations(attrs["body"]), "operation")
+        return f"then {counted(then, 'operation')}, otherwise {otherwise}"
+    inside = counted(_operations(attrs["body"]), "operation")
     if name == "call":
         return inside
     turns = records[record.inputs[0]] if name == "scan" else None
     if turns is None or turns.primitive.name != "constant":
         return f"{inside} per turn"
     order = " from the end" if attrs["reverse"] else ""
-    return f"{_counted(int(turns.attrs['value']), 'turn')}{order} of {inside}"
+    return f"{counted(int(turns.attrs['value']), 'turn')}{order} of {inside}"
 
 
 def _operations(body: Any) -> int:
     return sum(record.primitive.name not in _LEAVES for record in body.records)
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'s' * (number != 1)}"

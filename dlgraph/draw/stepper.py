@@ -12,6 +12,7 @@ from types import FrameType
 from typing import Any
 
 from dlgraph.core.where import user_frame
+from dlgraph.core.words import counted
 from dlgraph.draw.describe import sentence
 from dlgraph.draw.figure import Figure
 from dlgraph.draw.frames import Frame, filmstrip, with_texts
@@ -120,7 +121,7 @@ class StepFigure(Figure):
         back = sum(step.kind == "backward" for step in self.steps)
         first = sentence(self.whole)
         first += "; scope by scope" if self.whole is not self.picture else ""
-        return f"{first}; {_counted(forward, 'step')} forward, {back} back"
+        return f"{first}; {counted(forward, 'step')} forward, {back} back"
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         words = str(self)
@@ -164,7 +165,3 @@ class StepFigure(Figure):
             f"step {place} of {len(self.steps) - 1}, {word}" if place else "before the first step"
         )
         return Frame(head, step.text, shown, self.waiting, step.boxes[:2], step.lines, right)
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'s' * (number != 1)}"

@@ -22,6 +22,7 @@ from dlgraph.core.parameter import Parameter
 from dlgraph.core.primitive import REGISTRY
 from dlgraph.core.program import Program
 from dlgraph.core.session import Session
+from dlgraph.core.words import counted
 from dlgraph.errors import DataError, DlgraphError, FetchError, OperationError
 from dlgraph.io.atomic import as_path, write_whole
 from dlgraph.io.graphs import FORMAT, VERSION, graph_text, read_graph
@@ -70,7 +71,7 @@ class InferenceModel:
         """
         if len(values) > len(self.feeds):
             raise OperationError(
-                f"the model takes {len(self.feeds)} input{'s' * (len(self.feeds) != 1)} "
+                f"the model takes {counted(len(self.feeds), 'input')} "
                 f"({', '.join(self.feeds)}), not {len(values)}"
             )
         feed = dict(zip(self.feeds, values, strict=False))

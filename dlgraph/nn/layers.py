@@ -12,6 +12,7 @@ from dlgraph.core.operators import Operators
 from dlgraph.core.parameter import Parameter
 from dlgraph.core.spec import Dim, spec_of
 from dlgraph.core.state import train_or_test
+from dlgraph.core.words import counted
 from dlgraph.errors import OperationError, ShapeError
 from dlgraph.nn import init
 from dlgraph.nn.module import Module
@@ -65,10 +66,9 @@ class Linear(Module):
         spec = spec_of(x)
         size = spec.shape[-1] if spec.ndim else None
         if size != self.in_features and not isinstance(size, Dim):
-            features = f"{self.in_features} feature{'s' * (self.in_features != 1)}"
             raise ShapeError(
                 f"{self._called(self.in_features, self.out_features)} was made for "
-                f"{features}, its input {describe_operand(x)} has "
+                f"{counted(self.in_features, 'feature')}, its input {describe_operand(x)} has "
                 f"{size if spec.ndim else 'no axis'}",
                 hint=_how_to_fit(x, spec.ndim, self.in_features),
             )

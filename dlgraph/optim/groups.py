@@ -7,6 +7,7 @@ from typing import Any
 
 from dlgraph.core.parameter import Parameter
 from dlgraph.core.tensor import Tensor
+from dlgraph.core.words import counted
 from dlgraph.errors import OperationError
 from dlgraph.optim.options import checked, within
 
@@ -48,7 +49,7 @@ class Group:
     def __repr__(self) -> str:
         count = len(self.parameters)
         shown = "".join(f", {name}={value}" for name, value in self.options.items())
-        return f"Group({count} parameter{'s' * (count != 1)}, lr={self.lr:g}{shown})"
+        return f"Group({counted(count, 'parameter')}, lr={self.lr:g}{shown})"
 
 
 def make_groups(who: str, given: Any, lr: float, options: dict[str, Any]) -> list[Group]:
@@ -117,14 +118,10 @@ def leaves(who: str, parameters: Any) -> list[Tensor]:
     if not chosen:
         raise OperationError(
             f"{who}: no parameters that require gradients"
-            + (f" among {_tensors(len(given))}" if given else ", the list is empty"),
+            + (f" among {counted(len(given), 'tensor')}" if given else ", the list is empty"),
             hint="p.requires_grad = True, or dg.Parameter(values) in its place"
             if given
             else "a model lists what is a dg.Parameter: model.parameters(); a dg.Tensor that "
             f"requires gradients is passed itself: {who}([w])",
         )
     return list(chosen.values())
-
-
-def _tensors(count: int) -> str:
-    return f"{count} tensor{'s' * (count != 1)}"
