@@ -56,7 +56,7 @@ def check_name(name: str, function: Callable[..., Any], known: Mapping[str, Any]
 
     A name of the user's own may be declared again, as running a cell again does.
     """
-    if _is_ours(known.get(name)) and not _is_ours(function):
+    if is_ours(known.get(name)) and not is_ours(function):
         raise OperationError(
             f"{name} is an operation of dlgraph: declared again, it would stand for dg.{name} "
             "everywhere",
@@ -66,7 +66,7 @@ def check_name(name: str, function: Callable[..., Any], known: Mapping[str, Any]
 
 def checked_forward(name: str, function: Callable[..., Any], kind: str) -> Callable[..., Any]:
     """The forward function; that of a user's own operation is told when it returns nothing."""
-    if _is_ours(function) or kind in ("effect", "state"):
+    if is_ours(function) or kind in ("effect", "state"):
         return function
 
     @functools.wraps(function)
@@ -83,5 +83,6 @@ def checked_forward(name: str, function: Callable[..., Any], kind: str) -> Calla
     return forward
 
 
-def _is_ours(function: Any) -> bool:
+def is_ours(function: Any) -> bool:
+    """Is this function, or this operation, defined in dlgraph?"""
     return (getattr(function, "__module__", None) or "").startswith("dlgraph.")

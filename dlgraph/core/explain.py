@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from dlgraph.core import arrays
+from dlgraph.core.declared import is_ours
 from dlgraph.core.operators import Operators
 from dlgraph.core.primitive import Primitive
 from dlgraph.core.promotion import target_dtype, weak_kind
@@ -34,7 +35,7 @@ def explain(
     if not isinstance(error, DlgraphError):
         found = _mixed_devices(primitive, inputs) or _from_rules(primitive, inputs, attrs)
         found = found or _no_numbers(inputs)
-        if found is None and not primitive.__module__.startswith("dlgraph."):
+        if found is None and not is_ours(primitive):
             return error  # a mistake inside an operation of your own: its traceback tells most
         kind = LabelError if isinstance(error, IndexError) else OperationError
         error = found or kind(arrays.reason(error), where=None)

@@ -29,7 +29,7 @@ from dlgraph.core.records import freeze
 from dlgraph.core.spec import Dim, Spec, fits
 from dlgraph.core.tensor import Tensor
 from dlgraph.core.tree import flatten, rebuild
-from dlgraph.core.where import Where, is_user_code, user_line
+from dlgraph.core.where import Where, is_own_code, user_line
 from dlgraph.errors import OperationError, RetraceWarning, ShapeError, TraceWarning
 
 MANY_TRACES = 5
@@ -281,14 +281,10 @@ def _captured(function: Callable[..., Any]) -> dict[str, Any]:
         for name, value in {**outside.globals, **outside.nonlocals}.items():
             found[prefix + name] = value
             called = value.function if isinstance(value, Function) else value
-            if inspect.isfunction(called) and called not in seen and _of_user(called):
+            new = inspect.isfunction(called) and called not in seen
+            if new and is_own_code(called.__code__.co_filename):
                 waiting.append((f"{called.__name__}.", called))
     return found
-
-
-def _of_user(function: Any) -> bool:
-    file = function.__code__.co_filename
-    return is_user_code(file) and "-packages" not in file
 
 
 def _snapshot(value: Any) -> Any:

@@ -77,6 +77,11 @@ def is_user_code(file: str) -> bool:
     return not file.startswith(STANDARD_LIBRARY) or f"-packages{os.sep}" in file
 
 
+def is_own_code(file: str) -> bool:
+    """Did the user write this, and not the author of an installed package?"""
+    return is_user_code(file) and f"-packages{os.sep}" not in file
+
+
 def user_frame(depth: int = 1) -> FrameType | None:
     """The innermost frame on the stack that is not dlgraph's own."""
     frame: FrameType | None = sys._getframe(depth)

@@ -14,6 +14,7 @@ import numpy as np
 
 from dlgraph.core.arrays import as_number
 from dlgraph.core.body import Body
+from dlgraph.core.declared import is_ours
 from dlgraph.core.node import NO_VALUE
 from dlgraph.core.primitive import Primitive
 from dlgraph.core.program import SHARED_KINDS
@@ -220,12 +221,12 @@ def _laid_out(value: Any, place: Place) -> Any:
 
 def _is_strange(primitive: Primitive, attrs: dict[str, Any]) -> bool:
     """Might it keep its inputs?  An operation from outside may, also inside a body."""
-    if not primitive.__module__.startswith("dlgraph."):
+    if not is_ours(primitive):
         return True
     bodies = [value for value in attrs.values() if isinstance(value, Body)]
     while bodies:
         for record in bodies.pop().records:
-            if not record.primitive.__module__.startswith("dlgraph."):
+            if not is_ours(record.primitive):
                 return True
             bodies += [value for value in record.attrs.values() if isinstance(value, Body)]
     return False

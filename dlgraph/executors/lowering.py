@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from dlgraph.core.declared import is_ours
 from dlgraph.core.graph import Graph
 from dlgraph.core.node import NO_VALUE, Record
 from dlgraph.core.primitive import Primitive
@@ -299,7 +300,7 @@ class Lowering(Leaves):
         if not fixed or primitive.kind != "random":
             strides = None
         root = self.draft.root("made", size if fixed else 0, index, index)
-        fresh = primitive.kind in _FRESH and primitive.__module__.startswith("dlgraph.")
+        fresh = primitive.kind in _FRESH and is_ours(primitive)
         if not fresh:
             data = self._data(primitive, inputs)
             root.keeps = tuple(dict.fromkeys(p.buffer for p in data))

@@ -11,7 +11,6 @@ import ast
 import dis
 import functools
 import inspect
-import os
 import textwrap
 from collections.abc import Iterable, Iterator
 from types import CodeType, FunctionType, ModuleType
@@ -20,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from dlgraph.core.primitive import Primitive
-from dlgraph.core.where import is_user_code
+from dlgraph.core.where import is_own_code
 from dlgraph.errors import DlgraphError, OperationError
 
 ERROR = '''class {name}(ValueError):
@@ -222,8 +221,7 @@ def _ours(found: Any, home: str) -> bool:
     # The user's own functions travel along too; those of installed libraries are imported.
     if home.split(".")[0] in ("dlgraph", "__main__"):
         return True
-    file = found.__code__.co_filename if isinstance(found, FunctionType) else ""
-    return bool(file) and is_user_code(file) and f"-packages{os.sep}" not in file
+    return isinstance(found, FunctionType) and is_own_code(found.__code__.co_filename)
 
 
 def _definition(value: Any) -> Any:
