@@ -18,6 +18,7 @@ from dlgraph.executors.fast.geometry import (
     geometry,
     in_rows,
     line_of,
+    operands,
 )
 from dlgraph.executors.fast.ir import Code, Recipe, Target, type_of
 from dlgraph.executors.fast.margins import (
@@ -48,10 +49,7 @@ CACHE = 128 * 1024  # bytes of pictures over which the filters go at a time
 
 def conv2d_filters(step: Instruction, target: Target) -> Recipe:
     """The gradient for the filters; operands x, dy, out."""
-    x, dy = step.inputs[:2]
-    dw = step.output
-    if x is None or dy is None or dw is None:
-        raise Unsupported("a convolution without operands")
+    x, dy, dw = operands(step)
     g = geometry(x, dw, dy, step.attrs)
     if not dw.contiguous:
         raise Unsupported("a layout that no kernel writes")
@@ -139,9 +137,7 @@ def _filters_by_channels(
                 for (c, j), row in zip(cells, tile.sums(at[0], dy.pointer), strict=True):
                     for (offset, active), value in zip(line, row, strict=True):
                         place = code.at(at[1], c * wc + j * wj + offset)
-                        held = vectors.load(place, dtype, item, active)
-                        found = vectors.arithmetic("add", dtype, held, value)
-                        vectors.store(found, place, dtype, item, active)
+                        vectors.add_to(value, place, dtype, item, active)
 
             start = [code.at(x.pointer, start_channel * xc), code.at(sums, start_channel * wc)]
             axes = [(kh, 1, (g.dilation[0] * xy, wi)), (count, many, (xc, wc))]

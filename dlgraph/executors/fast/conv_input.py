@@ -19,6 +19,7 @@ from dlgraph.executors.fast.geometry import (
     channels_last,
     geometry,
     line_of,
+    operands,
 )
 from dlgraph.executors.fast.ir import Code, Recipe, Target
 from dlgraph.executors.fast.margins import (
@@ -45,10 +46,7 @@ from dlgraph.ops.scalar import Unsupported
 
 def conv2d_input(step: Instruction, target: Target) -> Recipe:
     """The gradient for the input, or a transposed convolution; operands dy, w, out."""
-    dy, w = step.inputs[:2]
-    dx = step.output
-    if dy is None or w is None or dx is None:
-        raise Unsupported("a convolution without operands")
+    dy, w, dx = operands(step)
     g = geometry(dx, w, dy, step.attrs)
     if along_rows(dy, w, step.attrs, dx.shape) and axes_of(dx)[3] == dx.dtype.itemsize:
         few = _backwards(g, dx, dy)
@@ -144,9 +142,7 @@ def _add_to_input(
                 for p, row in enumerate(tile.sums(at[0], at[1])):
                     for (offset, active), value in zip(line, row, strict=True):
                         place = code.at(at[2], p * g.stride[1] * xx + offset)
-                        held = vectors.load(place, dtype, item, active)
-                        found = vectors.arithmetic("add", dtype, held, value)
-                        vectors.store(found, place, dtype, item, active)
+                        vectors.add_to(value, place, dtype, item, active)
 
             start = [
                 code.at(dy.pointer, left * yx),

@@ -24,6 +24,7 @@ from dlgraph.executors.fast.geometry import (
     geometry,
     in_rows,
     line_of,
+    operands,
 )
 from dlgraph.executors.fast.ir import Code, Recipe, Target
 from dlgraph.executors.fast.margins import Few, Pictures, frame, rounded
@@ -45,10 +46,7 @@ from dlgraph.ops.scalar import Unsupported
 
 def conv2d(step: Instruction, target: Target) -> Recipe:
     """The convolution itself; operands x, w, out."""
-    x, w = step.inputs
-    y = step.output
-    if x is None or w is None or y is None:
-        raise Unsupported("a convolution without operands")
+    x, w, y = operands(step)
     g = geometry(x, w, y, step.attrs)
     item = y.dtype.itemsize
     few = Few(g, 1, (frame(x, g.padding), None)) if g.padded else Few(g, g.batch, (None, None))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from dlgraph.executors.fast.ir import Code, type_of
-from dlgraph.executors.plan import Place, strides_of
+from dlgraph.executors.plan import Instruction, Place, strides_of
 from dlgraph.ops.scalar import Unsupported
 
 FEW = 8  # channels of a result up to which the row of the picture goes in vectors
@@ -29,6 +29,14 @@ class Geometry(NamedTuple):
     @property
     def padded(self) -> bool:
         return any(map(any, self.padding))
+
+
+def operands(step: Instruction) -> tuple[Place, Place, Place]:
+    """The two operands of a convolution, or of a gradient of one, and where its result goes."""
+    a, b = step.inputs[:2]
+    if a is None or b is None or step.output is None:
+        raise Unsupported("a convolution without operands")
+    return a, b, step.output
 
 
 def geometry(x: Place, w: Place, y: Place, attrs: dict[str, Any]) -> Geometry:

@@ -183,6 +183,11 @@ class Vectors:
             return self.code.let(f"icmp ne {kind} {found}, zeroinitializer")
         return found
 
+    def add_to(self, value: str, pointer: str, dtype: np.dtype, stride: int, active: int) -> None:
+        """Add the first `active` lanes to what is there."""
+        held = self.load(pointer, dtype, stride, active)
+        self.store(self.arithmetic("add", dtype, held, value), pointer, dtype, stride, active)
+
     def store(self, value: str, pointer: str, dtype: np.dtype, stride: int, active: int) -> None:
         """Write the first `active` lanes, `stride` bytes apart."""
         memory, kind = self._memory(dtype)
