@@ -9,7 +9,7 @@ import numpy as np
 from dlgraph.core import arrays
 from dlgraph.core.explain import check_one_device, explain
 from dlgraph.core.mode import MODE
-from dlgraph.core.primitive import Primitive
+from dlgraph.core.primitive import MADE_ARRAYS, Primitive
 from dlgraph.core.promotion import target_dtype, weak_kind
 from dlgraph.core.tensor import Tensor, result, value_of
 from dlgraph.core.values import operand
@@ -110,7 +110,7 @@ def _followed(primitive: Primitive, inputs: tuple, values: list[Any]) -> list[An
     ]
 
 
-_PLAIN = frozenset({list, tuple, range, bool, int, float, str, bytes, dict, set, type(None)})
+_PLAIN = frozenset({*MADE_ARRAYS, bool, int, float, type(None)})
 
 
 def from_list(x: Any) -> Any:

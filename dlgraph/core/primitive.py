@@ -334,7 +334,7 @@ _RANK: dict[type, int] = {}  # of the classes met so far: their place among the 
 _PLAIN = 9  # the rank of arrays and numbers, behind all carriers
 # No array library computes with these as they are (`[1] + [2]` is a list of two): like Tensors,
 # which means that they are made arrays of, or refused in words.
-_MADE_ARRAYS = (list, tuple, range, str, bytes, dict, set)
+MADE_ARRAYS = (list, tuple, range, str, bytes, dict, set)
 
 
 def carrier(cls: type, handler: Handler, *, first: bool = False) -> None:
@@ -345,7 +345,7 @@ def carrier(cls: type, handler: Handler, *, first: bool = False) -> None:
 
 def _rank(cls: type) -> int:
     found = [i for i, (carried, _) in enumerate(_CARRIERS) if issubclass(cls, carried)]
-    if not found and issubclass(cls, _MADE_ARRAYS) and not issubclass(cls, arrays.Bundle):
+    if not found and issubclass(cls, MADE_ARRAYS) and not issubclass(cls, arrays.Bundle):
         found = [len(_CARRIERS) - 1]
     _RANK[cls] = rank = found[0] if found else _PLAIN
     return rank
