@@ -53,7 +53,8 @@ class Specialise(Pass):
                 spec = self._spec(edit, record, sizes)
                 if spec is not record.spec:
                     edit.rewrite(index, spec=spec)
-            self._check(edit, index, graph)
+            if sizes:
+                self._check(edit, index, graph)
             rule = SIZED.get(record.primitive.name)
             if rule is not None and index not in feeds:
                 self._sized(edit, index, rule)

@@ -43,7 +43,7 @@ class Unroll(Pass):
 
     def run(self, graph: Graph, job: Job) -> Rewritten:
         """See the class."""
-        if not any(record.primitive.name in ("scan", "call") for record in graph.records):
+        if not any(record.primitive.name in _WHY for record in graph.records):
             return Rewritten(graph)
         return _Unrolling(graph, job).done()
 
@@ -71,14 +71,11 @@ class _Unrolling:
         for index in range(edit.size):
             record = edit.records[index]
             inputs = [self.values.get(i, i) for i in record.inputs]
-            bundle = isinstance(record.spec, BundleSpec)
             apart = any(isinstance(value, list) for value in inputs)
-            written_out = record.primitive.name in ("scan", "call")
-            if (
-                record.control
-                or not (apart or written_out)
-                or (bundle and index not in taken_apart)
-            ):
+            written_out = record.primitive.name in _WHY
+            if record.control or not (apart or written_out):
+                continue
+            if isinstance(record.spec, BundleSpec) and index not in taken_apart:
                 continue
             self.at, before = index, len(edit.records)
             try:
