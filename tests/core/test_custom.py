@@ -5,20 +5,9 @@ import pytest
 
 import dlgraph as dg
 from dlgraph.errors import OperationError, ShapeError
+from tests.core.tools import eager, in_graph
 
 X = np.array([0.3, -1.2])
-
-
-def in_graph(build, *arrays):
-    with dg.Graph().as_default() as graph:
-        nodes = [dg.placeholder(a.shape, a.dtype) for a in arrays]
-        result = build(*nodes)
-    return dg.Session(graph).run(result, dict(zip(nodes, arrays, strict=True)))
-
-
-def eager(build, *arrays):
-    found = build(*(dg.Tensor(a) for a in arrays))
-    return [f.numpy() for f in found] if isinstance(found, (tuple, list)) else found.numpy()
 
 
 @pytest.mark.parametrize("run", [eager, in_graph])

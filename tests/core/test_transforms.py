@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import dlgraph as dg
+from tests.core.tools import eager, in_graph
 
 A = np.array([[2.0, 1.0], [0.5, 3.0]])
 X = np.array([0.3, -1.2])
@@ -11,18 +12,6 @@ X = np.array([0.3, -1.2])
 
 def cubic(x):
     return (x * x * x) @ dg.Tensor(A) if isinstance(x, dg.Tensor) else (x * x * x) @ A
-
-
-def in_graph(build, *arrays):
-    with dg.Graph().as_default() as graph:
-        nodes = [dg.placeholder(a.shape, a.dtype) for a in arrays]
-        result = build(*nodes)
-    return dg.Session(graph).run(result, dict(zip(nodes, arrays, strict=True)))
-
-
-def eager(build, *arrays):
-    found = build(*(dg.Tensor(a) for a in arrays))
-    return [f.numpy() for f in found] if isinstance(found, (tuple, list)) else found.numpy()
 
 
 @pytest.mark.parametrize("run", [eager, in_graph])
