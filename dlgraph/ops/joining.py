@@ -8,10 +8,10 @@ from typing import Any
 from dlgraph.core.primitive import composite, primitive
 from dlgraph.core.spec import (
     Dim,
-    Shape,
     Spec,
     common_dtype,
     normalise_axis,
+    same_shape,
     show_shape,
     spec_of,
 )
@@ -142,7 +142,7 @@ def stack(xs: Sequence[Any], axis: int = 0) -> Any:
     """
     parts = _parts("stack", xs, axis)
     shapes = [spec_of(x).shape for x in parts]
-    if any(len(shape) != len(shapes[0]) or _differ(shape, shapes[0]) for shape in shapes):
+    if not all(same_shape(shape, shapes[0]) for shape in shapes):
         shown = ", ".join(map(show_shape, shapes))
         raise ShapeError(f"stack: the values have different shapes: {shown}")
     ndim = len(shapes[0]) + 1
@@ -152,8 +152,3 @@ def stack(xs: Sequence[Any], axis: int = 0) -> Any:
             hint=f"allowed are {-ndim} to {ndim - 1}",
         )
     return concatenate([expand_dims(x, axis=axis) for x in parts], axis=axis)
-
-
-def _differ(a: Shape, b: Shape) -> bool:
-    pairs = zip(a, b, strict=True)
-    return any(isinstance(m, int) and isinstance(n, int) and m != n for m, n in pairs)
