@@ -21,8 +21,8 @@ def apply_eager(primitive: Primitive, inputs: tuple, attrs: dict[str, Any]) -> T
     mode = MODE.get()
     if mode is not None and mode.tracing:
         return primitive.staged(inputs, attrs)
-    wants_grad, usual = False, True
-    kept = inputs
+    wants_grad, usual = False, not primitive.variadic
+    kept, xp = inputs, np
     operands: list[Any] = []
     try:
         for x in inputs:
@@ -34,7 +34,15 @@ def apply_eager(primitive: Primitive, inputs: tuple, attrs: dict[str, Any]) -> T
             if data is None:  # no tensor, or one without values
                 usual = False
             operands.append(data)
-        if not usual or (primitive.promotes and not _agree(primitive, operands)):
+        if usual:
+            # Have they the dtype that is computed with?  One that is no float may be promoted.
+            dtype = None
+            for i in primitive.promotes:
+                found = operands[i].dtype
+                if found is not dtype and (dtype is not None or found.kind != "f"):
+                    usual = False
+                dtype = found
+        if not usual:
             operands = eager_operands(primitive, inputs)
             # The record keeps the Tensors themselves (the links of the graph); what was not a
             # Tensor, or was an integer tensor that had to become float, is kept as the array that
@@ -43,7 +51,6 @@ def apply_eager(primitive: Primitive, inputs: tuple, attrs: dict[str, Any]) -> T
                 x if isinstance(x, Tensor) and x._data is used else arrays.Constant(used)
                 for x, used in zip(inputs, operands, strict=True)
             )
-        xp = np
         if arrays.MODULES:
             xp = arrays.module_of(*operands)
             if xp is not np:
@@ -54,17 +61,6 @@ def apply_eager(primitive: Primitive, inputs: tuple, attrs: dict[str, Any]) -> T
     if wants_grad and not primitive.steps:
         wants_grad = primitive.differentiable
     return result(data, primitive, kept, wants_grad, attrs)
-
-
-def _agree(primitive: Primitive, operands: list[Any]) -> bool:
-    """Have the operands the dtypes that the operation computes with?  Found out cheaply."""
-    if primitive.variadic:
-        return False
-    promotes = primitive.promotes
-    dtype = operands[promotes[0]].dtype
-    if len(promotes) == 1 or dtype.kind != "f":
-        return dtype.kind == "f"
-    return all(operands[i].dtype is dtype for i in promotes)
 
 
 def eager_operands(primitive: Primitive, inputs: tuple) -> list[Any]:

@@ -47,7 +47,9 @@ def check_labels(labels: Any, classes: int) -> None:
     # In 8 or 16 bits not enormous enough: -1 is 255, which may be a class.
     size = labels.dtype.itemsize if labels.ndim else 0
     unsigned = labels.view(_UNSIGNED[size]) if size > 2 else labels.astype("u8")
-    if unsigned.max() < classes:
+    # (The method of an array of NumPy is a function in Python around the same.)
+    usual = type(unsigned) is np.ndarray
+    if (np.maximum.reduce(unsigned, None) if usual else unsigned.max()) < classes:
         return
     wrong = np.argwhere((np.atleast_1d(labels) < 0) | (np.atleast_1d(labels) >= classes))
     first = tuple(int(i) for i in wrong[0])

@@ -93,15 +93,18 @@ def row_starts(shape: tuple[int, ...]) -> np.ndarray:
 def _places(xp: Any, labels: Any, rows: Any) -> Any:
     """Where the element of each label stands when the rows are laid end to end."""
     starts = row_starts(rows.shape) if xp is np else xp.arange(0, rows.size, rows.shape[-1])
-    return starts + labels.reshape(-1).astype(np.int64, copy=False)
+    flat = labels if labels.ndim == 1 else labels.reshape(-1)
+    return starts + (flat if flat.dtype.kind == "i" else flat.astype(np.int64))
 
 
 def _largest(rows: Any) -> Any:
     """The largest of every row, in a column."""
-    if type(rows) is np.ndarray and rows.ndim == 2 and rows.shape[0] > rows.shape[1]:
+    if type(rows) is not np.ndarray:
+        return rows.max(axis=-1, keepdims=True)
+    if rows.ndim == 2 and rows.shape[0] > rows.shape[1] and rows.size > 256:
         # NumPy compares whole rows ten times faster than the elements of one.
         return np.maximum.reduce(rows.T.copy())[:, None]
-    return rows.max(axis=-1, keepdims=True)
+    return np.maximum.reduce(rows, -1, None, None, True)
 
 
 @primitive(
@@ -125,8 +128,10 @@ def softmax_cross_entropy(xp: Any, logits: Any, labels: Any) -> Any:
         _cross_entropy_spec(spec_of(logits), spec_of(labels))  # which says what is wrong
     check_labels(labels, logits.shape[-1])
     shifted = logits - _largest(logits)
-    chosen = shifted.take(_places(xp, labels, shifted)).reshape(labels.shape)
-    return xp.log(xp.add.reduce(xp.exp(shifted, out=shifted), axis=-1)) - chosen
+    chosen = shifted.take(_places(xp, labels, shifted))
+    if labels.ndim != 1:
+        chosen = chosen.reshape(labels.shape)
+    return xp.log(xp.add.reduce(xp.exp(shifted, out=shifted), -1)) - chosen
 
 
 def _minus_one_hot_spec(probabilities: Spec, labels: Spec) -> Spec:
