@@ -12,7 +12,7 @@ from dlgraph.core.spec import show_shape
 from dlgraph.errors import OperationError, ShapeError
 from dlgraph.nn import init
 from dlgraph.nn.layers import Dropout, Linear
-from dlgraph.nn.module import Module
+from dlgraph.nn.module import Module, as_input
 from dlgraph.nn.norm import LayerNorm
 from dlgraph.ops.comparison import where
 from dlgraph.ops.index import take
@@ -101,7 +101,8 @@ class MultiHeadAttention(Module):
 
     def forward(self, x: Any, memory: Any = None, mask: Any = None) -> Any:
         """Attention of `x` to itself, or to `memory` (batch, other time, features)."""
-        memory = x if memory is None else memory
+        x = as_input(x, self.query.weight.dtype)
+        memory = x if memory is None else as_input(memory, x.dtype)
         q, k, v = self.query(x), self.key(memory), self.value(memory)
         q, k, v = (self._split(part) for part in (q, k, v))
         if self.causal:

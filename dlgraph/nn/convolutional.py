@@ -13,7 +13,7 @@ from dlgraph.core.parameter import Parameter
 from dlgraph.core.spec import Dim, show_shape
 from dlgraph.errors import OperationError, ShapeError
 from dlgraph.nn import init
-from dlgraph.nn.module import Module
+from dlgraph.nn.module import Module, as_input
 from dlgraph.ops import convolution, pooling
 from dlgraph.ops.random import Stream
 
@@ -67,17 +67,29 @@ class _Convolution(Module):
 
     def forward(self, x: Any) -> Any:
         """Apply the filters."""
+        x = as_input(x, self.weight.dtype)
         channels = x.shape[1] if x.ndim == self.axes + 2 else None
         if channels != self.in_channels and not isinstance(channels, Dim):
             sizes = ", ".join(("length",) if self.axes == 1 else ("height", "width"))
             raise ShapeError(
                 f"{self._called(self.in_channels, self.out_channels)} was made for images "
                 f"(n, {self.in_channels}, {sizes}), its input is {show_shape(x.shape)}",
-                hint="one channel is an axis too: x[:, None]"
-                if x.ndim == self.axes + 1
-                else "the out_channels of one layer are the in_channels of the next",
+                hint=self._how_to_fit(x.shape),
             )
         return type(self).operation(x, self.weight, self.bias, **self.options)
+
+    def _how_to_fit(self, shape: tuple) -> str:
+        missing = self.axes + 2 - len(shape)
+        if missing == 1 and self.in_channels == 1:
+            return "one channel is an axis too: x[:, None]"
+        if missing == 1 and shape[0] == self.in_channels:
+            return "one sample is a batch of one: x[None]"
+        if missing == 2 and self.in_channels == 1:
+            return "a batch of one sample, with one channel: x[None, None]"
+        if not missing and shape[-1] == self.in_channels:
+            order = ", ".join(str(axis) for axis in (0, self.axes + 1, *range(1, self.axes + 1)))
+            return f"the channels are the second axis: x.transpose({order})"
+        return "the out_channels of one layer are the in_channels of the next"
 
     def extra_repr(self) -> str:
         """Channels, kernel, and what differs from the usual."""

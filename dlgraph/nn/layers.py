@@ -10,7 +10,7 @@ from dlgraph.core.explain import describe_operand
 from dlgraph.core.node import Node
 from dlgraph.core.operators import Operators
 from dlgraph.core.parameter import Parameter
-from dlgraph.core.spec import Dim, spec_of
+from dlgraph.core.spec import Dim, Spec, size_of, spec_of
 from dlgraph.core.state import train_or_test
 from dlgraph.core.words import counted
 from dlgraph.errors import OperationError, ShapeError
@@ -70,7 +70,7 @@ class Linear(Module):
                 f"{self._called(self.in_features, self.out_features)} was made for "
                 f"{counted(self.in_features, 'feature')}, its input {describe_operand(x)} has "
                 f"{size if spec.ndim else 'no axis'}",
-                hint=_how_to_fit(x, spec.ndim, self.in_features),
+                hint=_how_to_fit(x, spec, self.in_features),
             )
         # A table of pandas would take the weight's values, and nothing would be recorded.
         y = x @ self.weight if isinstance(x, Operators) else matmul(x, self.weight)
@@ -81,10 +81,10 @@ class Linear(Module):
         return f"{self.in_features}, {self.out_features}" + ", bias=False" * (self.bias is None)
 
 
-def _how_to_fit(x: Any, ndim: int, wanted: int) -> str:
-    if not ndim and wanted == 1:
+def _how_to_fit(x: Any, spec: Spec, wanted: int) -> str:
+    if not spec.ndim and wanted == 1:
         return f"samples are rows: [[{x}]]" if isinstance(x, (int, float)) else "x.reshape(1, 1)"
-    if ndim > 2:
+    if spec.ndim > 2 and size_of(spec.shape[1:]) == wanted:
         return "flatten images first: x.flatten(1)"
     return "the out_features of one layer are the in_features of the next"
 

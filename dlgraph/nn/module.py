@@ -13,13 +13,16 @@ from typing import Any
 
 import numpy as np
 
+from dlgraph.core.arrays import is_array
 from dlgraph.core.building import BUILDING, building, name_scope
 from dlgraph.core.hooks import Handle
 from dlgraph.core.mode import tracing
 from dlgraph.core.node import Node
+from dlgraph.core.operators import Operators
 from dlgraph.core.parameter import Parameter
 from dlgraph.core.spec import spec_of
 from dlgraph.core.tensor import Tensor
+from dlgraph.core.values import operand
 from dlgraph.errors import DtypeError, OperationError, ShapeError, UntrainedWarning
 
 
@@ -263,6 +266,11 @@ class Module:
             lines += [f"  {name}: {first}", *(f"  {line}" for line in rest)]
         head = f"{type(self).__name__}({self.extra_repr()}"
         return f"{head})" if not lines else "\n".join([head, *lines, ")"])
+
+
+def as_input(x: Any, dtype: Any) -> Any:
+    """What a layer that asks for shapes computes with: a list, too, is an array, of that dtype."""
+    return x if isinstance(x, Operators) or is_array(x) else operand(x, dtype)
 
 
 def _walk(name: str, value: Any) -> Iterator[tuple[str, Any]]:

@@ -13,7 +13,7 @@ from dlgraph.core.spec import Dim, show_shape
 from dlgraph.core.state import assign, train_or_test
 from dlgraph.errors import OperationError, ShapeError
 from dlgraph.nn import init
-from dlgraph.nn.module import Module
+from dlgraph.nn.module import Module, as_input
 from dlgraph.ops.arithmetic import maximum
 from dlgraph.ops.copies import identity, stop_gradient
 from dlgraph.ops.reduce import element_count, mean
@@ -71,6 +71,7 @@ class BatchNorm(Module):
 
     def forward(self, x: Any) -> Any:
         """The normalised input."""
+        x = as_input(x, self.running_mean.dtype)
         if x.ndim < 2 or (x.shape[1] != self.channels and not isinstance(x.shape[1], Dim)):
             raise ShapeError(
                 f"BatchNorm({self.channels}): the input {show_shape(x.shape)} must have "
@@ -94,7 +95,7 @@ class BatchNorm(Module):
         with no_grad():
             for name, value in updates.items():
                 held = getattr(self, name)
-                held.assign(held + self.momentum * (value.detach() - held))
+                held.assign(held + self.momentum * (stop_gradient(value) - held))
         return trained
 
     def _tested(self, x: Any, shape: tuple) -> Any:
@@ -148,6 +149,7 @@ class LayerNorm(Module):
 
     def forward(self, x: Any) -> Any:
         """The normalised input."""
+        x = as_input(x, None if self.weight is None else self.weight.dtype)
         n = len(self.shape)
         if tuple(x.shape[-n:]) != self.shape:
             raise ShapeError(
@@ -189,6 +191,7 @@ class GroupNorm(Module):
 
     def forward(self, x: Any) -> Any:
         """The normalised input."""
+        x = as_input(x, self.weight.dtype)
         if x.ndim < 2 or x.shape[1] != self.channels:
             raise ShapeError(
                 f"GroupNorm({self.groups}, {self.channels}): the input {show_shape(x.shape)} must "

@@ -18,7 +18,7 @@ from dlgraph.core.spec import show_shape
 from dlgraph.core.tensor import Tensor
 from dlgraph.errors import OperationError, ShapeError
 from dlgraph.nn import init
-from dlgraph.nn.module import Module
+from dlgraph.nn.module import Module, as_input
 from dlgraph.ops.comparison import where
 from dlgraph.ops.copies import astype, zeros_like
 from dlgraph.ops.joining import concatenate
@@ -71,6 +71,7 @@ class Recurrent(Module):
 
     def forward(self, x: Any, state: Any = None, lengths: Any = None) -> tuple[Any, Any]:
         """Outputs of every step, and the last state."""
+        x = as_input(x, self.bias.dtype)
         if x.ndim != 3 or x.shape[2] != self.in_features:
             raise ShapeError(
                 f"{type(self).__name__}({self.in_features}, {self.hidden}): the input is "

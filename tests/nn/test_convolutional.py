@@ -54,11 +54,36 @@ def test_sizes_in_both_modes(layer, shape, wanted):
 def test_errors():
     with pytest.raises(dg.errors.ShapeError, match=r"made for images \(n, 3, height, width\)"):
         dg.nn.Conv2d(3, 4, 3)(dg.Tensor(np.ones((1, 2, 8, 8), "float32")))
-    with pytest.raises(dg.errors.ShapeError) as caught:
-        dg.nn.Conv2d(1, 4, 3)(dg.Tensor(np.ones((1, 8, 8), "float32")))
-    assert "x[:, None]" in caught.value.hint
     with pytest.raises(dg.errors.OperationError, match="divide evenly"):
         dg.nn.Conv2d(3, 4, 3, groups=2)
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "hint"),
+    [
+        (dg.nn.Conv2d(1, 4, 3), (5, 8, 8), "x[:, None]"),
+        (dg.nn.Conv2d(1, 4, 3), (8, 8), "x[None, None]"),
+        (dg.nn.Conv2d(3, 4, 3), (3, 8, 8), "x[None]"),
+        (dg.nn.Conv2d(3, 4, 3), (5, 8, 7, 3), "x.transpose(0, 3, 1, 2)"),
+        (dg.nn.Conv1d(1, 4, 3), (5, 8), "x[:, None]"),
+        (dg.nn.Conv1d(2, 4, 3), (5, 8, 2), "x.transpose(0, 2, 1)"),
+    ],
+)
+def test_the_hint_makes_the_input_fit(layer, shape, hint):
+    x = dg.ones(shape)
+    with pytest.raises(dg.errors.ShapeError) as caught:
+        layer(x)
+    advice = caught.value.hint
+    assert advice.endswith(f": {hint}")
+    assert layer(eval(hint, {"x": x})).ndim == layer.axes + 2
+
+
+@pytest.mark.parametrize(
+    "layer", [dg.nn.Conv2d(1, 4, 3), dg.nn.ConvTranspose2d(1, 4, 3)], ids=["conv", "transpose"]
+)
+def test_a_nested_list_is_an_input_too(layer):
+    x = RNG.normal(size=(2, 1, 5, 5)).astype("float32")
+    assert np.array_equal(layer(x.tolist()).numpy(), layer(x).numpy())
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,7 @@ def test_numpy_integers_are_whole_numbers():
     [
         ((4, 100), r"its input x \(4, 100\) has 100", "out_features of one layer"),
         ((4, 28, 28), r"its input x \(4, 28, 28\) has 28", "x.flatten(1)"),
+        ((4, 28, 27), r"its input x \(4, 28, 27\) has 27", "out_features of one layer"),
         ((), r"its input x \(\) has no axis", "out_features of one layer"),
     ],
 )

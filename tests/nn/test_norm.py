@@ -98,3 +98,15 @@ def test_group_norm_against_numpy():
 def test_wrong_sizes_are_named(make):
     with pytest.raises(dg.errors.ShapeError, match=r"\(4, 2\)"):
         make()(dg.Tensor(np.ones((4, 2), "float32")))
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: dg.nn.BatchNorm(3), lambda: dg.nn.LayerNorm(3), lambda: dg.nn.GroupNorm(1, 3)]
+)
+def test_arrays_and_lists_are_normalised_as_tensors_are(make):
+    x = RNG.normal(2, 3, (6, 3)).astype("float32")
+    wanted, taught = make(), make()
+    expected = wanted(dg.Tensor(x)).numpy()
+    assert np.array_equal(taught(x).numpy(), expected)
+    assert_same_bits(wanted, taught)
+    assert np.array_equal(make()(x.tolist()).numpy(), expected)

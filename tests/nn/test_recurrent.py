@@ -110,6 +110,14 @@ def test_attention_weights_sum_to_one():
     assert np.allclose(dg.nn.attention(q, q, ones).numpy(), 1, atol=1e-6)
 
 
+def test_a_nested_list_is_an_input_too():
+    x = RNG.normal(size=(2, 3, 4)).astype("float32")
+    attend, block = dg.nn.MultiHeadAttention(4, 2), dg.nn.TransformerEncoderBlock(4, 2)
+    for layer in (attend, block, lambda x: dg.nn.GRU(4, 2, rng=dg.Stream(0))(x)[0]):
+        assert np.array_equal(layer(x.tolist()).numpy(), layer(x).numpy())
+    assert np.array_equal(attend(x, x.tolist()).numpy(), attend(x).numpy())
+
+
 def test_errors():
     with pytest.raises(dg.errors.OperationError, match="divide evenly"):
         dg.nn.MultiHeadAttention(8, 3)
