@@ -157,11 +157,16 @@ def code_cells(path: Path) -> list[str]:
             raise ValueError(f"it has more than {LARGEST >> 20} MiB")
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
         sources = [cell["source"] for cell in cells if cell["cell_type"] == "code"]
-        return [one if isinstance(one, str) else "".join(one) for one in sources]
+        return [_writable(one if isinstance(one, str) else "".join(one)) for one in sources]
     except (OSError, ValueError, RecursionError) as error:
         raise DlgraphError(f"this is not a notebook that can be read: {error}") from error
     except (KeyError, TypeError) as error:
         raise DlgraphError("this is not a notebook: it has no list of cells") from error
+
+
+def _writable(text: str) -> str:
+    """Half a character (JSON can hold one, and so can the name of a file) becomes a `?`."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def with_checks(learners: Sequence[str], wanted: Sequence[Exercise]) -> list[tuple[str, str]]:
@@ -293,11 +298,12 @@ def header(wanted: Sequence[Exercise]) -> str:
 
 def line(one: Marked, wanted: Sequence[Exercise]) -> str:
     """The results of one notebook in one line."""
+    path = _writable(str(one.path))
     if one.problem:
-        return f"{'-':7}{one.path}: {one.problem}"
+        return f"{'-':7}{path}: {one.problem}"
     count = f"{one.right} of {len(wanted)}"
     results = zip(one.marks, wanted, strict=True)
-    return f"{count:7}" + "".join(f"{m.result:{_width(w)}}" for m, w in results) + str(one.path)
+    return f"{count:7}" + "".join(f"{m.result:{_width(w)}}" for m, w in results) + path
 
 
 def _width(one: Exercise) -> int:
@@ -318,7 +324,8 @@ def as_csv(marked: Iterable[Marked]) -> str:
 
 def _harmless(entry: str) -> str:
     """A spreadsheet takes what begins so for a formula, and would compute it."""
-    return "'" + entry if entry.startswith(("=", "+", "-", "@", "\t", "\r")) else entry
+    formula = entry.startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
+    return "'" * formula + _writable(entry)
 
 
 def write_csv(path: Path, marked: Iterable[Marked]) -> None:

@@ -188,6 +188,19 @@ def test_formulas_of_a_spreadsheet_are_words():
     assert "\"'=HYPERLINK(" in written
 
 
+def test_half_a_character_in_a_notebook_or_a_name_stops_no_marking(tmp_path):
+    cells = answered("5 # \ud83d")
+    cells[4] += "\n# \udc00"
+    assert [result for result, _ in marks(tmp_path, cells)] == ["right", "right"]
+    name = grading.Path("an\udce9.ipynb")  # as a name in Latin-1 is read on Linux
+    wanted = grading.exercises(LESSON)
+    found = grading.Marked(name, tuple(grading.Mark(one.name, "right", "", "") for one in wanted))
+    assert grading.line(found, wanted).encode().endswith(b"an?.ipynb")
+    assert grading.line(grading.Marked(name, (), "not read"), wanted).encode()
+    grading.write_csv(tmp_path / "marks.csv", [found])
+    assert "an?.ipynb,twice,right" in (tmp_path / "marks.csv").read_text("utf-8-sig")
+
+
 def test_a_notebook_without_exercises_is_no_lesson_to_mark(tmp_path, capsys):
     lesson = write(tmp_path / "01_sums.ipynb", ["print(1)"])
     assert cli.main(["grade", str(lesson), str(tmp_path)]) == 1
