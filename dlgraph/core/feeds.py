@@ -75,12 +75,13 @@ def _fed(graph: Graph, index: int, value: Any) -> Any:
     if isinstance(value, Tensor):
         value = value_of(value)
     what = show_placeholder(record.name, record.spec)
+    array = arrays.is_array(value)
     value = _typed(plain_array(value), record.spec, what)
     if not fits(value.shape, record.spec.shape):
         raise FeedError(
             f"{what} was fed with shape {show_shape(value.shape)}",
             extra={"made at": str(record.where)} if record.where else None,
-            hint=_shape_hint(value.shape, record.spec.shape),
+            hint=_shape_hint(value.shape, record.spec, array),
         )
     return value
 
@@ -139,9 +140,9 @@ def _typed(value: Any, spec: Spec, what: str) -> Any:
             f"{what} was fed with {arrays.elements(array.dtype)}",
             hint="feed a number or an array of numbers",
         )
+    made = f'value.astype("{spec.dtype}")' if arrays.is_array(value) else _converted(spec)
     raise FeedError(
-        f"{what} was fed with {array.dtype}",
-        hint=f'nothing is converted silently: feed value.astype("{spec.dtype}")',
+        f"{what} was fed with {array.dtype}", hint=f"nothing is converted silently: feed {made}"
     )
 
 
@@ -157,13 +158,25 @@ def _compact(array: Any) -> Any:
     return array.astype(array.dtype)
 
 
-def _shape_hint(shape: tuple[int, ...], wanted: tuple[Any, ...]) -> str:
-    if len(shape) == len(wanted) - 1 and fits(shape, wanted[1:]):
-        return "a batch of one sample has a first axis of size 1: value[None]"
+def _converted(spec: Spec) -> str:
+    # For hints that can be typed as they stand: a list has no `astype` and no `reshape`.
+    return f'np.asarray(value, "{spec.dtype}")'
+
+
+def _shape_hint(shape: tuple[int, ...], spec: Spec, array: bool) -> str:
+    wanted = spec.shape
+    if fits((1, *shape), wanted):
+        one = "value[None]" if array else "[value]"
+        return f"a batch of one sample has a first axis of size 1: {one}"
     known = [w for w in wanted if not isinstance(w, Dim)]
     if np.prod(shape, dtype=int) and known and len(known) < len(wanted):
         total, inner = int(np.prod(shape)), int(np.prod(known))
         if inner and total % inner == 0 and len(known) == len(wanted) - 1:
             sizes = ", ".join("-1" if isinstance(w, Dim) else str(w) for w in wanted)
-            return f"the elements would fit: value.reshape({sizes})"
+            called = "value" if array else _converted(spec)
+            return f"the elements would fit: {called}.reshape({sizes})"
+    if not wanted:
+        return "() is one number, without axes"
+    if len(known) == len(wanted):
+        return "none of its sizes is open: feed exactly this shape"
     return "? stands for any size, the other sizes must be equal"

@@ -161,11 +161,17 @@ class Node(Operators):
 
     def _asked(self, how: str, hint: str | None = None) -> NoReturn:
         called = name_in_frame(self, user_frame()) or f'"{self.name}"'
+        advice = (
+            f"{called} has a value once the function runs, not while it is traced: compute with "
+            f"{called} itself, or return it and look at it outside"
+            if self.graph.captures_outer
+            else f"session.run({called}, feed) returns the value"
+        )
         raise SymbolicValueError(
             f"`{how}` needs the value of {self.name!r} {str_spec(self.spec)}: a graph node has no "
             "value until the graph runs",
             extra={"made at": str(self.where)} if self.where else None,
-            hint=hint or f"session.run({called}, feed) returns the value",
+            hint=hint or advice,
         )
 
     def __bool__(self) -> bool:

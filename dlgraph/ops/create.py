@@ -10,6 +10,7 @@ import numpy as np
 from dlgraph.core.primitive import composite
 from dlgraph.core.spec import DEFAULT_FLOAT, Dim
 from dlgraph.core.tensor import Tensor
+from dlgraph.core.values import element_type
 from dlgraph.errors import DlgraphError, OperationError
 from dlgraph.ops.arrange import positions
 from dlgraph.ops.copies import zeros_like
@@ -31,7 +32,17 @@ def _made(name: str, make: Callable[[], np.ndarray], shape: Any = ()) -> Tensor:
     except (TypeError, ValueError, OverflowError, ZeroDivisionError) as error:
         if isinstance(error, DlgraphError):
             raise
-        raise OperationError(f"{name}: {error}") from None
+        example = "(2, 3), 7.0" if name == "full" else "(2, 3)"
+        hint = f"the sizes go into one tuple: dg.{name}({example})" if name in _OF_SHAPE else None
+        raise OperationError(f"{name}: {error}", hint=hint) from None
+
+
+_OF_SHAPE = ("zeros", "ones", "full")
+
+
+def _kind(dtype: Any) -> Any:
+    # (A number in its place is a size, `zeros(2, 3)`, which the error of NumPy is explained by.)
+    return dtype if isinstance(dtype, int) else element_type(dtype)
 
 
 def zeros(shape: Any, dtype: Any = DEFAULT_FLOAT) -> Tensor:
@@ -41,7 +52,7 @@ def zeros(shape: Any, dtype: Any = DEFAULT_FLOAT) -> Tensor:
     >>> print(dg.zeros((2,)))
     [0. 0.]
     """
-    return _made("zeros", lambda: np.zeros(shape, dtype), shape)
+    return _made("zeros", lambda: np.zeros(shape, _kind(dtype)), shape)
 
 
 def ones(shape: Any, dtype: Any = DEFAULT_FLOAT) -> Tensor:
@@ -51,7 +62,7 @@ def ones(shape: Any, dtype: Any = DEFAULT_FLOAT) -> Tensor:
     >>> print(dg.ones((2,)))
     [1. 1.]
     """
-    return _made("ones", lambda: np.ones(shape, dtype), shape)
+    return _made("ones", lambda: np.ones(shape, _kind(dtype)), shape)
 
 
 def full(shape: Any, value: float, dtype: Any = None) -> Tensor:
@@ -61,7 +72,7 @@ def full(shape: Any, value: float, dtype: Any = None) -> Tensor:
     >>> print(dg.full((2,), 7.0))
     [7. 7.]
     """
-    kind = _natural(value) if dtype is None else dtype
+    kind = _natural(value) if dtype is None else element_type(dtype)
     return _made("full", lambda: np.full(shape, value, kind), shape)
 
 

@@ -174,6 +174,12 @@ def _next_key(xp: Any, *, stream: Stream) -> Any:
 
 
 def _shaped(key: Spec, shape: Sequence[Any], dtype: Any, **attrs: Any) -> Spec:
+    if not np.iterable(shape):
+        raise OperationError(
+            f"a shape is a tuple of sizes, not {shape!r}",
+            where=None,
+            hint="the sizes go into one tuple: normal((2, 3)), uniform((3,))",
+        )
     return Spec(tuple(shape), np.dtype(dtype))
 
 

@@ -127,6 +127,35 @@ def test_hints_for_feeds_that_almost_fit(g):
         assert hint in caught.value.hint
 
 
+def test_hints_for_lists_can_be_typed_as_they_stand(g):
+    x = dg.placeholder((None, 3), name="x")
+    n = dg.placeholder((None,), "int64", name="n")
+    session = dg.Session(g)
+    for node, value, hint in [
+        (x, [1.0, 2.0, 3.0], "[value]"),
+        (x, [[[1.0, 2.0, 3.0]], [[4.0, 5.0, 6.0]]], 'np.asarray(value, "float32").reshape(-1, 3)'),
+        (n, [1.0, 2.0], 'np.asarray(value, "int64")'),
+    ]:
+        with pytest.raises(FeedError) as caught:
+            session.run(node, {node: value})
+        assert caught.value.hint.endswith(f" {hint}")
+        followed = eval(hint, {"np": np, "value": value})
+        assert session.run(node, {node: followed}).ndim == node.ndim
+
+
+def test_a_size_that_is_fixed_is_not_called_open(g):
+    pair, number = dg.placeholder((2,), name="pair"), dg.placeholder((), name="number")
+    session = dg.Session(g)
+    for node, value, hint in [
+        (pair, 1.0, "feed exactly this shape"),
+        (pair, [1.0, 2.0, 3.0], "feed exactly this shape"),
+        (number, [1.0], "one number, without axes"),
+    ]:
+        with pytest.raises(FeedError) as caught:
+            session.run(node, {node: value})
+        assert hint in caught.value.hint
+
+
 def test_integers_are_never_cut_to_fit(g):
     n = dg.placeholder((), "int64", name="n")
     b = dg.placeholder((), "uint8", name="b")

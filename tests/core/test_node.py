@@ -68,6 +68,19 @@ def test_the_hint_uses_the_name_of_your_variable(nodes):
     assert caught.value.hint == 'session.run("mean", feed) returns the value'
 
 
+def test_where_a_function_is_traced_no_session_is_advised():
+    @dg.function
+    def scaled(x):
+        return x * float(x)
+
+    with pytest.raises(SymbolicValueError) as caught:
+        scaled(dg.Tensor(2.0))
+    assert caught.value.hint == (
+        "x has a value once the function runs, not while it is traced: compute with x itself, or "
+        "return it and look at it outside"
+    )
+
+
 def test_the_hint_for_a_condition_and_for_backward(nodes):
     _, loss = nodes
     with pytest.raises(SymbolicValueError) as caught:

@@ -348,3 +348,27 @@ def test_dropout_keeps_the_mean_and_repeats_its_mask():
     np.testing.assert_array_equal(y, slope)  # the gradient made the same mask
     assert set(np.unique(y)) == {np.float32(0), np.float32(1 / 0.7)}
     assert abs((y == 0).mean() - 0.3) < 5 * np.sqrt(0.3 * 0.7 / x.size)
+
+
+@pytest.mark.parametrize(
+    ("make", "hint"),
+    [
+        (lambda: dg.zeros(2, 3), "dg.zeros((2, 3))"),
+        (lambda: dg.ones("3"), "dg.ones((2, 3))"),
+        (lambda: dg.full(7.0, (2, 3)), "dg.full((2, 3), 7.0)"),
+        (lambda: dg.Stream(0).normal(2, 3), "normal((2, 3))"),
+        (lambda: dg.Stream(0).uniform(2), "uniform((3,))"),
+        (lambda: dg.random_normal(dg.Tensor(dg.Stream(0).draw()), shape=2), "normal((2, 3))"),
+    ],
+)
+def test_sizes_that_are_no_tuple_are_told_to_be_one(make, hint):
+    with pytest.raises(OperationError) as caught:
+        make()
+    assert hint in caught.value.hint
+    assert caught.value.where.file == __file__
+
+
+@pytest.mark.parametrize("make", [dg.zeros, dg.ones, lambda *given: dg.full(given[0], 7.0, "flot")])
+def test_an_element_type_that_is_none_is_not_taken_for_a_size(make):
+    with pytest.raises(DtypeError, match="'flot' is not an element type"):
+        make((2, 3), "flot")
