@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from dlgraph.core.values import plain_array
 from dlgraph.data.progress import bar
 from dlgraph.errors import DtypeError, OperationError, ShapeError
 
@@ -35,7 +36,8 @@ class DataLoader:
 
     Raises `ShapeError` (different lengths, no samples), `DtypeError` (not arrays; `batch_size`,
     `seed` or `epoch` not an integer), `OperationError` (`batch_size` below 1, no full batch with
-    `drop_last`, negative seed or epoch), `MissingPackageError` (`progress` without tqdm).
+    `drop_last`, negative seed or epoch, a masked array with elements that have no value),
+    `MissingPackageError` (`progress` without tqdm).
 
     >>> import numpy as np
     >>> import dlgraph as dg
@@ -74,7 +76,7 @@ class DataLoader:
                 hint="row i of x and row i of y are one sample",
             )
         self.batch_size = _integer("batch_size", batch_size, least=1)
-        self.seed = _integer("seed", seed, least=0)
+        self.seed = seed
         self.shuffle, self.drop_last, self.progress = shuffle, drop_last, progress
         self.epoch = 0
         if drop_last and self.batch_size > len(self.x):
@@ -83,6 +85,15 @@ class DataLoader:
                 "samples, and drop_last=True leaves out the incomplete one",
                 hint=f"batch_size={len(self.x)} or less, or drop_last=False",
             )
+
+    @property
+    def seed(self) -> int:
+        """What the order of every epoch depends on."""
+        return self._seed
+
+    @seed.setter
+    def seed(self, number: int) -> None:
+        self._seed = _integer("seed", number, least=0)
 
     @property
     def epoch(self) -> int:
@@ -149,7 +160,7 @@ def _array(name: str, value: Any) -> np.ndarray:
             f"DataLoader: {name} {value.shape} holds no samples",
             hint="the first dimension counts the samples; is a selection empty?",
         )
-    return np.asarray(value)  # a np.memmap, say, becomes a plain array over the same memory
+    return plain_array(value)  # a np.memmap, say, becomes one over the same memory
 
 
 def _integer(name: str, value: Any, *, least: int) -> int:

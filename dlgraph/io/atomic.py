@@ -18,7 +18,7 @@ def as_path(who: str, path: Any, example: str = "model.safetensors") -> Path:
     >>> as_path("save", "a.txt").suffix
     '.txt'
     """
-    if not isinstance(path, (str, os.PathLike)) or not str(path):
+    if not isinstance(path, (str, os.PathLike)) or not str(path) or "\0" in str(path):
         raise OperationError(f"{who}: {path!r} is no path", hint=f'"{example}", for example')
     return Path(path)
 
@@ -38,7 +38,10 @@ def write_whole(path: Path, content: bytes) -> None:
     ...     file.read_bytes()
     b'new'
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
+    if not path.name:  # of "." and "/"
+        raise DataError(f"{path} is a folder, not a file", hint="add the name of a file")
+    # Of a long name only the start: with what is added it would be too long.
+    temporary = path.with_name(f".{path.name[:32]}.{os.getpid()}-{secrets.token_hex(4)}.part")
     try:
         try:
             with open(temporary, "xb") as stream:

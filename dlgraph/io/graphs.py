@@ -25,6 +25,7 @@ from dlgraph.ops.random import Stream
 FORMAT = "dlgraph graph"
 VERSION = 1
 MAX_NODES = 1_000_000
+LONGEST = 1000  # characters of a name
 
 
 # ---- writing -------------------------------------------------------------------------------------
@@ -34,11 +35,15 @@ def graph_text(records: Sequence[Record], facts: Mapping[str, Any], writer: Writ
     """The JSON document for these records; `facts` are further fields at its top."""
     bodies = []
     for body in bodies_inner_first(records):
+        _check_name(body.name or "", "the function")
         nodes = [_node(record, writer) for record in body.records]
         ends = {"inputs": body.all_inputs, "outputs": body.outputs, "effects": body.effects}
         bodies.append({"name": body.name, **ends, "nodes": nodes})
         writer.bodies.append(body)
     nodes = [_node(record, writer) for record in records]
+    for dim in writer.dims:
+        if dim.name:
+            _check_name(dim.name, "the size")
     rows = [f'  "{key}": {write_json(value)}' for key, value in facts.items()]
     rows.append(f'  "dims": {write_json([dim.name for dim in writer.dims])}')
     rows.append(f'  "bodies": {_lines([_body_text(body) for body in bodies], "    ")}')
@@ -78,8 +83,22 @@ def _bodies_of(records: Iterable[Record]) -> list[Body]:
     return [v for record in records for v in record.attrs.values() if isinstance(v, Body)]
 
 
+def _check_name(name: str, what: str) -> None:
+    # What could not be loaded again must not be written.
+    if not _is_name(name):
+        raise OperationError(
+            f"{what} {name[:40]!r} cannot be saved under that name",
+            hint=f"a name is a line of text, of at most {LONGEST:,} characters",
+        )
+
+
+def _is_name(name: str) -> bool:
+    return 0 < len(name) <= LONGEST and name.isprintable()
+
+
 def _node(record: Record, writer: Writer) -> dict[str, Any]:
     op = record.primitive
+    _check_name(record.name, "the node")
     if REGISTRY.get(op.name) is not op:
         raise OperationError(
             f"{record.name!r} cannot be saved: {op.name} is not a registered primitive, so nobody "
@@ -166,7 +185,7 @@ def _read_nodes(graph: Graph, entries: list[Any], reader: Reader, what: str) -> 
 
 
 def _name(name: str, what: str) -> str:
-    if not name or len(name) > 1000 or not name.isprintable():
+    if not _is_name(name):
         fail(what, f"{name[:40]!r} is no name")
     return name
 

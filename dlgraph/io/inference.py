@@ -181,10 +181,15 @@ def _named(what: str, nodes: Any) -> dict[str, Node]:
         found = {getattr(node, "name", i): node for i, node in enumerate(several)}
     graphs = {id(node.graph) for node in found.values() if isinstance(node, Node)}
     for name, node in found.items():
-        if not isinstance(node, Node) or not isinstance(name, str) or not name.isprintable():
+        if not isinstance(node, Node):
             raise OperationError(
                 f"save_inference_model: {what} must be nodes of a graph, not {type(node).__name__}",
                 hint="for a model in eager code, dg.save(path, model) saves its values",
+            )
+        if not isinstance(name, str) or not name.isprintable():
+            raise OperationError(
+                f"save_inference_model: {what} are called by a line of text, not by {name!r}",
+                hint='a name of your choice: {"image": x}',
             )
     if len(graphs) != 1 and (found or what == "fetches"):
         raise OperationError(f"save_inference_model: {what} must be nodes of one graph")

@@ -58,6 +58,16 @@ def write_json(value: Any) -> str:
     return json.dumps(value, allow_nan=False, ensure_ascii=False)
 
 
+def is_text(name: str) -> bool:
+    """Can it be written to a file?  Python's text can hold halves of characters, a file cannot.
+
+    >>> from dlgraph.io.plain import is_text
+    >>> is_text("µ"), is_text("\\ud83d")
+    (True, False)
+    """
+    return name.encode("utf-8", "replace").decode() == name
+
+
 def fail(what: str, why: str, hint: str | None = None) -> NoReturn:
     """Raise the `DataError` for a file, or an entry of one."""
     raise DataError(f"{what}: {why}", hint=hint or "the file is damaged, or not what it claims")

@@ -8,9 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from dlgraph.core.arrays import to_numpy
 from dlgraph.core.tensor import Tensor, value_of
-from dlgraph.errors import DataError, DtypeError, OperationError
+from dlgraph.core.values import plain_array
+from dlgraph.errors import DataError, DlgraphError, DtypeError, OperationError
 from dlgraph.io.atomic import as_path, write_whole
+from dlgraph.io.plain import is_text
 from dlgraph.io.tensors import from_bytes, read_bytes, to_bytes
 from dlgraph.nn.module import Module
 
@@ -77,18 +80,21 @@ def arrays_of(who: str, values: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """The values as NumPy arrays, sorted as given; anything else is an error."""
     found: dict[str, np.ndarray] = {}
     for name, value in values.items():
-        if not isinstance(name, str) or not name or name == "__metadata__":
+        if not isinstance(name, str) or not name or name == "__metadata__" or not is_text(name):
             raise OperationError(f"{who}: {name!r} is no name for an array")
-        array = value_of(value) if isinstance(value, Tensor) else value
-        if hasattr(array, "get") and not isinstance(array, (np.ndarray, Mapping)):
-            array = array.get()  # an array of a GPU
+        array = to_numpy(value_of(value) if isinstance(value, Tensor) else value)
+        if hasattr(array, "__cuda_array_interface__") and hasattr(array, "get"):
+            array = array.get()  # of a GPU that dlgraph does not use
         if isinstance(array, Mapping):
             raise OperationError(
                 f"{who}: {name} is a dictionary of its own",
                 hint=f'use names with dots: "{name}.weight"',
             )
         try:
-            found[name] = np.asarray(array)
-        except ValueError as error:
+            found[name] = np.asarray(plain_array(array))
+        except DlgraphError as error:
+            error.what = f"{who}: {name}: {error.what}"
+            raise
+        except (ValueError, TypeError) as error:
             raise DtypeError(f"{who}: {name} is no array: {error}") from None
     return found

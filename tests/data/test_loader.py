@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dlgraph import save_checkpoint
 from dlgraph.data import DataLoader, loader, progress
 from dlgraph.errors import DtypeError, MissingPackageError, OperationError, ShapeError
 
@@ -125,6 +126,27 @@ def test_a_memory_mapped_array_gives_plain_batches(tmp_path):
     mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
     (inputs, _), *_ = DataLoader(mapped, np.arange(10), 4)
     assert type(inputs) is np.ndarray and inputs.flags.writeable
+
+
+def test_elements_without_a_value_are_refused_and_not_read():
+    masked = np.ma.array([1.0, 2.0], mask=[False, True])
+    for x, y in ((masked, np.arange(2)), (np.arange(2), masked)):
+        with pytest.raises(OperationError, match="a masked array has elements without a value"):
+            DataLoader(x, y, 1)
+    ((x, _),) = DataLoader(np.ma.array([1.0, 2.0]), np.arange(2), 2)
+    assert type(x) is np.ndarray and x.tolist() == [1.0, 2.0]
+
+
+def test_a_seed_that_is_set_later_is_checked_as_well(tmp_path):
+    loader = DataLoader(np.arange(8), np.arange(8), 8, shuffle=True)
+    loader.seed = np.int64(3)
+    other = DataLoader(np.arange(8), np.arange(8), 8, shuffle=True, seed=3)
+    assert type(loader.seed) is int and loader.order().tolist() == other.order().tolist()
+    save_checkpoint(tmp_path / "run.safetensors", loader=loader)
+    for wrong, error in ((-1, OperationError), (1.5, DtypeError)):
+        with pytest.raises(error, match="seed"):
+            loader.seed = wrong
+    assert loader.seed == 3
 
 
 def test_different_lengths_are_refused_with_both_shapes():

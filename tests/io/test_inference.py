@@ -199,6 +199,22 @@ def test_what_cannot_be_saved_is_said(tmp_path):
     assert not (tmp_path / "m").exists()
 
 
+@pytest.mark.parametrize("name", ["two\nlines", "a\0b", "\ud83d", "n" * 1001], ids=ascii)
+def test_nothing_is_written_that_could_not_be_loaded(name, tmp_path):
+    with dg.Graph().as_default():
+        x = dg.placeholder((2,), name=name)
+        sized = dg.placeholder((name,), name="x")
+        found, _ = dg.scan(lambda c, row: (c + row, None), 0.0, sized)
+    for feeds, fetches in ({"x": x}, {"y": x * 2}), ({"x": sized}, {"y": found}):
+        with pytest.raises(OperationError, match=r"(node|size) .* cannot be saved") as caught:
+            dg.save_inference_model(tmp_path / "m", feeds, fetches)
+        assert "a name is a line of text" in caught.value.hint
+    if len(name) < 1000:
+        with pytest.raises(OperationError, match="feeds are called by a line of text"):
+            dg.save_inference_model(tmp_path / "m", {name: x}, {"y": x * 2})
+    assert not (tmp_path / "m").exists()
+
+
 def test_wrong_calls_of_a_loaded_model(tmp_path):
     with dg.Graph().as_default():
         x = dg.placeholder((2,), name="x")

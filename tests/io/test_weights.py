@@ -53,6 +53,44 @@ def test_what_cannot_be_saved_is_said(tmp_path):
     assert not file.exists()
 
 
+class Series:
+    """Like a column of pandas: an array by `__array__`, whose `get` wants a label."""
+
+    def get(self, label, default=None):
+        return default
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array([1.0, 2.0])
+
+
+def test_columns_of_a_table_are_arrays(tmp_path):
+    dg.save(tmp_path / "a.safetensors", {"a": Series()})
+    assert dg.load(tmp_path / "a.safetensors")["a"].tolist() == [1.0, 2.0]
+
+
+def test_values_that_are_none_are_not_saved_as_some(tmp_path):
+    masked = np.ma.array([1.0, 2.0], mask=[False, True])
+    with pytest.raises(OperationError, match="save: a: a masked array") as caught:
+        dg.save(tmp_path / "a.safetensors", {"a": masked})
+    assert "filled" in caught.value.hint
+    dg.save(tmp_path / "a.safetensors", {"a": masked.filled(0.0), "b": np.ma.array([3.0])})
+    assert dg.load(tmp_path / "a.safetensors")["b"].tolist() == [3.0]
+
+
+def test_paths_and_names_that_no_file_can_have(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for path in (".", "/"):
+        with pytest.raises(DataError, match="is a folder, not a file"):
+            dg.save(path, {"a": np.ones(2)})
+    for call in (lambda path: dg.save(path, {"a": np.ones(2)}), dg.load, dg.load_inference_model):
+        with pytest.raises(OperationError, match="is no path"):
+            call("a\0b")
+    with pytest.raises(OperationError, match="is no name for an array"):
+        dg.save("a.safetensors", {"\ud83d": np.ones(2)})
+    dg.save("x" * 240, {"a": np.ones(2)})  # as long as most systems let it be
+    assert dg.load("x" * 240)["a"].tolist() == [1.0, 1.0]
+
+
 def test_reading_what_is_not_there(tmp_path):
     dg.save(tmp_path / "a.safetensors", {"a": np.ones(2)})
     with pytest.raises(DataError, match=r"there is no file .*b\.safetensors") as caught:
