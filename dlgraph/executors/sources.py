@@ -8,9 +8,11 @@ the same name in different modules different names.  Next: `standalone.py`, whic
 from __future__ import annotations
 
 import ast
+import builtins
 import dis
 import functools
 import inspect
+import sys
 import textwrap
 from collections.abc import Iterable, Iterator
 from types import CodeType, FunctionType, ModuleType
@@ -50,7 +52,8 @@ class Sources:
     def __init__(self) -> None:
         self.modules: set[str] = set()  # standard modules to import
         self._names: dict[int, str] = {}
-        self._taken: set[str] = {"np", "state", "run", "initial_state"}
+        # Nothing may hide what Python itself has: `sum` is called by many a function.
+        self._taken: set[str] = {"np", "state", "run", "initial_state", *dir(builtins)}
         self._texts: dict[str, str] = {}
         self._held: list[Any] = []  # what an id in _names belongs to stays alive
         self._constants: dict[int, _Constant] = {}
@@ -104,6 +107,20 @@ class Sources:
             return "np"
         self.modules.add(module.__name__)
         return module.__name__
+
+    def _imported(self, found: Any, word: str) -> str:
+        """A function of an installed library, by the name under which it is there."""
+        owner = getattr(found, "__self__", None)
+        if isinstance(owner, np.ufunc):  # np.add.reduce
+            return f"{self._imported(owner, word)}.{found.__name__}"
+        home, name = getattr(found, "__module__", None), getattr(found, "__name__", word)
+        module = sys.modules.get(home or "")
+        if module is None or getattr(module, name, None) is not found:
+            raise OperationError(
+                f"{word} is a {type(found).__name__} that no module has under its own name",
+                hint="use it through its module, scipy.special.erf(x), or write a function of it",
+            )
+        return f"{self._module(module)}.{name}"
 
     # ---- texts
     def _written(self, value: Any, name: str, waiting: list[Any]) -> str:
@@ -162,11 +179,13 @@ class Sources:
     def _refer(self, found: Any, word: str, waiting: list[Any]) -> str:
         if isinstance(found, ModuleType):
             return self._module(found)
+        ufunc = getattr(found, "__self__", None)
+        if isinstance(ufunc, np.ufunc):  # a method of it: np.maximum.reduce
+            return f"np.{ufunc.__name__}.{found.__name__}"
         if callable(found):
             home = getattr(found, "__module__", None) or ""
             if not isinstance(found, Primitive) and not _ours(found, home):
-                self.modules.add(home)
-                return f"{home}.{found.__name__}"
+                return self._imported(found, word)
             target = _definition(found)
             name = self._reserve(target)
         else:
@@ -242,16 +261,9 @@ def _namespace(value: Any) -> dict[str, Any]:
 
 
 def _globals_used(value: Any) -> set[str]:
-    codes = (
-        [f.__code__ for f in vars(value).values() if isinstance(f, FunctionType)]
-        + [
-            f.fget.__code__
-            for f in vars(value).values()
-            if isinstance(f, property) and f.fget is not None
-        ]
-        if isinstance(value, type)
-        else [value.__code__]
-    )
+    held = vars(value).values() if isinstance(value, type) else [value]
+    functions = [one.fget if isinstance(one, property) else one for one in held]
+    codes = [one.__code__ for one in functions if isinstance(one, FunctionType)]
     return {name for code in codes for name in _loaded(code)}
 
 
@@ -315,17 +327,9 @@ def _repeated_checks(tree: ast.AST, source: str, checks: set[str]) -> list[Edit]
             continue
         called = getattr(node.body[0], "value", None)
         if isinstance(called, ast.Call) and getattr(called.func, "id", None) in checks:
-            start = _offset(source, node.lineno, 0)
-            found.append(
-                (
-                    start,
-                    source.index(
-                        "\n", _offset(source, node.end_lineno or 0, node.end_col_offset or 0)
-                    )
-                    + 1,
-                    "",
-                )
-            )
+            end = _offset(source, node.end_lineno or 0, node.end_col_offset or 0)
+            start, behind = _offset(source, node.lineno, 0), source.index("\n", end) + 1
+            found.append((start, behind, ""))
     return found
 
 

@@ -8,8 +8,9 @@ same bits as the session.
 from __future__ import annotations
 
 import base64
+import builtins
 import os
-from pathlib import Path
+import sys
 from typing import Any
 
 import numpy as np
@@ -24,8 +25,9 @@ from dlgraph.core.where import name_in_frame, user_frame
 from dlgraph.errors import OperationError
 from dlgraph.executors.expressions import identifiers, one_line, operator_text
 from dlgraph.executors.sources import Sources, literal
-from dlgraph.io.atomic import write_whole
+from dlgraph.io.atomic import as_path, write_whole
 
+PYTHON = frozenset((*dir(builtins), *sys.stdlib_module_names))
 SMALL = 32  # elements of an array that is written as numbers
 
 HEAD = '''"""{title}
@@ -104,7 +106,7 @@ def to_python(program: Program, path: str | os.PathLike[str] | None = None) -> s
             hint=f"dg.to_python(session.program({fetch}, [x])): what to fetch, and what is fed",
         )
     writer = _Writer(program)
-    target = None if path is None else Path(path)
+    target = None if path is None else as_path("to_python", path, "model.py")
     text = writer.text("program" if target is None else target.stem)
     if target is not None:
         write_whole(target, text.encode())
@@ -118,7 +120,7 @@ class _Writer:
         self.program = program
         self.records = program.records
         self.sources = Sources()
-        self.names = identifiers([r.name for r in self.records])
+        self.names = identifiers(map(_wish, self.records))
         self.sources.avoid(self.names)
         self.constants: list[str] = []
         self.state: dict[str, str] = {}
@@ -208,7 +210,7 @@ class _Writer:
             if op == "variable":
                 return f"{name} = state[{self._tensor(record)!r}]"
             if op == "assign":
-                copied = f"np.array({given[1]})" if record.attrs["copy"] else given[1]
+                copied = f'np.array({given[1]}, order="C")' if record.attrs["copy"] else given[1]
                 return f"{name} = state[{self._tensor(record)!r}] = {copied}"
             if op == "next_key":
                 return f"{name} = next_key(state, {self._stream(record)})"
@@ -256,6 +258,13 @@ class _Writer:
         value = np.asarray(value)
         if value.dtype.hasobject:
             raise OperationError(f"an array of {value.dtype} cannot be written as text")
+        if not value.size:
+            return f"np.zeros({value.shape}, {value.dtype.name!r})"
+        # As it lies in memory: the same numbers in another layout add up with other roundings.
+        order = sorted(range(value.ndim), key=lambda axis: -abs(value.strides[axis]))
+        if not value.flags.c_contiguous and order != sorted(order):
+            back = tuple(map(order.index, sorted(order)))
+            return f"{self._array(value.transpose(order))}.transpose{back}"
         if value.size <= SMALL and np.isfinite(value.astype(complex)).all():
             return f"np.array({value.tolist()!r}, {value.dtype.name!r})" + "[()]" * (not value.ndim)
         little = value.astype(value.dtype.newbyteorder("<"), copy=False)
@@ -308,6 +317,12 @@ class _Writer:
 
         spec, bundle = self.sources.name_of(Spec), self.sources.name_of(Bundle)
         return BODY.replace("Spec(", f"{spec}(").replace("Bundle(", f"{bundle}(").rstrip()
+
+
+def _wish(record: Record) -> str:
+    """The name of a node, or one that hides nothing of Python's: constants stand in the open."""
+    hides = record.name.rpartition("/")[2] in PYTHON and record.primitive.name == "constant"
+    return f"{record.name}/constant" if hides else record.name
 
 
 def _in_docstring(text: str) -> str:
