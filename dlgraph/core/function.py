@@ -1,8 +1,8 @@
 """`@dg.function`: eager code traced into a graph once, run from the graph afterwards.
 
 A trace is kept per shapes and dtypes of the arguments, per value of the Python arguments, and per
-state of what the function, or one that it calls, takes from outside (numbers, lists, training
-flags).  `report()` tells every trace and its reason.  What happens only while tracing, such as
+state of what the function, or one that it calls, takes from outside (numbers, lists, sets,
+training flags).  `report()` tells every trace and its reason.  What happens only while tracing, such as
 printing, it warns about, with the line.  (Attributes of objects are not looked at.)
 """
 
@@ -33,6 +33,7 @@ from dlgraph.core.where import Where, is_own_code, user_line
 from dlgraph.errors import OperationError, RetraceWarning, ShapeError, TraceWarning
 
 MANY_TRACES = 5
+SEVERAL = ("list", "tuple", "dict", "set", "frozenset")  # what is compared by its elements
 HASHED_ELEMENTS = 4096  # larger captured arrays are compared by identity
 
 
@@ -297,6 +298,10 @@ def _snapshot(value: Any) -> Any:
         return ("array", Identity(value))
     if isinstance(value, (bool, int, float, str, type(None), np.ndarray, np.generic)):
         return (type(value).__name__, freeze(value))
+    if isinstance(value, (complex, bytes, bytearray, range, slice, np.dtype)):
+        return (type(value).__name__, repr(value))
+    if isinstance(value, (set, frozenset)):
+        return (type(value).__name__, *sorted((_snapshot(one) for one in value), key=repr))
     if isinstance(value, (list, tuple)):
         return (type(value).__name__, *(_snapshot(one) for one in value))
     if isinstance(value, dict):
@@ -322,7 +327,7 @@ def _written(form: Any) -> str:
 def _short(value: Any) -> str:
     if isinstance(value, tuple) and len(value) == 2:
         return str(value[1])
-    if isinstance(value, tuple) and value and value[0] in ("list", "tuple", "dict"):
+    if isinstance(value, tuple) and value and value[0] in SEVERAL:
         return f"{value[0]} of {len(value) - 1}"
     return str(value)
 

@@ -25,6 +25,7 @@ class Handle:
         """Take the hook away; a second time does nothing."""
         if self._function in self._hooks:
             self._hooks.remove(self._function)
+        self._hooks = []  # the same function may be there again, by another handle
 
 
 def register(tensor: Any, function: Callable[[Any], Any]) -> Handle:

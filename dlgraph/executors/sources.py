@@ -154,8 +154,7 @@ class Sources:
     ) -> list[Edit]:
         """Global names, under the names they have in the collection."""
         space = _namespace(value)
-        used = _globals_used(value)
-        used |= _evaluated_outside(tree)
+        used = _globals_used(value) | _evaluated_outside(tree)
         inside = {id(n.value): n for n in ast.walk(tree) if isinstance(n, ast.Attribute)}
         edits = []
         for node in ast.walk(tree):
@@ -263,8 +262,7 @@ def _namespace(value: Any) -> dict[str, Any]:
 def _globals_used(value: Any) -> set[str]:
     held = vars(value).values() if isinstance(value, type) else [value]
     functions = [one.fget if isinstance(one, property) else one for one in held]
-    codes = [one.__code__ for one in functions if isinstance(one, FunctionType)]
-    return {name for code in codes for name in _loaded(code)}
+    return {n for f in functions if isinstance(f, FunctionType) for n in _loaded(f.__code__)}
 
 
 def _evaluated_outside(tree: ast.AST) -> set[str]:

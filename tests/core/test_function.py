@@ -100,6 +100,30 @@ def test_changed_captures_are_noticed():
     assert "captured factors" in traced.traces[-1].reason
 
 
+def test_changed_sets_are_noticed():
+    skipped, model = {"a", "b"}, dg.nn.ReLU()
+    traced = dg.function(lambda x: x * len(skipped) if model in chosen else x)
+    chosen = {model}
+    x = dg.Tensor(3.0)
+    assert traced(x).item() == traced(x).item() == 6.0 and len(traced.traces) == 1
+    skipped.add("c")
+    assert traced(x).item() == 9.0 and traced.traces[-1].reason.endswith("set of 2 -> set of 3")
+    chosen.clear()
+    assert traced(x).item() == 3.0 and len(traced.traces) == 3
+
+
+@pytest.mark.parametrize(
+    "make",
+    [lambda n: slice(0, n), range, lambda n: complex(n, 1), lambda n: bytes([n]),
+     lambda n: frozenset([n, "a"]), lambda n: (slice(n), {range(n)})],
+)  # fmt: skip
+def test_equal_arguments_need_no_new_trace_and_others_do(make):
+    traced, x = dg.function(lambda x, given: x * 1.0), dg.Tensor(1.0)
+    for n in (1, 1, 2, 2, 1):
+        traced(x, make(n))
+    assert len(traced.traces) == 2
+
+
 SCALE = [2.0]
 
 

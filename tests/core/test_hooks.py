@@ -50,6 +50,18 @@ def test_it_can_be_removed():
     assert x.grad.tolist() == [2.0]
 
 
+def test_one_handle_takes_one_hook_away():
+    x, seen = dg.Parameter([1.0]), []
+    first, second = x.register_hook(seen.append), x.register_hook(seen.append)
+    first.remove()
+    first.remove()
+    (x * 2.0).sum().backward()
+    assert len(seen) == 1
+    second.remove()
+    (x * 2.0).sum().backward()
+    assert len(seen) == 1
+
+
 def test_also_in_grad_and_in_higher_derivatives():
     x = dg.Tensor(3.0, requires_grad=True)
     h = x * x
