@@ -2,8 +2,8 @@
 
 A trace is kept per shapes and dtypes of the arguments, per value of the Python arguments, and per
 state of what the function, or one that it calls, takes from outside (numbers, lists, sets,
-training flags).  `report()` tells every trace and its reason.  What happens only while tracing, such as
-printing, it warns about, with the line.  (Attributes of objects are not looked at.)
+training flags).  `report()` tells every trace and its reason.  What happens only while tracing,
+such as printing, it warns about, with the line.  (Attributes of objects are not looked at.)
 """
 
 from __future__ import annotations
