@@ -53,12 +53,26 @@ def test_changed_result_is_stored(lesson):
     assert outputs(lesson)[0][0].text == "2\n"
 
 
-def test_ignored_output_is_kept(tmp_path):
-    cell = new_code_cell("print('new')", metadata={"tags": ["nbval-ignore-output"]})
+def ignored(path, source):
+    """A stored cell whose output may differ from run to run."""
+    cell = new_code_cell(source, metadata={"tags": ["nbval-ignore-output"]})
     cell.outputs = [new_output("stream", name="stdout", text="old\n")]
-    path = store(tmp_path / "a.ipynb", cell)
+    path.write_text(tool.stored_form(store(path, cell).read_text()))
+    return path
+
+
+def test_ignored_output_is_kept(tmp_path):
+    path = ignored(tmp_path / "a.ipynb", "print('new')")
     assert tool.main([str(path)]) == 0
     assert outputs(path)[0][0].text == "old\n"
+
+
+def test_ignored_output_is_not_kept_if_the_cell_was_edited(tmp_path):
+    path = ignored(tmp_path / "a.ipynb", "print('old')")
+    path.write_text(path.read_text().replace("print('old')", "print('new')"))
+    assert tool.main([str(path)]) == 0
+    assert outputs(path)[0][0].text == "new\n"
+    assert tool.main(["--check", str(path)]) == 0
 
 
 def test_failing_lesson_is_left_as_it_was_and_the_next_is_run(tmp_path, capsys):
