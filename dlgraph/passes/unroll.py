@@ -9,7 +9,7 @@ graph, which takes longer to plan; so long loops stay loops.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -45,18 +45,29 @@ class Unroll(Pass):
         """See the class."""
         if not any(record.primitive.name in _WHY for record in graph.records):
             return Rewritten(graph)
-        return _Unrolling(graph, job).done()
+        try:
+            return _Unrolling(graph, job).done()
+        except _Stays:  # somebody needs a bundle as a whole that was taken apart
+            return Rewritten(graph)
 
 
 class _Stays(Exception):
     """A node that cannot be written out, or not at this price."""
 
 
+class _Zeros(NamedTuple):
+    """Zeros like one value of a bundle; written down only if somebody reads them."""
+
+    spec: Spec
+    bundle: Any
+    place: int
+
+
 class _Unrolling:
     """One run of the pass.
 
-    A value is the index of a record; a bundle that was taken apart is a list of values, with a
-    spec for zeros.
+    A value is the index of a record; a bundle that was taken apart is a list of values and of
+    `_Zeros`.
     """
 
     def __init__(self, graph: Graph, job: Job):
@@ -189,24 +200,25 @@ class _Unrolling:
     def _place(self, inputs: list[Any], attrs: dict[str, Any]) -> list[Any]:
         value, like = inputs
         specs = self._specs(like)
-        return [value if k == attrs["index"] else spec for k, spec in enumerate(specs)]
+        return [value if k == attrs["index"] else _Zeros(s, like, k) for k, s in enumerate(specs)]
 
     def _sum(self, inputs: list[Any], attrs: dict[str, Any]) -> list[Any]:
         parts = [self._parts(bundle) for bundle in inputs]
         return [self._added(*pair) for pair in zip(*parts, strict=True)]
 
     def _added(self, a: Any, b: Any) -> Any:
-        if isinstance(a, Spec) or isinstance(b, Spec):
-            return b if isinstance(a, Spec) else a
+        if isinstance(a, _Zeros) or isinstance(b, _Zeros):
+            return b if isinstance(a, _Zeros) else a
         return self._add(op("add"), [a, b], {})
 
     def _part(self, bundle: Any, index: int) -> int:
         value = self._parts(bundle)[index]
-        if not isinstance(value, Spec):
+        if not isinstance(value, _Zeros):
             return value
-        if not known(value):
-            raise _Stays
-        zeros = np.broadcast_to(np.zeros((), value.dtype), value.shape)
+        spec = value.spec
+        if not known(spec):
+            return self._add(op("zeros_like"), [self._part(value.bundle, value.place)], {})
+        zeros = np.broadcast_to(np.zeros((), spec.dtype), spec.shape)
         return constant(self.edit, self.at, zeros, "zeros")
 
     def _parts(self, bundle: Any) -> list[Any]:
@@ -218,7 +230,7 @@ class _Unrolling:
     def _specs(self, bundle: Any) -> Sequence[Any]:
         if not isinstance(bundle, list):
             return self.edit.records[bundle].spec.items
-        return [x if isinstance(x, Spec) else self.edit.records[x].spec for x in bundle]
+        return [x.spec if isinstance(x, _Zeros) else self.edit.records[x].spec for x in bundle]
 
 
 _WHY = {"scan": "all turns are written out", "call": "the body stands in place of the call"}

@@ -110,6 +110,17 @@ def test_long_unknown_and_empty_loops_stay(monkeypatch):
     assert kinds(optimised(graph, [last, ys], {x: normal(5)}))["scan"] == 0
 
 
+def test_gradients_of_loops_over_values_of_unknown_size_are_written_out():
+    with dg.Graph().as_default() as graph:
+        x = dg.placeholder((5,), name="x")
+        positive = dg.masked_select(x, x > 0.0)  # how many, only the run will tell
+        last, ys = dg.scan(lambda c, _: (dg.tanh(c), c), positive, length=3)
+        slope = dg.gradients(dg.sum(last), x)
+        other = dg.gradients(dg.sum(ys), x)
+    for fetches in (slope, other, [last, ys, slope]):
+        written_out(graph, fetches, {x: normal(5)})
+
+
 def test_the_interpreter_shows_loops_as_loops():
     with dg.Graph().as_default() as graph:
         x = dg.placeholder((3,), name="x")
