@@ -37,7 +37,7 @@ class Ones(Pass):
 
     def run(self, graph: Graph, job: Job) -> Rewritten:
         """See the class."""
-        edit = Edit(graph, job)
+        edit, numpy = Edit(graph, job), job.target == "planned"
         for index, record in enumerate(graph.records):
             name = record.primitive.name
             if name not in ("sum", "mean") or record.attrs["keepdims"] or record.control:
@@ -48,7 +48,7 @@ class Ones(Pass):
             axes = normalise_axes(record.attrs["axis"], spec.ndim)
             if name == "sum" and spec.ndim > 1 and axes == tuple(range(spec.ndim - 1)):
                 self._sum_of_rows(edit, index, spec)
-            elif name == "mean" and axes == (0,) and spec.shape[0] and job.target == "planned":
+            elif name == "mean" and axes == (0,) and spec.ndim < 3 and spec.shape[0] and numpy:
                 self._mean(edit, index, spec)
         return edit.done()
 
