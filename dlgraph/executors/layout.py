@@ -25,21 +25,27 @@ class Dummies:
 
     def __init__(self) -> None:
         self._memory = np.zeros(64, np.uint8)
+        self._start = 0  # where buffers begin: constants may also go backwards from there
 
     def array(self, place: Place, size: int) -> np.ndarray:
         """An array laid out like this place of a buffer of `size` bytes."""
         assert place.strides is not None
-        if size > self._memory.size:
-            self._memory = np.zeros(2 * size, np.uint8)
-        return np.ndarray(place.shape, place.dtype, self._memory, place.offset, place.strides)
+        steps = [(n - 1) * s for n, s in zip(place.shape, place.strides, strict=True) if n]
+        before = -place.offset - sum(step for step in steps if step < 0)
+        behind = place.offset + sum(step for step in steps if step > 0) + place.dtype.itemsize
+        if before > self._start or max(behind, size) > self._memory.size - self._start:
+            self._start = max(self._start, before)
+            self._memory = np.zeros(self._start + 2 * max(behind, size), np.uint8)
+        at = self._start + place.offset
+        return np.ndarray(place.shape, place.dtype, self._memory, at, place.strides)
 
     def place_of(self, array: np.ndarray, buffer: int) -> Place | None:
         """Where in the buffer an array lies that was made from a dummy; None if it is new."""
         start = self._memory.__array_interface__["data"][0]
-        offset = array.__array_interface__["data"][0] - start
-        if not array.size or not 0 <= offset < self._memory.size:
+        at = array.__array_interface__["data"][0] - start
+        if not array.size or not 0 <= at < self._memory.size:
             return None
-        return Place(buffer, offset, array.shape, array.strides, array.dtype)
+        return Place(buffer, at - self._start, array.shape, array.strides, array.dtype)
 
 
 def contiguous(shape: Sequence[int], strides: Sequence[int], itemsize: int) -> bool:

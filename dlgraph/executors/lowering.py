@@ -32,7 +32,7 @@ from dlgraph.passes.base import known
 SMALL = 256  # bytes of a result that are copied into the arena rather than bound anew
 _ALIASES = {"identity", "stop_gradient", "train_or_test"}
 _VIEW_KINDS = ("view",)
-_FRESH = ("contract", "random", "loss")  # what calls of these kinds return is new memory
+FRESH = ("contract", "random", "loss")  # what calls of these kinds return is new memory
 
 
 # (primitive, attrs, inputs, spec) -> the strides of the result, None to leave it to others
@@ -300,7 +300,7 @@ class Lowering(Leaves):
         if not fixed or primitive.kind != "random":
             strides = None
         root = self.draft.root("made", size if fixed else 0, index, index)
-        fresh = primitive.kind in _FRESH and is_ours(primitive)
+        fresh = primitive.kind in FRESH and is_ours(primitive)
         if not fresh:
             data = self._data(primitive, inputs)
             root.keeps = tuple(dict.fromkeys(p.buffer for p in data))

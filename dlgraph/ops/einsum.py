@@ -81,7 +81,10 @@ def _einsum(xp: Any, *xs: Any, subscripts: str) -> Any:
         work = [*rest, (term, _pair(xp, a, x, b, y, term))]
     if len(work) == 1:
         term, x = work[0]
-        return _ordered(xp, *_without(x, term, set(term) - set(output)), output)
+        gone = set(term) - set(output)
+        # A copy where nothing is added up: what contractions return is new memory, no view.
+        x, term = _without(x, term, gone) if gone else (x.copy(), term)
+        return _ordered(xp, x, term, output)
     (a, x), (b, y) = work
     return _pair(xp, a, x, b, y, output)
 

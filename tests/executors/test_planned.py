@@ -560,3 +560,41 @@ def test_locks_are_held_while_a_plan_runs_and_let_go_after_an_error():
         program.answer([np.array([1, 7])])
     assert held == [[1, 1], [1, 1]]
     assert [one.held for one in runner.locks] == [0, 0]
+
+
+CUTS = [
+    lambda c: c[:, :1],
+    lambda c: c[::-1],
+    lambda c: c[:, ::-2],
+    lambda c: c.T[:2],
+    lambda c: c[2:0:-1, 1:3],
+    lambda c: dg.broadcast_to(c[:1], (3, 4)),
+]
+
+
+@pytest.mark.parametrize("cut", range(len(CUTS)))
+@pytest.mark.parametrize("executor", ["planned", "fast"])
+def test_constants_with_gaps_and_backwards_are_read_where_they_are(executor, cut):
+    pytest.importorskip("llvmlite")
+    with dg.Graph().as_default() as graph:
+        x = dg.placeholder((None, 9), name="x")
+        c = CUTS[cut](dg.constant(np.arange(12, dtype="float32").reshape(3, 4)))
+        wide = dg.scatter(c, x, index=tuple(map(slice, c.shape)))
+        joined = dg.concatenate([c[1:], c[:1]]) * x[0, 0] + dg.sum(c, axis=0)
+    feed = {x: np.random.default_rng(0).normal(size=(9, 9)).astype("float32")}
+    wanted = dg.Session(graph, executor="interpreter").run([wide, joined], feed)
+    found = dg.Session(graph, executor, exact=True).run([wide, joined], feed)
+    for one, other in zip(found, wanted, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_an_einsum_that_only_turns_is_no_view_of_memory_that_others_take():
+    with dg.Graph().as_default() as graph:
+        x = dg.placeholder((5, 4), name="x")
+        turned = dg.einsum("ij->ji", dg.tanh(x) - 1.0)
+        other = dg.sum(dg.exp(x) * 2.0 + dg.exp(x * 0.5) * dg.square(x))
+    feed = {x: np.random.default_rng(0).normal(size=(5, 4)).astype("float32")}
+    wanted, _ = dg.Session(graph, executor="interpreter").run([turned, other], feed)
+    for level in range(4):
+        found, _ = dg.Session(graph, level=level).run([turned, other], feed)
+        np.testing.assert_array_equal(found, wanted)
