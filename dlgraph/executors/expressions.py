@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 
 from dlgraph.core.primitive import REGISTRY, Primitive
 
-RESERVED = ("np", "state", "run", "array", "base64", "initial_state", "next_key", "Body")
+RESERVED = ("np", "state", "run", "array", "base64", "initial_state", "next_key", "Body", "float")
 
 
 def identifiers(names: Iterable[str]) -> list[str]:

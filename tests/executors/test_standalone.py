@@ -1,5 +1,6 @@
 """A program as a file that needs only NumPy: the same bits, far from dlgraph."""
 
+import builtins
 import inspect
 import os
 import subprocess
@@ -75,7 +76,7 @@ def test_the_lines_that_say_how_to_use_it_are_true():
     lines = textwrap.dedent("\n".join(line for line in text.split('"""')[1].splitlines()[1:]))
     space.update(zip(("x", "y"), batch(), strict=True))
     exec("\n".join(line.strip() for line in lines.splitlines() if " = " in line), space)
-    assert space["_"] is None and np.isfinite(space["mean_0"])
+    assert space["_"] is None and np.isfinite(space["mean_cross_entropy_0"])
 
 
 def test_the_file_runs_where_dlgraph_cannot_be_imported(tmp_path):
@@ -249,6 +250,41 @@ def test_names_of_operations_and_keywords_are_no_obstacle():
         y = dg.relu(x) + dg.constant([1.0, 2.0], name="lambda")
     space = namespace(dg.to_python(dg.Session(graph).program(y, [x])))
     same(space["run"]({}, np.float32([-1, 1])), np.float32([1, 3]))
+
+
+def test_no_operation_and_no_constant_hides_what_python_has():
+    sources = Sources()
+    names = {sources.name_of(p) for p in REGISTRY.values() if p.kind != "state"}
+    assert not names & {*dir(builtins)} and "reduce_sum" in names
+    # `concatenate_part` calls Python's `sum`, and so do convolutions.
+    with dg.Graph().as_default() as graph:
+        x = dg.placeholder((None, 2, 5), name="float")
+        w = dg.constant(np.ones((1, 4, 3), "float32"), name="len")
+        y = dg.conv1d(dg.concatenate([x, dg.pad(x, ((0, 0), (0, 0), (0, 0)), value=np.inf)], 1), w)
+        total = dg.sum(dg.max(y, axis=1)) + dg.einsum("ij,jk->", x[:, 0], dg.ones((5, 2)))
+        slope = dg.gradients(total, x)
+    session = dg.Session(graph)
+    text = dg.to_python(session.program([total, slope], [x]))
+    value = np.random.default_rng(0).normal(size=(3, 2, 5)).astype("float32")
+    found = namespace(text)["run"]({}, value)
+    for one, wanted in zip(found, session.run([total, slope], {x: value}), strict=True):
+        same(one, wanted)
+
+
+def largest_of_every_row(xp, x):
+    return ROW_BY_ROW(x, axis=1)
+
+
+ROW_BY_ROW = np.maximum.reduce
+
+
+def test_a_method_of_an_array_function_is_written_as_numpy_has_it():
+    sources = Sources()
+    name = sources.name_of(largest_of_every_row)
+    assert "np.maximum.reduce(x, axis=1)" in sources.text()
+    space = {"np": np}
+    exec(sources.text(), space)
+    same(space[name](np, np.float32([[1, 2], [4, 3]])), np.float32([2, 4]))
 
 
 def test_what_has_no_source_is_an_error_that_names_the_node():
