@@ -56,9 +56,20 @@ def main(as_json: bool = False) -> int:
         print(json.dumps({"ok": not broken, "checks": rows}, indent=1))
     else:
         print(*checks, sep="\n")
-        print()
+        print(_which_python(checks))
         print(f"to repair: {', '.join(broken)}" if broken else "The lessons have what they need.")
     return 1 if broken else 0
+
+
+def _which_python(checks: list[Check]) -> str:
+    """A line on what `pip` and `python` stand for, where the shell has others or none."""
+    named = any(check.repair.startswith(("pip ", "python ")) for check in checks)
+    first = shutil.which("python")
+    here = Path(sys.executable)
+    if not named or (first is not None and Path(first).parent == here.parent):
+        return ""
+    program = f'"{here}"' if " " in str(here) else here
+    return f"\nhere python is {program}, and pip: {program} -m pip\n"
 
 
 def examine() -> list[Check]:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import types
 from collections import namedtuple
+from pathlib import Path
 
 import pytest
 
@@ -69,6 +70,21 @@ def test_package_outside_its_range(monkeypatch, capsys):
     assert check.status == "broken" and "3.6.8, needed is <5,>=4.2" in check.detail
     assert doctor.main() == 1
     assert "to repair: jupyterlab" in capsys.readouterr().out
+
+
+def test_repairs_name_the_python_that_they_are_for(monkeypatch, capsys, tmp_path):
+    broken = doctor.Check("jupyterlab", "broken", "not installed", doctor.INSTALL)
+    monkeypatch.setattr(doctor, "PARTS", [("packages", True, lambda: [broken])])
+    monkeypatch.setattr(shutil, "which", lambda name: str(tmp_path / name))
+    doctor.main()
+    assert f"pip: {sys.executable} -m pip" in capsys.readouterr().out
+    monkeypatch.setattr(shutil, "which", lambda name: str(Path(sys.executable).parent / name))
+    doctor.main()
+    assert "-m pip" not in capsys.readouterr().out  # activated: the words work as they stand
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    monkeypatch.setattr(doctor, "PARTS", [])
+    doctor.main()
+    assert "-m pip" not in capsys.readouterr().out  # nothing to repair
 
 
 def test_without_packaging_only_presence_is_checked(monkeypatch):

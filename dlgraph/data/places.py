@@ -7,6 +7,7 @@ owner's back.  Read next: `download.py`, for what happens when the files are now
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -213,5 +214,7 @@ def absent(record: Record, places: list[Place], reason: str, details: str = "") 
             "so on",
             "way 3": "connect to the network and run this again: it goes on where it stopped",
         },
-        hint="dg.data.digits() works now: real handwriting, without network or files",
+        hint="dg.data.digits() works now: real handwriting, without network or files"
+        if importlib.util.find_spec("sklearn") is not None
+        else None,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import json
 import os
 import subprocess
@@ -272,6 +273,12 @@ def test_without_the_packages_the_error_says_what_to_install(small, monkeypatch,
     with pytest.raises(MissingPackageError, match="the package pooch") as caught:
         mnist()
     assert 'pip install "dlgraph[data]"' in caught.value.extra["way 3"]
+    assert "dg.data.digits() works now" in caught.value.hint
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda n: None if n == "sklearn" else find(n))
+    with pytest.raises(MissingPackageError) as caught:
+        mnist()
+    assert caught.value.hint is None  # no digits either
     assert len(mnist_or_digits(say=None)) == 1797
     assert not mirrors[0].asked
 
