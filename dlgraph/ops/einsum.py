@@ -275,6 +275,12 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     right = [next(letters) for _ in range(b.ndim)]
     for i, j in zip(firsts, seconds, strict=True):
         i, j = normalise_axis(i, a.ndim, "tensordot"), normalise_axis(j, b.ndim, "tensordot")
+        m, n = a.shape[i], b.shape[j]
+        if isinstance(m, int) and isinstance(n, int) and m != n:  # einsum would stretch a size of 1
+            raise ShapeError(
+                f"tensordot: axis {i} of {show_shape(a.shape)} has size {m}, axis {j} of "
+                f"{show_shape(b.shape)} has size {n}"
+            )
         right[j] = left[i]
     output = [c for c in left if c not in right] + [c for c in right if c not in left]
     return einsum(f"{''.join(left)},{''.join(right)}->{''.join(output)}", a, b)

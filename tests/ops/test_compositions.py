@@ -566,6 +566,8 @@ REFUSED = {
     "einsum output": (lambda x: dg.einsum("ij->k", x), v(2, 2), "in no term"),
     "einsum rank": (lambda x: dg.einsum("ijk->k", x), v(2, 2), "the term 'ijk'"),
     "einsum sign": (lambda x: dg.einsum("i1->i", x), v(2, 2), "not a letter"),
+    "tensordot": (lambda x: dg.tensordot(x, w(5, 2), 1), v(3, 1), "size 1, axis 0 of .* size 5"),
+    "inner": (lambda x: dg.inner(x, w(3, 5)), v(2, 1), "axis 1 of .* size 5"),
     "split": (lambda x: dg.split(x, 2), v(3), "does not divide"),
     "split sizes": (lambda x: dg.split(x, [1, 1]), v(3), "pieces of"),
     "split half": (lambda x: dg.split(x, 1.5), v(3), r"split: parts is 1\.5, not a whole"),
