@@ -19,7 +19,7 @@ from dlgraph.draw.from_graph import picture_of
 from dlgraph.draw.layout import Layout
 from dlgraph.draw.lineage import Lineage, lineage
 from dlgraph.draw.mirror import find_mirror
-from dlgraph.draw.model import Edge, Picture
+from dlgraph.draw.model import Edge, Picture, PictureNode
 from dlgraph.draw.payload import payload_of
 from dlgraph.draw.scene import build_scene
 from dlgraph.draw.scene_parts import Scene
@@ -234,8 +234,13 @@ def _texts(
     common = _sayings(picture)
     found = []
     for graph, present in zip(graphs, versions.present, strict=True):
+        own = {place[graph.records[node.id].name]: node for node in picture_of(graph).nodes}
+        changed = {i for i in own if present[i] != versions.graph.records[i].primitive.name}
         nodes = tuple(
-            replace(node, twin=node.twin if node.twin in present else None)
+            replace(
+                _computed(node, own[node.id]) if node.id in changed else node,
+                twin=node.twin if node.twin in present else None,
+            )
             for node in picture.nodes
             if node.id in present
         )
@@ -250,6 +255,16 @@ def _texts(
         now = _sayings(Picture(nodes, edges, outputs=outputs))
         found.append({key: says for key, says in now.items() if says != common.get(key, says)})
     return found
+
+
+def _computed(node: PictureNode, now: PictureNode) -> PictureNode:
+    """A node of the backward half called by the operation that computes it in this version.
+
+    (A node of the forward half is called by its name, and keeps that.)
+    """
+    if node.role == "forward":
+        return node
+    return replace(node, label=now.label, kind=now.kind, value=now.value, formula="")
 
 
 def _sayings(picture: Picture) -> dict[str, dict[str, Any]]:

@@ -7,6 +7,8 @@ drawing the shared weights as badges alone removes thousands of crossings.)  Rea
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from dlgraph.draw import theme
 from dlgraph.draw.boxes import BADGE_ROOM, Box, measured, sized
 from dlgraph.draw.folding import fold
@@ -195,7 +197,7 @@ class _Builder:
         inside = [self.nodes[member] for member in members]
         if any(member.role == "update" for member in inside):
             box = Box(key, "update", f"update {name}", detail=merged(inside))
-            badges = self._strays(place) + self._outside(members)
+            badges = list(dict.fromkeys([*self._strays(place), *self._outside(members)]))
             uses = [f"uses {badge}" for badge in badges]
             title = "\n".join([f"new value of {name}", counted(inside), *uses])
             return measured(box, badges, title, badges_shown=2)
@@ -233,15 +235,44 @@ class _Builder:
             node = self.nodes[member]
             found |= {s: None for s, _ in self.wiring.inputs[member] if s in self.hidden}
             found |= {member: None} if node.kind in LEAVES and self.wiring.readers[member] else {}
-        named = [s for s in found if self.nodes[s].kind != "constant"]
-        return [reference(self.nodes[source]) for source in named or found]
+        return self._named(found)
+
+    def _named(self, places: Iterable[int]) -> list[str]:
+        """How leaves are called; of constants only where there is nothing else."""
+        found = list(places)
+        named = [place for place in found if self.nodes[place].kind != "constant"]
+        return [reference(self.nodes[place]) for place in named or found]
 
     def _strays(self, place: int) -> list[str]:
         """Where a gradient (or an optimiser's state) comes from that no line leads here from."""
-        found = []
+        found: list[str] = []
         for upper, lower in self.mirror.detours:
             if upper == place:
                 images = self.mirror.images[lower]
                 update = any(self.nodes[member].role == "update" for member in images)
-                found.append(f"{'' if update else '∂'}{reference(self.nodes[lower])}")
+                far = f"{'' if update else '∂'}{reference(self.nodes[lower])}"
+                found += self._made_of(upper, lower) or [far]
         return found
+
+    def _made_of(self, upper: int, lower: int) -> list[str]:
+        """The leaves of which the image of `lower` makes what that of `upper` reads there.
+
+        Empty if it is made of anything else: then it belongs to `lower`.  The learning rate as
+        float32 is computed once, in the first update, but the others do not read that parameter.
+        """
+        inside = set(self.mirror.images[lower])
+        stack = [
+            source
+            for member in self.mirror.images[upper]
+            for source, _ in self.wiring.inputs[member]
+            if source in inside
+        ]
+        seen = dict.fromkeys(stack)
+        while stack:
+            source = stack.pop()
+            sources = dict.fromkeys(s for s, _ in self.wiring.inputs[source])
+            if source not in self.hidden and (source not in inside or not sources):
+                return []
+            stack += [s for s in sources if s not in seen]
+            seen |= sources
+        return self._named(source for source in seen if source in self.hidden)

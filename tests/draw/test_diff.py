@@ -147,3 +147,39 @@ def test_the_picture_in_a_file_keeps_the_colours_of_gradients_and_updates_and_sa
     assert stage.texts and all(says["detail"] in svg for says in stage.texts.values())
     for colour in (theme.FORWARD, theme.GRADIENT, theme.UPDATE):
         assert f'fill="#ffffff" stroke="{colour}" stroke-width="2.5"' in svg
+
+
+def says(figure, number, label):
+    """What the gradients or updates of this label say at one stage."""
+    stage = figure.stages[number]
+    images = [placed.box for placed in figure.layout.boxes if placed.box.label == label]
+    common = [{"detail": box.detail, "badges": [*box.badges]} for box in images]
+    return [stage.texts.get(box.key, own) for box, own in zip(images, common, strict=True)]
+
+
+def test_a_gradient_is_called_by_the_operations_that_compute_it_at_that_stage():
+    found = optimised()
+    figure = diff(found)
+    number = {stage.title: k for k, stage in enumerate(figure.stages)}
+    before, after = number["specialise"] - 1, number["specialise"]
+    assert any("sum_like" in one["detail"] for one in says(figure, before, "∂add"))
+    assert {one["detail"] for one in says(figure, after, "∂add")} == {"sum"}
+    last = found.stages[number["ones"]].records
+    computed = {r.primitive.name for r in last if r.name.endswith("add/sum_like")}
+    assert {one["detail"] for one in says(figure, number["ones"], "∂add")} == computed
+    # What has become a constant is computed no more.
+    (told,) = says(figure, before, "∂mean_cross_entropy")
+    assert told["detail"] == "5 operations"
+    (told,) = says(figure, after, "∂mean_cross_entropy")
+    assert told["detail"] == "4 operations"
+
+
+def test_who_reads_what_is_made_of_the_learning_rate_alone_is_told_of_the_learning_rate():
+    figure = diff(optimised())
+    merged = [stage.title for stage in figure.stages].index("cse")
+    updates = [placed.box for placed in figure.layout.boxes if placed.box.style == "update"]
+    assert len(updates) == 4
+    for box in updates:
+        assert figure.stages[merged].texts.get(box.key, {"badges": [*box.badges]})["badges"] == [
+            "lr"
+        ]

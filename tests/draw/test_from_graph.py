@@ -155,6 +155,19 @@ def test_learning_rate_and_velocity_are_badges_of_the_update():
     assert "steps" not in texts(draw(g), "f")  # plain descent does not read it
 
 
+def test_no_update_is_said_to_use_another_parameter_because_the_learning_rate_is_computed_there():
+    # AdamW casts the learning rate once for all parameters, in the update of the first one.
+    layer = dg.nn.Linear(3, 2)
+    with dg.Graph().as_default() as graph:
+        x = dg.placeholder((None, 3), name="x")
+        dg.optim.AdamW(layer.parameters(), lr=0.1).minimize(dg.mean(layer(x)))
+    figure = dg.draw(graph)
+    updates = {p.box.label: p.box for p in figure.layout.boxes if p.box.style == "update"}
+    for name in ("update weight", "update bias"):
+        uses = [line for line in updates[name].title.split("\n") if line.startswith("uses ")]
+        assert sorted(uses) == ["uses lr", "uses mean", "uses square", "uses steps"], name
+
+
 def test_state_that_all_updates_share_is_one_box():
     g, _, _ = mlp(dg.optim.Adam())
     figure = draw(g)
