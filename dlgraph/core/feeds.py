@@ -5,14 +5,14 @@ Nothing is converted silently; bare numbers and lists take the dtype of the plac
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from dlgraph.core import arrays
 from dlgraph.core.graph import Graph
-from dlgraph.core.node import Node
+from dlgraph.core.node import Node, Record
 from dlgraph.core.promotion import weak_kind
 from dlgraph.core.spec import Dim, Spec, fits, show_shape
 from dlgraph.core.state import show_placeholder
@@ -26,22 +26,9 @@ def check_feed(graph: Graph, feed: Mapping[Any, Any]) -> dict[int, Any]:
 
     Raises `FeedError` for unknown nodes, what is fed twice, other dtypes or shapes.
     """
-    if not isinstance(feed, Mapping):
-        raise FeedError(
-            f"feed is a dictionary from placeholders to values, not {type(feed).__name__}",
-            hint="session.run(y, {x: value})",
-        )
-    checked: dict[int, Any] = {}
-    for key, value in feed.items():
-        try:
-            index = graph.index_of(key)
-        except FetchError as error:
-            raise FeedError(f"feed: {error.what}", hint=error.hint) from None
-        if index in checked:
-            raise FeedError(f"{graph.records[index].name!r} is fed twice")
-        checked[index] = _fed(graph, index, value)
+    checked = _by_index(graph, feed, _fed)
     _check_same_dims(graph, checked)
-    return dict(sorted(checked.items()))
+    return checked
 
 
 def check_steps(graph: Graph, feed: Mapping[Any, Any]) -> tuple[dict[int, Any], int]:
@@ -49,8 +36,7 @@ def check_steps(graph: Graph, feed: Mapping[Any, Any]) -> tuple[dict[int, Any], 
 
     Raises `FeedError` for what `check_feed` refuses in a step, and for different numbers of steps.
     """
-    values = {k: value_of(v) if isinstance(v, Tensor) else v for k, v in dict(feed).items()}
-    stacked = {k: v if arrays.is_array(v) else np.asarray(v) for k, v in values.items()}
+    stacked = _by_index(graph, feed, _fed_in_steps)
     counts = {len(v) if np.ndim(v) else 0 for v in stacked.values()}
     if len(counts) != 1 or counts == {0}:
         given = ", ".join(f"{np.shape(v)}" for v in stacked.values()) or "nothing"
@@ -59,31 +45,64 @@ def check_steps(graph: Graph, feed: Mapping[Any, Any]) -> tuple[dict[int, Any], 
             "it must be there, and the same for all",
             hint="for 10 batches of 16 images feed an array of shape (10, 16, ...)",
         )
-    first = check_feed(graph, {k: v[0] for k, v in stacked.items()})
-    by_index = {graph.index_of(k): v for k, v in stacked.items()}
-    ready = {i: by_index[i].astype(v.dtype, copy=False) for i, v in first.items()}
-    return ready, counts.pop()
+    first = {index: value[0] for index, value in stacked.items()}
+    for index, value in first.items():
+        _check_shape(graph.records[index], value.shape, array=True)
+    _check_same_dims(graph, first)
+    return stacked, counts.pop()
 
 
-def _fed(graph: Graph, index: int, value: Any) -> Any:
-    record = graph.records[index]
-    if isinstance(value, Node):
+def _by_index(
+    graph: Graph, feed: Mapping[Any, Any], take: Callable[[Record, Any], Any]
+) -> dict[int, Any]:
+    """What is taken of the fed values, by the index of their node and in that order."""
+    if not isinstance(feed, Mapping):
         raise FeedError(
-            f"{record.name!r} is fed with the node {value.name!r}, which has no value",
-            hint="feed numbers or arrays; to connect nodes, use them in the formula",
+            f"feed is a dictionary from placeholders to values, not {type(feed).__name__}",
+            hint="session.run(y, {x: value})",
         )
-    if isinstance(value, Tensor):
-        value = value_of(value)
-    what = show_placeholder(record.name, record.spec)
-    array = arrays.is_array(value)
-    value = _typed(plain_array(value), record.spec, what)
-    if not fits(value.shape, record.spec.shape):
+    taken: dict[int, Any] = {}
+    for key, value in feed.items():
+        try:
+            index = graph.index_of(key)
+        except FetchError as error:
+            raise FeedError(f"feed: {error.what}", hint=error.hint) from None
+        record = graph.records[index]
+        if index in taken:
+            raise FeedError(f"{record.name!r} is fed twice")
+        if isinstance(value, Node):
+            raise FeedError(
+                f"{record.name!r} is fed with the node {value.name!r}, which has no value",
+                hint="feed numbers or arrays; to connect nodes, use them in the formula",
+            )
+        taken[index] = take(record, value_of(value) if isinstance(value, Tensor) else value)
+    return dict(sorted(taken.items()))
+
+
+def _fed(record: Record, value: Any) -> Any:
+    weak = weak_kind(value) is not None or not arrays.is_array(value)
+    found = compact(_typed(plain_array(value), record, weak))
+    _check_shape(record, found.shape, arrays.is_array(value))
+    return found
+
+
+def _fed_in_steps(record: Record, value: Any) -> Any:
+    # What is fed to a scalar in each step is a bare number.
+    numbers = isinstance(value, np.ndarray) and not record.spec.shape
+    return _typed(plain_array(value), record, numbers or not arrays.is_array(value))
+
+
+def _check_shape(record: Record, shape: tuple[int, ...], array: bool) -> None:
+    if not fits(shape, record.spec.shape):
         raise FeedError(
-            f"{what} was fed with shape {show_shape(value.shape)}",
+            f"{_placeholder(record)} was fed with shape {show_shape(shape)}",
             extra={"made at": str(record.where)} if record.where else None,
-            hint=_shape_hint(value.shape, record.spec, array),
+            hint=_shape_hint(shape, record.spec, array),
         )
-    return value
+
+
+def _placeholder(record: Record) -> str:
+    return show_placeholder(record.name, record.spec)
 
 
 def _check_same_dims(graph: Graph, fed: dict[int, Any]) -> None:
@@ -118,10 +137,10 @@ def _differ(graph: Graph, dim: Dim, fed: dict[int, Any], *places: tuple[int, int
     )
 
 
-def _typed(value: Any, spec: Spec, what: str) -> Any:
-    """The fed value as an array of the placeholder's dtype; only bare numbers adapt."""
+def _typed(value: Any, record: Record, weak: bool) -> Any:
+    """The fed value as an array of the placeholder's dtype; only weak ones, bare numbers, adapt."""
+    spec, what = record.spec, _placeholder(record)
     try:
-        weak = weak_kind(value) is not None or not arrays.is_array(value)
         array = np.asarray(value) if weak else value
         if weak and arrays.adapts(array.dtype, spec.dtype):
             # NumPy refuses Python's numbers that do not fit; its own it would wrap round.
@@ -134,7 +153,7 @@ def _typed(value: Any, spec: Spec, what: str) -> Any:
             hint="feed a number, an array, or a nested list whose rows have equal lengths",
         ) from None
     if array.dtype == spec.dtype:
-        return _compact(array)
+        return array
     if array.dtype.kind not in "biufc":
         raise FeedError(
             f"{what} was fed with {arrays.elements(array.dtype)}",
@@ -146,7 +165,7 @@ def _typed(value: Any, spec: Spec, what: str) -> Any:
     )
 
 
-def _compact(array: Any) -> Any:
+def compact(array: Any) -> Any:
     """Without gaps between the elements, which is how a Tensor copies an array.
 
     The same numbers in another layout are added, and even exponentiated, with other roundings.

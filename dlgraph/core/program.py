@@ -14,6 +14,7 @@ import numpy as np
 
 from dlgraph.core import arrays
 from dlgraph.core.explain import explain
+from dlgraph.core.feeds import compact
 from dlgraph.core.graph import Graph
 from dlgraph.core.mode import MODE
 from dlgraph.core.node import NO_VALUE, Record
@@ -144,7 +145,7 @@ class Program:
 
     def answer_steps(self, feeds: list[Any], count: int) -> list[Any]:
         """What the user gets for several steps, which the first axis of each feed counts."""
-        found = [self.answer([value[k] for value in feeds]) for k in range(count)]
+        found = [self.answer([compact(value[k]) for value in feeds]) for k in range(count)]
         return [None if one[0] is None else np.stack(one) for one in zip(*found, strict=True)]
 
     def _hand_out(self, index: int, value: Any, before: set[int]) -> Any:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import dlgraph as dg
-from dlgraph.errors import FeedError
+from dlgraph.errors import FeedError, OperationError
 
 
 @pytest.fixture
@@ -235,3 +235,74 @@ def test_an_array_with_rules_of_its_own_is_fed_as_a_plain_one(g):
         found = dg.Session(g, executor).run([x, y], {x: matrix})
         assert [type(one) for one in found] == [np.ndarray] * 2
         assert found[1].tolist() == [[1.0, 4.0], [9.0, 16.0]]
+
+
+# ---- several steps
+
+
+@pytest.fixture
+def summed():
+    with dg.Graph().as_default() as graph:
+        x = dg.placeholder((None, 40), name="x")
+        small = dg.placeholder((), "uint8", name="small")
+        y = dg.exp(x).sum(axis=0)
+    return graph, x, small, y
+
+
+@pytest.mark.parametrize("executor", ["interpreter", "planned"])
+@pytest.mark.parametrize(
+    "laid",
+    [
+        lambda a: a[:, ::-1],
+        lambda a: a[:, :, ::-1],
+        lambda a: np.asfortranarray(a),
+        lambda a: np.ascontiguousarray(a.transpose(0, 2, 1)).transpose(0, 2, 1),
+        lambda a: np.broadcast_to(a[:, :1], a.shape),
+        lambda a: np.concatenate([a, a], axis=2)[..., :40],
+    ],
+)
+def test_steps_give_what_runs_give_however_the_values_lie_in_memory(executor, laid, summed):
+    graph, x, _, y = summed
+    values = laid(np.random.default_rng(0).normal(size=(3, 50, 40)).astype("float32"))
+    session = dg.Session(graph, executor)
+    found = session.run_steps(y, {x: values})
+    for k in range(3):
+        assert np.array_equal(found[k], session.run(y, {x: values[k]}))
+
+
+def test_steps_take_lists_and_tensors_as_runs_do(summed):
+    graph, x, small, y = summed
+    session = dg.Session(graph)
+    values = np.random.default_rng(0).normal(size=(2, 3, 40)).astype("float32")
+    wanted = session.run_steps(y, {x: values})
+    assert np.array_equal(session.run_steps(y, {"x": values.tolist()}), wanted)
+    assert np.array_equal(session.run_steps(y, {x: dg.Tensor(values)}), wanted)
+    for numbers in ([1, 2, 3], np.array([1, 2, 3])):
+        assert session.run_steps(small, {small: numbers}).tolist() == [1, 2, 3]
+
+
+def test_every_step_is_checked_and_not_the_first_alone(summed):
+    graph, x, small, y = summed
+    session = dg.Session(graph)
+    for numbers in ([1, 300], np.array([1, -1])):
+        with pytest.raises(FeedError, match="no array of uint8"):
+            session.run_steps(small, {small: numbers})
+    values = np.ma.array(np.zeros((2, 3, 40), "float32"), mask=False)
+    values[1, 0, 0] = np.ma.masked
+    with pytest.raises(OperationError, match="a masked array"):
+        session.run_steps(y, {x: values})
+
+
+def test_what_is_no_feed_of_steps_is_told(summed):
+    graph, x, _, y = summed
+    session = dg.Session(graph)
+    for wrong, message in (
+        ([1], "feed is a dictionary"),
+        ({x: y}, "is fed with the node"),
+        ({x: [[1.0, 2.0], [3.0]]}, "its rows differ in length"),
+        ({x: np.zeros((2, 3, 40))}, "was fed with float64"),
+        ({x: np.zeros((2, 3, 4), "float32")}, r"was fed with shape \(3, 4\)"),
+        ({"z": np.zeros(2)}, "no node called 'z'"),
+    ):
+        with pytest.raises(FeedError, match=message):
+            session.run_steps(y, wrong)
