@@ -206,6 +206,7 @@ from dlgraph.ops.nn import (
     accuracy,
     l1_loss,
     log_softmax,
+    mean_cross_entropy,
     minus_one_hot,
     mse_loss,
     softmax,

@@ -157,10 +157,10 @@ OF_THE_RATE = {
 
 def check_float32(dtypes):
     assert set(dtypes.seen) <= {"float32", "int64", "bool", "uint64", "float64"}
-    assert dtypes.seen["int64"] & {"softmax_cross_entropy", "minus_one_hot"}  # labels stay integer
+    assert dtypes.seen["int64"] & {"mean_cross_entropy", "minus_one_hot"}  # labels stay integer
     assert dtypes.seen["uint64"] <= {"next_key", "drop", "random_uniform"}  # random keys
     assert dtypes.seen.get("float64", set()) <= OF_THE_RATE
-    assert {"matmul", "relu", "drop", "softmax_cross_entropy"} <= dtypes.seen["float32"]
+    assert {"matmul", "relu", "drop", "mean_cross_entropy"} <= dtypes.seen["float32"]
 
 
 def test_everything_is_float32_in_eager_training(few):

@@ -39,6 +39,22 @@ def _log_softmax(out: Any, x: Any, *, axis: int, room: Room) -> Calls | None:
     ]
 
 
+@writer("softmax", when_in_order)
+def _softmax(out: Any, x: Any, *, axis: int, room: Room) -> Calls | None:
+    if not x.size or x.dtype.kind != "f":
+        return None
+    low = [1 if i == axis % x.ndim else size for i, size in enumerate(x.shape)]
+    row = room(tuple(low), x.dtype)
+    found = largest(row, x, room) if axis % x.ndim == x.ndim - 1 else None
+    return [
+        *(found or [(np.maximum.reduce, (x, axis, None, row, True))]),
+        (np.subtract, (x, row, out)),
+        (np.exp, (out, out)),
+        (np.add.reduce, (out, axis, None, row, True)),
+        (np.divide, (out, row, out)),
+    ]
+
+
 def _unsigned(labels: Any) -> Any:
     return labels.view(f"u{labels.dtype.itemsize}")
 

@@ -130,6 +130,17 @@ def _log_softmax(places: Sequence[Place]) -> Kernel:
     return _rows(places, ("z", "y"), lines)
 
 
+def _softmax(places: Sequence[Place]) -> Kernel:
+    z, out = places
+    exp = "expf" if z.dtype.itemsize == 4 else "exp"
+    lines = [
+        *_softened(z),
+        _each(z, z.shape[-1]),
+        f"  y[{_at('k', out)}] = {exp}(z[{_at('k', z)}] - top) / total;",
+    ]
+    return _rows(places, ("z", "y"), lines)
+
+
 def _minus_one_hot(places: Sequence[Place]) -> Kernel:
     x, _, out = places
     one, zero = number(1, x.dtype), number(0, x.dtype)
@@ -157,6 +168,7 @@ def _picked(places: Sequence[Place]) -> Kernel:
 KERNELS: dict[str, Callable[[Any], Kernel]] = {
     "softmax_cross_entropy": _cross_entropy,
     "log_softmax": _log_softmax,
+    "softmax": _softmax,
     "minus_one_hot": _minus_one_hot,
     "take_along_axis": _picked,
 }

@@ -36,20 +36,27 @@ def check_integers(dtype: Any, hint: str = 'labels.astype("int64")') -> None:
 
 
 _UNSIGNED = {size: np.dtype(f"u{size}") for size in (1, 2, 4, 8)}
+FEW = 32
+
+
+def _all_below(labels: Any, classes: int) -> bool:
+    """Are they all 0 ... classes - 1?"""
+    if not labels.size:
+        return True
+    if labels.size <= FEW and type(labels) is np.ndarray:  # Python is quicker than NumPy then
+        values = labels.reshape(-1).tolist()
+        return min(values) >= 0 and max(values) < classes
+    # Read as unsigned, a negative label is enormous: one comparison finds both kinds.
+    # In 8 or 16 bits not enormous enough: -1 is 255, which may be a class.
+    size = labels.dtype.itemsize if labels.ndim else 0
+    unsigned = labels.view(_UNSIGNED[size]) if size > 2 else labels.astype("u8")
+    return bool(unsigned.max() < classes)
 
 
 def check_labels(labels: Any, classes: int) -> None:
     """Raise `LabelError` if a label is not 0 ... classes - 1; one pass over the labels."""
     check_integers(labels.dtype)
-    if not labels.size:
-        return
-    # Read as unsigned, a negative label is enormous: one comparison finds both kinds.
-    # In 8 or 16 bits not enormous enough: -1 is 255, which may be a class.
-    size = labels.dtype.itemsize if labels.ndim else 0
-    unsigned = labels.view(_UNSIGNED[size]) if size > 2 else labels.astype("u8")
-    # (The method of an array of NumPy is a function in Python around the same.)
-    usual = type(unsigned) is np.ndarray
-    if (np.maximum.reduce(unsigned, None) if usual else unsigned.max()) < classes:
+    if _all_below(labels, classes):
         return
     wrong = np.argwhere((np.atleast_1d(labels) < 0) | (np.atleast_1d(labels) >= classes))
     first = tuple(int(i) for i in wrong[0])

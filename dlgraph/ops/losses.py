@@ -19,7 +19,7 @@ from dlgraph.ops.activations import softplus
 from dlgraph.ops.comparison import greater_equal, less_equal, not_equal, where
 from dlgraph.ops.functions import log1p, xlogy
 from dlgraph.ops.index import take, take_along_axis
-from dlgraph.ops.nn import _paired, log_softmax, softmax_cross_entropy
+from dlgraph.ops.nn import _paired, log_softmax, mean_cross_entropy, softmax_cross_entropy
 from dlgraph.ops.reduce import element_count, mean, sum
 from dlgraph.ops.shape import expand_dims, squeeze
 from dlgraph.ops.unary import absolute, exp, log, square
@@ -89,6 +89,8 @@ def cross_entropy(
     if _kind(labels) == "f" and spec_of(labels).ndim == spec_of(logits).ndim:
         return _soft_cross_entropy(logits, labels, weights, smoothing, reduction)
     if weights is None and ignore is None and not smoothing:
+        if reduction == "mean":
+            return mean_cross_entropy(logits, labels)
         return reduced("cross_entropy", softmax_cross_entropy(logits, labels), reduction)
     weights = _class_weights("cross_entropy", weights, logits)
     counts = None if ignore is None else not_equal(labels, ignore)

@@ -18,9 +18,8 @@ from dlgraph.core.primitive import composite, primitive
 from dlgraph.core.spec import Spec, normalise_axis, same_shape, show_shape, spec_of
 from dlgraph.errors import DtypeError, ShapeError
 from dlgraph.ops.copies import astype
-from dlgraph.ops.index import take_along_axis
 from dlgraph.ops.labels import check_integers, check_labels
-from dlgraph.ops.reduce import argmax, check_axis, mean, sum
+from dlgraph.ops.reduce import argmax, check_axis, element_count, mean, sum
 from dlgraph.ops.shape import expand_dims
 from dlgraph.ops.unary import absolute, exp, square
 
@@ -28,6 +27,16 @@ from dlgraph.ops.unary import absolute, exp, square
 def _along_axis(x: Spec, axis: int) -> Spec:
     normalise_axis(axis, x.ndim)
     return x
+
+
+def _largest(x: Any, axis: int) -> Any:
+    """The largest along the axis, which stays, with one place."""
+    if type(x) is not np.ndarray:
+        return x.max(axis=axis, keepdims=True)
+    if axis % x.ndim == 1 and x.ndim == 2 and x.shape[0] > x.shape[1] and x.size > 256:
+        # NumPy compares whole rows ten times faster than the elements of one.
+        return np.maximum.reduce(x.T.copy())[:, None]
+    return np.maximum.reduce(x, axis, keepdims=True)
 
 
 @primitive(kind="reduce", infer=_along_axis, floating=True, onnx="LogSoftmax")
@@ -41,22 +50,33 @@ def log_softmax(xp: Any, x: Any, *, axis: int = -1) -> Any:
     check_axis(x, axis)
     if not x.size:
         return x.copy()
-    shifted = x - x.max(axis=axis, keepdims=True)
+    shifted = x - _largest(x, axis)
     return shifted - xp.log(xp.exp(shifted).sum(axis=axis, keepdims=True))
 
 
 log_softmax.vjp(x=lambda g, y, axis: g - exp(y) * sum(g, axis=axis, keepdims=True))
 
 
-@composite
-def softmax(x: Any, axis: int = -1) -> Any:
+@primitive(kind="reduce", infer=_along_axis, floating=True, onnx="Softmax")
+def softmax(xp: Any, x: Any, *, axis: int = -1) -> Any:
     r"""Positive numbers that sum to 1 along the axis: $\frac{e^{x_i}}{\sum_j e^{x_j}}$.
+
+    Computed without overflow: the largest is subtracted first, which changes no share.
 
     >>> import dlgraph as dg
     >>> print(dg.softmax(dg.Tensor([0.0, 0.0])))
     [0.5 0.5]
     """
-    return exp(log_softmax(x, axis=axis))
+    check_axis(x, axis)
+    if not x.size:
+        return x.copy()
+    shares = x - _largest(x, axis)
+    xp.exp(shares, out=shares)
+    shares /= xp.add.reduce(shares, axis, keepdims=True)
+    return shares
+
+
+softmax.vjp(x=lambda g, y, axis: y * (g - sum(g * y, axis=axis, keepdims=True)))
 
 
 ONE_HOT = "one-hot labels? use labels.argmax(1)"
@@ -97,20 +117,9 @@ def _places(xp: Any, labels: Any, rows: Any) -> Any:
     return starts + (flat if flat.dtype.kind == "i" else flat.astype(np.int64))
 
 
-def _largest(rows: Any) -> Any:
-    """The largest of every row, in a column."""
-    if type(rows) is not np.ndarray:
-        return rows.max(axis=-1, keepdims=True)
-    if rows.ndim == 2 and rows.shape[0] > rows.shape[1] and rows.size > 256:
-        # NumPy compares whole rows ten times faster than the elements of one.
-        return np.maximum.reduce(rows.T.copy())[:, None]
-    return np.maximum.reduce(rows, -1, None, None, True)
-
-
 @primitive(
     kind="loss",
     infer=_cross_entropy_spec,
-    text="cross_entropy({logits}, {labels})",
     onnx="SoftmaxCrossEntropyLoss",
 )
 def softmax_cross_entropy(xp: Any, logits: Any, labels: Any) -> Any:
@@ -124,10 +133,14 @@ def softmax_cross_entropy(xp: Any, logits: Any, labels: Any) -> Any:
     >>> print(dg.softmax_cross_entropy(dg.Tensor([[1000.0, 0.0]]), dg.Tensor([1])))
     [1000.]
     """
+    return _losses(xp, logits, labels)
+
+
+def _losses(xp: Any, logits: Any, labels: Any) -> Any:
     if labels.shape != logits.shape[:-1] or logits.dtype.kind != "f":
         _cross_entropy_spec(spec_of(logits), spec_of(labels))  # which says what is wrong
     check_labels(labels, logits.shape[-1])
-    shifted = logits - _largest(logits)
+    shifted = logits - _largest(logits, -1)
     chosen = shifted.take(_places(xp, labels, shifted))
     if labels.ndim != 1:
         chosen = chosen.reshape(labels.shape)
@@ -142,10 +155,13 @@ def _minus_one_hot_spec(probabilities: Spec, labels: Spec) -> Spec:
 def minus_one_hot(xp: Any, probabilities: Any, labels: Any) -> Any:
     """1 subtracted at the place of each label: the heart of the cross-entropy's gradient.
 
+    Raises `LabelError` for a label that is not 0 ... classes - 1.
+
     >>> import dlgraph as dg
     >>> print(dg.minus_one_hot(dg.Tensor([[0.25, 0.75]]), dg.Tensor([1])))
     [[ 0.25 -0.25]]
     """
+    check_labels(labels, probabilities.shape[-1])
     flat = probabilities.reshape(-1).copy()
     flat[_places(xp, labels, probabilities)] -= 1
     return flat.reshape(probabilities.shape)
@@ -154,26 +170,53 @@ def minus_one_hot(xp: Any, probabilities: Any, labels: Any) -> Any:
 minus_one_hot.vjp(probabilities=lambda g: g)
 
 
-def _cross_entropy_rule(g: Any, y: Any, logits: Any, labels: Any) -> Any:
+def _cross_entropy_rule(g: Any, logits: Any, labels: Any) -> Any:
     if type(logits) is np.ndarray and labels.ndim and logits.flags.c_contiguous:
-        return _cross_entropy_slope(g, y, logits, labels)
-    # softmax(z) = exp(z - lse), and lse = loss + z[label]: no second maximum, no second sum.
-    chosen = take_along_axis(logits, expand_dims(labels, axis=-1), axis=-1)
-    probabilities = exp(logits - (chosen + expand_dims(y, axis=-1)))
-    return minus_one_hot(probabilities, labels) * expand_dims(g, axis=-1)
+        return _slope(logits, labels, g[..., None])
+    return minus_one_hot(softmax(logits), labels) * expand_dims(g, axis=-1)
 
 
-def _cross_entropy_slope(g: np.ndarray, y: np.ndarray, logits: np.ndarray, labels: Any) -> Any:
-    """The rule on arrays, the same bits in a third of the time: all steps in one array."""
-    places = _places(np, labels, logits)
-    base = logits.take(places).reshape(labels.shape) + y
-    slope = logits - base[..., None]
-    np.exp(slope, slope)
-    slope.reshape(-1)[places] -= 1
-    return np.multiply(slope, g[..., None], slope)
+def _slope(logits: np.ndarray, labels: np.ndarray, factor: Any) -> np.ndarray:
+    """The rules of the cross-entropies on arrays: the same bits, all steps in one array."""
+    slope = softmax.forward(np, logits)
+    slope.reshape(-1)[_places(np, labels, logits)] -= 1
+    return np.multiply(slope, factor, slope)
 
 
 softmax_cross_entropy.vjp(logits=_cross_entropy_rule)
+
+
+def _mean_spec(logits: Spec, labels: Spec) -> Spec:
+    return Spec((), _cross_entropy_spec(logits, labels).dtype)
+
+
+@primitive(
+    kind="loss",
+    infer=_mean_spec,
+    text="cross_entropy({logits}, {labels})",
+    onnx="SoftmaxCrossEntropyLoss",
+)
+def mean_cross_entropy(xp: Any, logits: Any, labels: Any) -> Any:
+    r"""Mean over all samples of `softmax_cross_entropy`, the usual loss: one number.
+
+    $\frac{1}{N} \sum_n \bigl( \ln \sum_j e^{z_{nj}} - z_{n,t_n} \bigr)$.
+
+    >>> import dlgraph as dg
+    >>> print(dg.mean_cross_entropy(dg.Tensor([[4.0, 0.0], [0.0, 4.0]]), dg.Tensor([0, 0])))
+    2.01815
+    """
+    losses = _losses(xp, logits, labels)
+    return xp.add.reduce(losses, None) / losses.size
+
+
+def _mean_cross_entropy_rule(g: Any, logits: Any, labels: Any) -> Any:
+    if type(logits) is np.ndarray and labels.ndim and logits.flags.c_contiguous:
+        return _slope(logits, labels, g / labels.size)
+    samples = element_count(logits, axis=tuple(range(logits.ndim - 1)))
+    return minus_one_hot(softmax(logits), labels) * (g / samples)
+
+
+mean_cross_entropy.vjp(logits=_mean_cross_entropy_rule)
 
 
 def _paired(name: str, prediction: Any, target: Any) -> None:

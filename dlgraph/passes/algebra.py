@@ -109,8 +109,8 @@ class Algebra(Pass):
     >>> found = dg.passes.PassManager(exact=False, check=True).run(g, y, [x])
     >>> print(found.graph)
     graph with 2 nodes
-      x            (4,) float32  placeholder
-      log_softmax  (4,) float32  log_softmax(x)
+      x    (4,) float32  placeholder
+      log  (4,) float32  log_softmax(x)
     >>> print(found.reports[0].changes[0].reason)
     -(-x) -> x
     """

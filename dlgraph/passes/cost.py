@@ -259,5 +259,6 @@ COUNTS: dict[str, Counter] = {
     "fused": _fused,
     "logsumexp": _per_input(FUNCTION + 2),
     "log_softmax": _per_input(FUNCTION + 3),
+    "softmax": _per_input(FUNCTION + 3),
     "minus_one_hot": _none,
 }

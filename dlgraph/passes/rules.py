@@ -14,8 +14,8 @@ import dlgraph.ops.functions as functions
 from dlgraph.core.primitive import Primitive
 from dlgraph.core.spec import normalise_axis
 from dlgraph.ops import arithmetic, comparison, copies, unary
-from dlgraph.ops.nn import log_softmax
-from dlgraph.ops.reduce import logsumexp
+from dlgraph.ops.nn import log_softmax, softmax, softmax_cross_entropy
+from dlgraph.ops.reduce import logsumexp, mean
 from dlgraph.passes.algebra import RULES, Match, Rule
 from dlgraph.passes.edit import Edit, op
 from dlgraph.passes.patterns import compiled
@@ -144,7 +144,7 @@ def _log_of_sum(edit: Edit, index: int) -> int | None:
 
 
 def _softmax(edit: Edit, index: int) -> int | None:
-    """exp(x) / exp(x).sum(axis, keepdims=True) overflows; exp(log_softmax(x)) does not."""
+    """exp(x) / exp(x).sum(axis, keepdims=True) overflows; softmax(x) does not."""
     record = edit.records[index]
     above, total = (edit.records[edit.now(i)] for i in record.inputs)
     if above.primitive.name != "exp" or total.primitive.name != "sum" or total.control:
@@ -157,8 +157,19 @@ def _softmax(edit: Edit, index: int) -> int | None:
         return None
     if not isinstance(axis, int):
         return None
-    steady = edit.add(log_softmax, [above.inputs[0]], {"axis": axis}, of=[index], name="steady")
-    return edit.add(op("exp"), [steady], of=[index])
+    return edit.add(softmax, [above.inputs[0]], {"axis": axis}, of=[index])
+
+
+def _log_of_softmax(edit: Edit, index: int) -> int | None:
+    below = _below(edit, index, "softmax")
+    return None if below is None else _add(edit, index, log_softmax, below.inputs[0], **below.attrs)
+
+
+def _mean_of_losses(edit: Edit, index: int) -> int | None:
+    """Two operations, each of which has its own ways to be fast."""
+    record = edit.records[index]
+    losses = edit.add(softmax_cross_entropy, record.inputs, of=[index])  # errors are its own
+    return edit.add(mean, [losses], dict(mean.attributes), of=[index], name="mean")
 
 
 RULES += [
@@ -169,6 +180,8 @@ RULES += [
     Rule("a slice of everything", "slice", _whole, exact=True),
     Rule("two transposes", "transpose", _transposes, exact=True),
     Rule("two reshapes", "reshape", _reshapes),  # the layout in memory may differ
+    Rule("a mean cross-entropy", "mean_cross_entropy", _mean_of_losses, exact=True),
+    Rule("log(softmax(x)) -> log_softmax(x)", "log", _log_of_softmax),
     Rule("log(sum(exp(x))) -> logsumexp(x)", "log", _log_of_sum),
     Rule("exp(x) / sum(exp(x)) -> softmax(x)", "divide", _softmax),
 ]

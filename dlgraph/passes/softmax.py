@@ -1,14 +1,13 @@
 """Softmax: the cross-entropy and its gradient share their exponentials.
 
-The gradient of the cross-entropy is written with its value, `exp(z - (z[label] + loss))`: right for
-a loss that is one operation.  Where NumPy runs both, the loss has computed the exponentials of
-the logits and their sums already; only a division is left.  The sums themselves are a product with
-ones, which takes NumPy half as long.  Not exact: the same value, rounded otherwise.
+The gradient of the cross-entropy is the softmax of the logits, less 1 at the label.  Where NumPy
+runs both, the loss has computed the exponentials of the logits and their sums already; only a
+division is left.  The sums themselves are a product with ones, which takes NumPy half as long.  Not
+exact: the same value, rounded otherwise.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,7 +19,7 @@ from dlgraph.passes.edit import Edit, constant, op
 
 
 class Pair(NamedTuple):
-    """A cross-entropy, the node of its gradient that is the softmax, and that node's readers."""
+    """A cross-entropy, the softmax of its logits, and who reads that."""
 
     loss: int
     probabilities: int
@@ -46,13 +45,18 @@ class Softmax(Pass):
     def run(self, graph: Graph, job: Job) -> Rewritten:
         """See the class."""
         records = graph.records
-        if not any(record.primitive.name == "softmax_cross_entropy" for record in records):
+        losses = {
+            record.inputs[0]: index
+            for index, record in enumerate(records)
+            if record.primitive.name == "softmax_cross_entropy" and not record.control
+        }
+        if not losses:
             return Rewritten(graph)
         edit = Edit(graph, job)
         readers = edit.readers()
         feeds = set(job.feeds)
         for index, record in enumerate(records):
-            loss = _loss_of(records, index) if record.primitive.name == "exp" else None
+            loss = losses.get(record.inputs[0]) if _along_rows(record) else None
             if loss is None or not feeds.isdisjoint((loss, index)):
                 continue
             if all(records[i].primitive.name == "minus_one_hot" for i in readers[index]):
@@ -60,31 +64,10 @@ class Softmax(Pass):
         return edit.done()
 
 
-def _loss_of(records: Sequence[Record], index: int) -> int | None:
-    """The loss of which this is the softmax: `exp(z - (z[label] + loss))`."""
-    difference = _made_by(records, records[index].inputs[0], "subtract")
-    total = difference and _made_by(records, difference.inputs[1], "add")
-    if not difference or not total:
-        return None
-    logits = difference.inputs[0]
-    for chosen, above in (total.inputs, total.inputs[::-1]):
-        picked = _made_by(records, chosen, "take_along_axis")
-        raised = _made_by(records, above, "expand_dims")
-        column = picked and _made_by(records, picked.inputs[1], "expand_dims")
-        loss = raised and _made_by(records, raised.inputs[0], "softmax_cross_entropy")
-        if not picked or not raised or not column or not loss:
-            continue
-        last = (records[logits].spec.ndim - 1, -1)
-        axes = [one.attrs["axis"] for one in (picked, raised, column)]
-        same = picked.inputs[0] == logits and loss.inputs == (logits, column.inputs[0])
-        if same and all(axis in last for axis in axes):
-            return raised.inputs[0]
-    return None
-
-
-def _made_by(records: Sequence[Record], index: int, name: str) -> Record | None:
-    record = records[index]
-    return record if record.primitive.name == name and not record.control else None
+def _along_rows(record: Record) -> bool:
+    last = (record.spec.ndim - 1, -1)
+    named = record.primitive.name == "softmax" and not record.control
+    return named and record.attrs["axis"] in last
 
 
 def _write(edit: Edit, pair: Pair) -> None:

@@ -83,7 +83,9 @@ def test_nodes_of_the_original_are_fetched_and_fed_by_node_or_name():
     session = dg.Session(clone)
     by_node = session.run(network.loss, network.feed())
     by_name = session.run(network.loss.name, {"x": X, "labels": LABELS})
-    own = session.run(clone.node("mean"), {clone.node(network.x): X, clone.node("labels"): LABELS})
+    own = session.run(
+        clone.node("mean_cross_entropy"), {clone.node(network.x): X, clone.node("labels"): LABELS}
+    )
     assert by_node == by_name == own
     assert clone.node(network.logits).name == network.logits.name
 

@@ -246,7 +246,7 @@ def test_a_label_out_of_range_at_run_time_names_the_loss(g):
     loss = dg.cross_entropy(logits, labels)  # the loss
     with pytest.raises(dg.errors.LabelError, match="label 3 at position") as caught:
         dg.Session(g).run(loss, {logits: np.zeros((2, 3), np.float32), labels: np.array([0, 3])})
-    assert caught.value.node == "softmax_cross_entropy" and "# the loss" in caught.value.where.text
+    assert caught.value.node == "mean_cross_entropy" and "# the loss" in caught.value.where.text
 
 
 # ---- growing graphs

@@ -62,6 +62,10 @@ def put_along(x: np.ndarray, like: np.ndarray, indices: np.ndarray, axis: int) -
     return result
 
 
+def softmax(x: np.ndarray, axis: int = -1) -> np.ndarray:
+    return np.exp(log_softmax(x, axis))
+
+
 def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     chosen = np.take_along_axis(log_softmax(logits), labels[..., None], -1)
     return -chosen[..., 0]

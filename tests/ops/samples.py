@@ -137,6 +137,13 @@ SAMPLES: dict[str, Entry] = {
         s(np.array([1.0, 3.0, 3.0])),
     ),
     "logsumexp": entry(references.logsumexp, *reduced()),
+    "softmax": entry(
+        references.softmax,
+        s(v(2, 3), axis=-1),
+        s(v(2, 3), axis=0),
+        s(v(4), axis=0),
+        s(v(0, 2), axis=1),
+    ),
     "log_softmax": entry(
         references.log_softmax,
         s(v(4)),
@@ -340,6 +347,13 @@ SAMPLES: dict[str, Entry] = {
         s(v(2, 2, 3), np.array([[0, 1], [2, 2]])),
         s(v(4, 3), np.array([0, 2, 1, 1], np.uint8)),
         s(v(0, 3), np.array([], np.int64)),
+    ),
+    "mean_cross_entropy": entry(
+        lambda logits, labels: references.cross_entropy(logits, labels).mean(),
+        s(v(4, 3), np.array([0, 2, 1, 1])),
+        s(v(3), np.array(2)),
+        s(v(2, 2, 3), np.array([[0, 1], [2, 2]])),
+        s(v(4, 3), np.array([0, 2, 1, 1], np.uint8)),
     ),
     "cross_entropy_from_sums": entry(
         references.cross_entropy_from_sums,

@@ -212,13 +212,17 @@ def test_cross_entropy_is_what_its_formula_says():
 
 
 @pytest.mark.parametrize("dtype", ["int64", "int8", "uint8"])
-def test_labels_out_of_range(dtype):
-    def loss(x, labels):
-        return dg.softmax_cross_entropy(x, labels)
-
-    refused(LabelError, loss, FLOATS, np.array([0, 3], dtype), match=r"label 3 at position \[1\]")
+@pytest.mark.parametrize("name", ["softmax_cross_entropy", "mean_cross_entropy", "minus_one_hot"])
+@pytest.mark.parametrize("repeat", [1, 30])  # few labels are looked at in another way than many
+def test_labels_out_of_range(name, dtype, repeat):
+    op, rows = getattr(dg, name), np.tile(FLOATS, (repeat, 1))
+    wrong = np.zeros(2 * repeat, dtype)
+    wrong[-1] = 3
+    at = rf"label 3 at position \[{2 * repeat - 1}\]"
+    refused(LabelError, lambda x, labels: op(x, labels), rows, wrong, match=at)
     if np.dtype(dtype).kind == "i":
-        refused(LabelError, loss, FLOATS, np.array([-1, 0], dtype), match="label -1")
+        wrong[-1] = -1
+        refused(LabelError, lambda x, labels: op(x, labels), rows, wrong, match="label -1")
 
 
 def test_one_hot_refuses_what_is_no_label():

@@ -39,7 +39,7 @@ FORMULAS = {
     "log(sum(exp))": (lambda x: dg.log(dg.sum(dg.exp(x), axis=1)), "logsumexp"),
     "softmax": (
         lambda x: dg.exp(x) / dg.sum(dg.exp(x), axis=1, keepdims=True),
-        "log_softmax exp",
+        "softmax",
     ),
     "transposes": (lambda x: dg.tanh(x.T.T), "tanh"),
     "reshapes": (lambda x: dg.tanh(x.reshape(-1).reshape(2, 3)), "tanh"),

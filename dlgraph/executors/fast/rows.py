@@ -142,13 +142,19 @@ def softmax_cross_entropy(step: Instruction, target: Target) -> Recipe:
     return Recipe(places, write)
 
 
-def log_softmax(step: Instruction, target: Target) -> Recipe:
-    """z - ln(sum of exp z), along the last axis."""
+def _along_last(step: Instruction) -> tuple[Place, ...]:
+    """The operands of a softmax, if it goes along rows."""
     x, out = places = _table(*step.inputs, step.output)
     if step.attrs["axis"] % len(x.shape) != len(x.shape) - 1 or x.strides is None:
         raise Unsupported("a softmax along another axis")
     if out.strides is None or out.strides[-1] != out.dtype.itemsize:
         raise Unsupported("rows that are not side by side")
+    return places
+
+
+def log_softmax(step: Instruction, target: Target) -> Recipe:
+    """z - ln(sum of exp z), along the last axis."""
+    x, _ = places = _along_last(step)
 
     def write() -> Code:
         rows = Rows(places, x.shape[-1], target, x.dtype)
@@ -163,6 +169,37 @@ def log_softmax(step: Instruction, target: Target) -> Recipe:
                 vectors.store(found, rows.code.at(at[1], offset), dtype, dtype.itemsize, active)
 
             rows.blocks(block)
+
+        rows.each(x.shape[:-1], row)
+        return rows.code
+
+    return Recipe(places, write)
+
+
+def softmax(step: Instruction, target: Target) -> Recipe:
+    """exp z / sum of exp z, along the last axis."""
+    x, _ = places = _along_last(step)
+
+    def write() -> Code:
+        rows = Rows(places, x.shape[-1], target, x.dtype)
+        vectors, dtype = rows.vectors, x.dtype
+
+        def row(at: list[str]) -> None:
+            top = rows.folded("max", -np.inf, lambda o, n: rows.load(at[0], o, n))
+
+            def power(offset: Any, active: int) -> str:
+                below = vectors.arithmetic("sub", dtype, rows.load(at[0], offset, active), top)
+                found = vectors.function("exp", dtype, below)
+                vectors.store(found, rows.code.at(at[1], offset), dtype, dtype.itemsize, active)
+                return found
+
+            total = rows.folded("add", 0.0, power)
+
+            def share(offset: Any, active: int) -> None:
+                found = vectors.arithmetic("div", dtype, rows.load(at[1], offset, active), total)
+                vectors.store(found, rows.code.at(at[1], offset), dtype, dtype.itemsize, active)
+
+            rows.blocks(share)
 
         rows.each(x.shape[:-1], row)
         return rows.code
@@ -232,6 +269,7 @@ def take_along_axis(step: Instruction, target: Target) -> Recipe:
 KERNELS = {
     "softmax_cross_entropy": softmax_cross_entropy,
     "log_softmax": log_softmax,
+    "softmax": softmax,
     "minus_one_hot": minus_one_hot,
     "take_along_axis": take_along_axis,
 }
