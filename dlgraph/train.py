@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from dlgraph.core.arrays import device_of
+from dlgraph.core.arrays import device_of, is_array
 from dlgraph.core.graph import Graph
 from dlgraph.core.mode import no_grad
 from dlgraph.core.node import Node
@@ -293,11 +293,15 @@ class GraphSteps(EagerSteps):
     def _build(self, x: Any, y: Any) -> None:
         graph = Graph("training")
         with graph.as_default():
-            self.x = placeholder((None, *x.shape[1:]), x.dtype, name="x")
-            self.y = placeholder((None, *y.shape[1:]), y.dtype, name="y")
+            self.x, self.y = (
+                # Any number of samples; one number for all of them has no axis.
+                placeholder((None, *value.shape[1:]) if value.shape else (), value.dtype, name=name)
+                for name, value in (("x", x), ("y", y))
+            )
             outputs = self.model(self.x)
             loss = self._loss(outputs, self.y)
             self.numbers = self._numbers(loss, outputs, self.y)
+            self._check_metrics()
             # What layers do on the side, such as running statistics.
             effects = [n for n in graph.nodes if n.primitive.effect]
             self.update = self.optimizer.minimize(loss, clip_norm=self.clip_norm)
@@ -306,8 +310,17 @@ class GraphSteps(EagerSteps):
         self.session.run(graph.startup)
         self.tests = Session(graph.clone(for_test=True), device=self.device)
 
+    def _check_metrics(self) -> None:
+        for name, value in self.numbers.items():
+            if not isinstance(value, Node):
+                raise OperationError(
+                    f"fit: the metric {name!r} returned a {type(value).__name__}, not a node",
+                    hint='compute with dg to the end, or use mode="eager"',
+                )
+
     def train(self, x: Any, y: Any) -> dict[str, Any]:
         """One step of the optimiser."""
+        x, y = _array(x), _array(y)
         if self.session is None:
             self._build(x, y)
         fetches = [self.numbers, self.effects, self.update]
@@ -315,4 +328,9 @@ class GraphSteps(EagerSteps):
 
     def test(self, x: Any, y: Any) -> dict[str, Any]:
         """The numbers alone."""
-        return self.tests.run(self.numbers, {self.x: x, self.y: y})
+        return self.tests.run(self.numbers, {self.x: _array(x), self.y: _array(y)})
+
+
+def _array(value: Any) -> Any:
+    """Lists, tables of pandas and their kin as the tensors that eager code makes of them."""
+    return value if isinstance(value, Tensor) or is_array(value) else Tensor(value)

@@ -213,6 +213,46 @@ def test_wrong_data():
         dg.fit(net(), [])
 
 
+class Table:
+    """Like a table of pandas: an array by `__array__`, without a dtype of its own."""
+
+    def __init__(self, values):
+        self.values, self.shape = values, values.shape
+
+    def __len__(self):
+        return len(self.values)
+
+    def __array__(self, dtype=None, copy=None):
+        return self.values
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda x, y: (Table(x), Table(y)),
+        lambda x, y: (dg.Tensor(x), y.tolist()),
+        lambda x, y: (x[::-1], np.asfortranarray(y)),
+        lambda x, y: (x, y.mean()),
+    ],
+)
+def test_both_modes_take_the_same_batches(form):
+    x, y = np.linspace(-1, 1, 12, dtype="float32").reshape(6, 2), np.ones((6, 1), "float32")
+    found = []
+    for mode in ("eager", "graph"):
+        line = dg.nn.Linear(2, 1, rng=dg.Stream(0))
+        history = dg.fit(
+            line, [form(x, y)] * 2, epochs=2, validation=[form(x, y)], mode=mode,
+            loss=lambda outputs, y: ((outputs - y) ** 2).mean(),
+        )  # fmt: skip
+        found.append((history.series("loss"), history.series("loss", validation=True)))
+    assert found[0] == found[1]
+
+
+def test_a_metric_that_is_no_node_is_named():
+    with pytest.raises(OperationError, match="the metric 'odd' returned a float, not a node"):
+        dg.fit(net(), loader(), metrics={"odd": lambda outputs, y: 1.0}, mode="graph")
+
+
 @pytest.mark.parametrize("data", [None, 3, dg.data.DataLoader])
 def test_data_that_cannot_be_gone_through(data):
     with pytest.raises(OperationError, match="not batches"):
