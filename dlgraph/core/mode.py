@@ -6,10 +6,12 @@ that evaluates.  None, the usual case, means: record where gradients are needed,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import functools
+import inspect
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ContextDecorator, contextmanager
-from contextvars import ContextVar, Token
-from dataclasses import dataclass, replace
+from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +27,7 @@ class Mode:
     recording: bool = True
     watch: Watch | None = None
     tracing: bool = False  # operations on tensors are written down too, not computed
+    before: Mode | None = field(default=None, compare=False, repr=False)  # what comes back
 
 
 MODE: ContextVar[Mode | None] = ContextVar("dlgraph_mode", default=None)
@@ -33,18 +36,48 @@ MODE: ContextVar[Mode | None] = ContextVar("dlgraph_mode", default=None)
 class _Switch(ContextDecorator):
     """Base of the context managers below; usable as a decorator, nestable, re-enterable."""
 
-    def __init__(self) -> None:
-        self._tokens: list[Token] = []
-
     def _change(self, mode: Mode) -> Mode:
         raise NotImplementedError
 
     def __enter__(self) -> Any:
-        self._tokens.append(MODE.set(self._change(MODE.get() or Mode())))
+        before = MODE.get()
+        MODE.set(replace(self._change(before or Mode()), before=before))
         return self
 
     def __exit__(self, *error: object) -> None:
-        MODE.reset(self._tokens.pop())
+        # Nothing is kept in this object: several threads may be inside of it.
+        mode = MODE.get()
+        MODE.set(None if mode is None else mode.before)
+
+    def __call__(self, function: Callable[..., Any]) -> Any:
+        """As a decorator; of a generator function, for each of its turns."""
+        if not inspect.isgeneratorfunction(function):
+            return super().__call__(function)
+
+        @functools.wraps(function)
+        def generator(*args: Any, **kwargs: Any) -> Any:
+            return (yield from _by_turns(self, function(*args, **kwargs)))
+
+        return generator
+
+
+def _by_turns(switch: _Switch, generator: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
+    """The same generator, inside the block only while it runs and not while it waits."""
+    resume: Callable[[], Any] = functools.partial(next, generator)
+    while True:
+        with switch:
+            try:
+                made = resume()
+            except StopIteration as stop:
+                return stop.value
+        try:
+            resume = functools.partial(generator.send, (yield made))
+        except GeneratorExit:
+            with switch:
+                generator.close()
+            raise
+        except BaseException as error:
+            resume = functools.partial(generator.throw, error)
 
 
 @contextmanager
@@ -66,16 +99,9 @@ def is_tracing() -> bool:
 class _Recording(_Switch):
     """Base of `no_grad` and `enable_grad`; as decorators they need no brackets."""
 
-    def _recreate_cm(self) -> Any:
-        # Each call of a decorated function has its own: calls of several threads overlap.
-        return type(self)()
-
     def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
         made = super().__new__(cls)
-        if function is None:
-            return made
-        made._tokens = []
-        return made(function)
+        return made if function is None else made(function)
 
 
 class no_grad(_Recording):
@@ -133,7 +159,6 @@ class Watch(_Switch):
     """Look at every operation while it runs, in both modes; see `watch`."""
 
     def __init__(self, nan: bool, lines: bool, call: Callable[..., None] | None):
-        super().__init__()
         self.nan, self.lines, self.call = nan, lines, call
         self.outer: Watch | None = None  # a recorder around it
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import dlgraph as dg
+from dlgraph.core.mode import MODE
 from dlgraph.errors import NonFiniteError
 
 
@@ -110,6 +111,64 @@ def test_two_threads_may_run_one_decorated_function_at_once():
         leave[k].set()
         thread.join()
     assert seen == [False, True, False, True]
+
+
+@pytest.mark.parametrize("block", [dg.no_grad(), dg.watch(nan=True)])
+def test_two_threads_may_be_inside_one_block_at_once(block):
+    entered, left, failed = [threading.Event() for _ in range(2)], threading.Event(), []
+
+    def run(k):
+        try:
+            with block:
+                entered[k].set()
+                assert (entered[1], left)[k].wait(5)
+            left.set()
+            assert MODE.get() is None
+        except Exception as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=run, args=(k,)) for k in (0, 1)]
+    for k, thread in enumerate(threads):
+        thread.start()
+        assert entered[k].wait(5)
+    for thread in threads:  # who came first leaves first
+        thread.join()
+    assert not failed and MODE.get() is None
+
+
+@pytest.mark.parametrize("decorate", [dg.no_grad, dg.no_grad()])
+def test_a_decorated_generator_is_inside_only_while_it_runs(decorate, w):
+    ended = []
+
+    @decorate
+    def generator(count):
+        """Its own text."""
+        try:
+            sent = yield (w * 2).requires_grad
+            for _ in range(count):
+                try:
+                    sent = yield sent, (w * 2).requires_grad
+                except KeyError:
+                    sent = "caught"
+            return dg.is_recording()
+        finally:
+            ended.append(dg.is_recording())
+
+    assert generator.__doc__ == "Its own text."
+    turns = generator(2)
+    assert next(turns) is False and dg.is_recording()
+    assert turns.send("sent") == ("sent", False) and dg.is_recording()
+    assert turns.throw(KeyError()) == ("caught", False) and dg.is_recording()
+    with pytest.raises(StopIteration) as stopped:
+        next(turns)
+    assert stopped.value.value is False and ended == [False] and dg.is_recording()
+    left = generator(1)
+    next(left)
+    left.close()
+    assert ended == [False, False] and dg.is_recording()
+    with pytest.raises(ZeroDivisionError):
+        generator(1).throw(ZeroDivisionError())
+    assert dg.is_recording()
 
 
 def test_a_leaf_made_inside_no_grad_can_still_be_trained():
