@@ -109,8 +109,9 @@ class Optimizer:
         now, ready = _order(), False
         for one in self.groups:
             dtype, rule = None, self.rule  # with what neighbours of the same dtype share
+            slotted = bool(self.slots_of(one.options))
             for p in one.parameters:
-                g = p._grad
+                g, old = p._grad, p._data
                 if g is None:
                     continue
                 if not ready:
@@ -119,17 +120,16 @@ class Optimizer:
                         self._count._replace(value_of(self._count) + 1.0)
                 if isinstance(g, Tensor):
                     g = g._data
-                old = value_of(p)
+                if old is None:
+                    old = value_of(p)  # raises in words
                 if old.dtype is not dtype:
                     dtype = old.dtype
                     rule = self._with_factors(one, dtype)
-                slots = self._state.get(id(p))
-                if slots is None:
-                    slots = self.state_of(p, one)
-                if not slots:
+                if not slotted:
                     (p._data,) = rule(old, g)
                     p._changed = now
                     continue
+                slots = self.state_of(p, one)
                 if arrays.MODULES:
                     _follow(slots, old)
                 held = {name: slot._data for name, slot in slots.items()}

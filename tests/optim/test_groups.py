@@ -50,6 +50,17 @@ def test_each_group_has_its_own_options(mode):
     assert list(optimizer.state_dict()["slots"]) == ["1.velocity"]
 
 
+def test_momentum_that_is_set_later_counts_from_then_on():
+    a, b = two()
+    optimizer = dg.optim.SGD([a, b], lr=0.1)
+    run(optimizer, a, b, "eager", steps=2)
+    assert optimizer.state_dict()["slots"] == {}
+    optimizer.groups[0].options["momentum"] = 0.5
+    run(optimizer, a, b, "eager", steps=2)
+    # The gradient of the first is 2 throughout: steps of 0.2, 0.2, then 0.2 and 0.3.
+    np.testing.assert_allclose(a.numpy(), [0.1, 1.1], rtol=1e-6)
+
+
 def test_the_learning_rate_of_one_and_of_all():
     a, b = two()
     optimizer = dg.optim.SGD([{"parameters": [a], "lr": 0.5}, {"parameters": [b]}], lr=0.1)
