@@ -17,6 +17,7 @@ import platform
 import re
 import shutil
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -161,6 +162,23 @@ def _kernel() -> list[Check]:
         detail = f"notebooks would run {program}, where dlgraph may not be installed"
         return [Check("kernel python3", "broken", detail, f"remove {spec.resource_dir}")]
     return [Check("kernel python3", "ok", "notebooks run this Python")]
+
+
+def _runtime() -> list[Check]:
+    # Without it JupyterLab ends at once: a home that is full, or may only be read.
+    if importlib.util.find_spec("jupyter_core") is None:
+        return []
+    from jupyter_core.paths import jupyter_runtime_dir
+
+    folder = Path(jupyter_runtime_dir())
+    there = next(place for place in (folder, *folder.parents) if place.is_dir())
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            return []
+    except OSError as error:
+        detail = f"Jupyter cannot write to {folder}: {error.strerror}"
+        repair = "set JUPYTER_RUNTIME_DIR to a folder that you can write to"
+        return [Check("Jupyter's files", "broken", detail, repair)]
 
 
 def _widgets() -> list[Check]:
@@ -319,6 +337,7 @@ PARTS: list[tuple[str, bool, Callable[[], list[Check]]]] = [
     ("dlgraph", True, _dlgraph),
     ("packages", True, _packages),
     ("kernel python3", True, _kernel),
+    ("Jupyter's files", True, _runtime),
     ("widgets", True, _widgets),
     ("BLAS", False, _blas),
     ("GPU", False, _gpu),

@@ -72,6 +72,20 @@ def test_package_outside_its_range(monkeypatch, capsys):
     assert "to repair: jupyterlab" in capsys.readouterr().out
 
 
+def test_a_home_that_cannot_be_written_to(monkeypatch, tmp_path):
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path / "new" / "runtime"))
+    assert not doctor._runtime()  # Jupyter makes what is not there yet
+    assert not (tmp_path / "new").exists()  # the doctor changes nothing
+
+    def refuse(**options):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(doctor.tempfile, "TemporaryFile", refuse)
+    check = find(doctor.examine(), "Jupyter's files")
+    assert check.status == "broken" and "Read-only file system" in check.detail
+    assert "JUPYTER_RUNTIME_DIR" in check.repair
+
+
 def test_repairs_name_the_python_that_they_are_for(monkeypatch, capsys, tmp_path):
     broken = doctor.Check("jupyterlab", "broken", "not installed", doctor.INSTALL)
     monkeypatch.setattr(doctor, "PARTS", [("packages", True, lambda: [broken])])
