@@ -173,9 +173,11 @@ def grade(lesson: str, paths: Sequence[str], csv: Path | None, seconds: int) -> 
 
     Raises:
         MissingPackageError: nbclient is not installed.
-        DlgraphError: there is no such lesson, it has no exercise, there is nothing to mark, or the
-            file for the marks is there already.
+        DlgraphError: there is no such lesson, it has no exercise, there is nothing to mark, the
+            file for the marks is there already, or a cell is given no time at all.
     """
+    if seconds < 1:  # 0 would mean without end
+        raise DlgraphError(f"--seconds {seconds} leaves a cell no time", hint="at least 1")
     teachers = grading.find_teachers(lesson)
     wanted = grading.exercises(grading.code_cells(teachers))
     if not wanted:

@@ -209,6 +209,13 @@ def test_a_notebook_without_exercises_is_no_lesson_to_mark(tmp_path, capsys):
     assert "there is no file" in capsys.readouterr().err
 
 
+def test_no_time_is_not_all_the_time(tmp_path, capsys):
+    lesson = str(write(tmp_path / "01_sums.ipynb", LESSON))
+    for seconds in ("0", "-1"):
+        assert cli.main(["grade", lesson, str(tmp_path), "--seconds", seconds]) == 1
+        assert f"--seconds {seconds} leaves a cell no time" in capsys.readouterr().err
+
+
 def test_the_exercise_of_the_page_for_teachers_is_one(capsys):
     page = (ROOT / "docs" / "teaching.md").read_text(encoding="utf-8")
     listings = [textwrap.dedent(one) for one in re.findall(r"(?m)(?:^    .*\n|^\n(?=    ))+", page)]

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from dlgraph.data.catalogue import RECORDS, File, Record, Sum, recognise, sum_of, sum_of_bytes
-from dlgraph.data.idx import parse_idx
+from dlgraph.data.idx import as_path, parse_idx
 from dlgraph.errors import DataError, OperationError
 
 VARIABLE = "DLGRAPH_DATA"
@@ -76,7 +76,7 @@ def locate(name: str, folder: str | os.PathLike[str] | None = None) -> list[Plac
     The data set is read from the first place that is `complete`; if there is none it has to be
     downloaded.  Only names are looked at; no file is read and nothing is fetched.
 
-    Raises `OperationError` for another name.
+    Raises `OperationError` for another name, and for a folder that is no path.
 
     >>> import dlgraph as dg
     >>> [place.source for place in dg.data.locate("mnist", "some/folder")]
@@ -88,7 +88,7 @@ def locate(name: str, folder: str | os.PathLike[str] | None = None) -> list[Plac
         )
     record = RECORDS[name]
     if folder is not None:
-        given = Path(folder).expanduser()
+        given = as_path("locate", folder)
         return [
             Place(record, GIVEN, given),
             Place(record, GIVEN, given / record.folder),
@@ -100,7 +100,7 @@ def _variable_place(record: Record) -> Place:
     value = os.environ.get(VARIABLE)
     if not value:
         return Place(record, f"{VARIABLE} is not set", None)
-    return Place(record, VARIABLE, Path(value).expanduser() / record.folder)
+    return Place(record, VARIABLE, as_path(VARIABLE, value) / record.folder)
 
 
 def cache_place(record: Record) -> Place:

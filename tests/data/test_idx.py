@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from dlgraph.data import read_idx
+from dlgraph.data import locate, read_idx
 from dlgraph.data.idx import parse_idx
-from dlgraph.errors import DataError
+from dlgraph.errors import DataError, OperationError
 
 from .conftest import idx
 
@@ -131,6 +131,19 @@ def test_a_missing_file_and_a_folder_are_data_errors(tmp_path):
         read_idx(tmp_path / "nothing-here")
     with pytest.raises(DataError, match="cannot read"):
         read_idx(tmp_path)
+
+
+@pytest.mark.parametrize("wrong", [5, None, "a\0b", "~nobody-of-this-name/a"])
+def test_what_is_no_path_is_told(wrong, monkeypatch):
+    with pytest.raises(OperationError, match=r"read_idx: .* is no path"):
+        read_idx(wrong)
+    if wrong is not None:
+        with pytest.raises(OperationError, match=r"locate: .* is no path"):
+            locate("mnist", wrong)
+    if str(wrong).startswith("~"):
+        monkeypatch.setenv("DLGRAPH_DATA", wrong)
+        with pytest.raises(OperationError, match=r"DLGRAPH_DATA: .* is no path"):
+            locate("mnist")
 
 
 def test_reads_the_real_thing(shared_data):
