@@ -15,7 +15,7 @@ from dlgraph.draw import theme
 from dlgraph.draw.text import clean, fit, text_width
 
 BADGES_SHOWN = 3
-LABEL_ROOM, TAG_ROOM, DETAIL_ROOM, BADGE_ROOM = 230, 110, 220, 60
+LABEL_ROOM, TAG_ROOM, DETAIL_ROOM, BADGE_ROOM = 230, 126, 220, 60
 FAILED_ROOM = 560  # px; what went wrong is to be read, not guessed from its ends
 LEAST_ROOM = 14  # px; a text that is cut to less says nothing
 TALL, LOW = 44, 30  # heights of boxes with two lines of text and with one
