@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from dlgraph.core.arrays import Bundle
 from dlgraph.core.body import (
     Body,
@@ -105,7 +107,7 @@ def cond(
     for function, name in ((then, "then"), (otherwise, "otherwise")):
         check_takes(f"cond: {name}", function, len(operands), FUNCTIONS_OF_OPERANDS)
     if not symbolic([predicate, *operands]):
-        return then(*operands) if bool(predicate) else otherwise(*operands)
+        return then(*operands) if truth(predicate, "cond") else otherwise(*operands)
     check_predicate(spec_of(predicate), "cond")
     leaves, form = flatten(operands)
     specs = leaf_specs(leaves)
@@ -123,6 +125,13 @@ def cond(
     values = [*as_values(leaves), *resolved(captures, [predicate, *leaves])]
     result = branch(predicate, *values, then=bodies[0], otherwise=bodies[1])
     return rebuild(forms[0], items(result, len(bodies[0].outputs)))
+
+
+def truth(value: Any, what: str) -> bool:
+    """The condition of an eager branch or loop; a list is none, whatever Python says of it."""
+    if not isinstance(value, Tensor) and np.size(value) != 1:
+        check_predicate(spec_of(np.asarray(value)), what)
+    return bool(value)
 
 
 def check_predicate(spec: Spec, what: str) -> None:

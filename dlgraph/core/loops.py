@@ -249,13 +249,13 @@ def _turns(rows: Sequence[Any], length: Any) -> Any:
     if not rows:
         if length is None:
             raise OperationError("scan needs xs, or length=, the number of turns")
-        if hasattr(length, "dtype"):
-            return length
-        if isinstance(length, bool) or not isinstance(length, int) or length < 0:
+        spec = spec_of(length)
+        whole = spec.shape == () and spec.dtype.kind in "iu"
+        if not whole or (not isinstance(length, Node) and int(length) < 0):
             raise OperationError(
                 f"scan(length={length!r}): a number of turns is a whole number of at least 0"
             )
-        return np.int64(length)
+        return length if hasattr(length, "dtype") else np.int64(length)
     sizes = [spec_of(row).shape[:1] for row in rows]
     if () in sizes:
         raise ShapeError(

@@ -167,6 +167,10 @@ def jacobian(function: Callable[..., Any], x: Any) -> Any:
         unit.reshape(-1)[i] = 1
         seed = output.graph.convert(unit) if isinstance(output, Node) else _plain(unit)
         rows += pulled_back([output], [source], [seed])
+    if not rows:  # of a result without elements: no row of the right length
+        return FUNCTIONS["stack"]([FUNCTIONS["zeros_like"](source)])[:0].reshape(
+            *spec.shape, *spec_of(source).shape
+        )
     return FUNCTIONS["stack"](rows).reshape(*spec.shape, *spec_of(source).shape)
 
 

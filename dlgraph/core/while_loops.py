@@ -22,7 +22,7 @@ from dlgraph.core.body import (
     set_outputs,
     trace,
 )
-from dlgraph.core.control import as_values, check_predicate, items, leaf_specs, symbolic
+from dlgraph.core.control import as_values, check_predicate, items, leaf_specs, symbolic, truth
 from dlgraph.core.loops import INDEX, scan_gradients
 from dlgraph.core.primitive import primitive
 from dlgraph.core.spec import BundleSpec
@@ -95,7 +95,7 @@ def while_loop(condition: Callable[..., Any], body: Callable[..., Any], state: A
     check_takes("while_loop: the condition", condition, len(state), hint)
     check_takes("while_loop: the body", body, len(state), hint)
     if not symbolic(flatten(state)[0]):
-        while bool(condition(*state)):
+        while truth(condition(*state), "while_loop"):
             state = _as_state(body(*state), state)
         return state
     leaves, form = flatten(state)

@@ -127,6 +127,18 @@ def test_eager_branches_and_loops_are_pythons():
     assert ran == ["then"] and v.item() == 3
 
 
+@pytest.mark.parametrize("several", [[True, False], np.array([True, False]), []])
+def test_a_list_is_no_condition(several):
+    for run in (
+        lambda: dg.cond(several, lambda: 1, lambda: 2),
+        lambda: dg.while_loop(lambda v: several, lambda v: v, (0,)),
+    ):
+        with pytest.raises(ShapeError, match="it must be one boolean") as caught:
+            run()
+        assert "dg.where" in caught.value.hint
+    assert dg.cond(np.array([True]), lambda: 1, lambda: 2) == 1
+
+
 def test_errors():
     with dg.Graph().as_default():
         x = dg.placeholder((3,), name="x")
@@ -146,7 +158,9 @@ def test_errors():
             dg.while_loop(lambda v: v.sum() < 1, lambda v: (v, v), (x,))
 
 
-@pytest.mark.parametrize("length", [-1, 2.5, True, "3"])
+@pytest.mark.parametrize(
+    "length", [-1, 2.5, True, "3", np.int64(-2), np.float64(2.5), np.array([3]), dg.Tensor(2.0)]
+)
 def test_a_number_of_turns_is_whole(length):
     with pytest.raises(dg.errors.OperationError, match="a number of turns is a whole number"):
         dg.scan(lambda c, _: (c + 1, c), 0.0, length=length)

@@ -112,6 +112,16 @@ def test_functions_of_the_wrong_kind_are_refused():
     assert dg.hessian(lambda u: (u * u).sum(keepdims=True), x).shape == (2, 2)
 
 
+@pytest.mark.parametrize("run", [eager, in_graph])
+def test_results_without_elements_have_derivatives_without_elements(run):
+    empty, full = np.zeros((0, 3), "float32"), np.ones(2, "float32")
+    found = run(lambda x: dg.jacobian(lambda u: u * u, x), empty)
+    assert found.shape == (0, 3, 0, 3) and found.dtype == np.float32
+    assert run(lambda x: dg.jacobian(lambda u: u[:0], x), full).shape == (0, 2)
+    assert run(lambda x: dg.hessian(lambda u: (u * u).sum(), x), empty).shape == (0, 3, 0, 3)
+    assert run(lambda x: dg.jacobian(lambda u: u.sum(), x), empty).shape == (0, 3)
+
+
 def test_inputs_of_a_checkpoint_are_called_as_the_parameters():
     with dg.Graph().as_default() as graph:
         dg.checkpoint(lambda factor, wide: wide * factor, 2.0, dg.placeholder((2, 3)))
