@@ -123,9 +123,10 @@ def _log_softmax(places: Sequence[Place]) -> Kernel:
     log = "logf" if z.dtype.itemsize == 4 else "log"
     lines = [
         *_softened(z),
-        f"const {type_of(z.dtype)} base = top + {log}(total);",
+        f"const {type_of(z.dtype)} rest = {log}(total);",
         _each(z, z.shape[-1]),
-        f"  y[{_at('k', out)}] = z[{_at('k', z)}] - base;",
+        # One after the other: beside a large z their sum would lose the logarithm.
+        f"  y[{_at('k', out)}] = (z[{_at('k', z)}] - top) - rest;",
     ]
     return _rows(places, ("z", "y"), lines)
 

@@ -248,6 +248,12 @@ def test_cross_entropy_and_its_gradient(classes, dtype):
     assert left_to_numpy(loss, z, labels) == []
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_softmax_of_large_numbers_is_as_good_as_that_of_small_ones(dtype):
+    large = np.round(4 * normal(3, 7, dtype=dtype)) + np.dtype(dtype).type(1e6)
+    close(*both(lambda z: [dg.log_softmax(z), dg.softmax(z)], large))
+
+
 def test_a_label_out_of_range_is_explained():
     with dg.Graph().as_default() as graph:
         z, labels = dg.placeholder((2, 3), name="z"), dg.placeholder((2,), "int64", name="labels")

@@ -225,3 +225,14 @@ def test_extremes_keep_nan(gpu):
     found = dg.Session(graph, device="gpu").run(fetched, {x: value})
     assert np.isnan(found[0]).tolist() == np.isnan(found[1]).tolist() == [False, True]
     assert np.isnan(found[2]).sum() == np.isnan(found[3]).sum() == 1
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_softmax_of_large_numbers_is_as_good_as_that_of_small_ones(gpu, dtype):
+    with dg.Graph().as_default() as graph:
+        x = dg.placeholder((3, 40), dtype, name="x")
+        fetched = [dg.log_softmax(x), dg.softmax(x)]
+    value = np.round(4 * np.random.default_rng(0).normal(size=(3, 40))).astype(dtype) + 1_000_000
+    found = dg.Session(graph, device="gpu").run(fetched, {x: value})
+    for got, want in zip(found, dg.Session(graph).run(fetched, {x: value}), strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-5)

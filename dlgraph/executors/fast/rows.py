@@ -162,10 +162,12 @@ def log_softmax(step: Instruction, target: Target) -> Recipe:
 
         def row(at: list[str]) -> None:
             top, total = rows.softened(at[0])
-            base = vectors.arithmetic("add", dtype, top, vectors.function("log", dtype, total))
+            rest = vectors.function("log", dtype, total)
 
             def block(offset: Any, active: int) -> None:
-                found = vectors.arithmetic("sub", dtype, rows.load(at[0], offset, active), base)
+                # One after the other: beside a large z their sum would lose the logarithm.
+                found = vectors.arithmetic("sub", dtype, rows.load(at[0], offset, active), top)
+                found = vectors.arithmetic("sub", dtype, found, rest)
                 vectors.store(found, rows.code.at(at[1], offset), dtype, dtype.itemsize, active)
 
             rows.blocks(block)
