@@ -172,8 +172,11 @@ def _zero(dtype: np.dtype) -> np.ndarray:
 
 
 def _relu_rule(g: Any, y: Any) -> Any:
-    # On small arrays NumPy takes as long to read a Python number as to compare.
-    return g * (y > (_zero(y.dtype) if type(y) is np.ndarray else 0))
+    if type(y) is not np.ndarray:
+        return g * (y > 0)
+    # NumPy takes as long to read a Python number as to compare few elements with it, and half as
+    # long again where it has to make numbers of truth values while it multiplies.
+    return g * (y > _zero(y.dtype)).astype(y.dtype)
 
 
 relu.vjp(x=_relu_rule)
