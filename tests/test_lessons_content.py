@@ -268,6 +268,13 @@ def test_compared_outputs_do_not_depend_on_the_data(played):
         assert text == printed(cell), cell.source
 
 
+def test_who_watches_finds_something(played):
+    for cell, text in played[2]:
+        if "dg.watch(nan=True)" in cell.source:
+            assert "this is the first operation that made one" in text
+            assert "this is the first operation that made one" in printed(cell)
+
+
 def test_untouched_exercises_say_so(played):
     answers = [(cell, text) for cell, text in played[2] if "answer" in cell.metadata["tags"]]
     assert answers
