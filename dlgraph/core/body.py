@@ -26,7 +26,7 @@ from dlgraph.core.spec import BundleSpec, Dim, Spec
 from dlgraph.core.tensor import Tensor
 from dlgraph.core.tree import flatten
 from dlgraph.core.words import counted
-from dlgraph.errors import GraphError, OperationError
+from dlgraph.errors import DlgraphError, GraphError, OperationError
 
 KEY = Spec((2,), np.dtype(np.uint64))
 
@@ -123,6 +123,17 @@ class Body(Graph):
     def values(self, values: Sequence[Any]) -> list[Any]:
         """Run on arrays; one value per output."""
         return self.program.run(list(values))[: len(self.outputs)]
+
+    def output_shapes(self, values: Sequence[Any]) -> list[tuple[int, ...]]:
+        """Shapes of the outputs for these inputs: where they are not known, those of a trial."""
+        shapes = [spec.shape for spec in self.output_specs]
+        if any(isinstance(size, Dim) for shape in shapes for size in shape) and not self.effects:
+            try:
+                with np.errstate(all="ignore"):
+                    return [np.shape(value) for value in self.values(values)]
+            except DlgraphError:  # these values do not suit the operations
+                pass
+        return [tuple(0 if isinstance(size, Dim) else size for size in shape) for shape in shapes]
 
     def run(self, values: Sequence[Any]) -> Any:
         """Run on arrays: the value, or a bundle if there are several outputs."""

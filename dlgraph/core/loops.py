@@ -56,13 +56,14 @@ def _scan(
     for t in order:
         out = body.values([np.int64(t), *carry, *(row[t] for row in rows), *rest])
         carry, found[t] = out[:carries], out[carries:]
-    stacks = []
-    for k, spec in enumerate(body.output_specs[carries:]):
-        if turns:
-            stacks.append(xp.stack([turn[k] for turn in found]))
-        else:
-            shape = [0 if isinstance(size, Dim) else size for size in spec.shape]
-            stacks.append(xp.zeros((0, *shape), spec.dtype))
+    if turns:
+        stacks = [xp.stack([turn[k] for turn in found]) for k in range(len(found[0]))]
+    else:
+        # No turn says how large its outputs are: one with rows of zeros does.
+        blank = [xp.zeros(row.shape[1:], row.dtype) for row in rows]
+        shapes = body.output_shapes([np.int64(0), *carry, *blank, *rest])
+        pairs = zip(shapes[carries:], body.output_specs[carries:], strict=True)
+        stacks = [xp.zeros((0, *shape), spec.dtype) for shape, spec in pairs]
     return Bundle([*carry, *stacks])
 
 

@@ -64,6 +64,9 @@ BODY = '''class Body:
     def values(self, values):
         return list(self.function(*values))
 
+    def output_shapes(self, values):
+        return [np.shape(value) for value in self.values(values)]
+
     def run(self, values):
         found = self.values(values)
         return found[0] if len(found) == 1 else Bundle(found)

@@ -283,3 +283,22 @@ def test_the_gradient_of_a_loop_over_many_rows_looks_at_every_row_once():
     sums = np.cumsum(x.numpy(), dtype="float64") - x.numpy()
     rest = x.numpy().sum(dtype="float64") - sums - x.numpy()
     np.testing.assert_allclose(x.grad.numpy(), 1 + sums + rest, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("executor", ["interpreter", "planned"])
+def test_a_loop_of_no_turns_gives_outputs_of_the_sizes_that_turned_out(executor):
+    with dg.Graph().as_default() as graph:
+        x, h = dg.placeholder((None, None), name="x"), dg.placeholder((None,), name="h")
+        w = dg.placeholder((None, 2), name="w")
+        last, ys = dg.scan(lambda c, row: (dg.tanh(c + row), (c * row) @ w), h, x)
+        slopes = dg.gradients(dg.sum(last) + dg.sum(ys), [x, h, w])
+    feed = {x: np.zeros((0, 3), "float32"), h: np.ones(3, "float32"), w: np.ones((3, 2), "float32")}
+    session = dg.Session(graph, executor=executor)
+    found = session.run([ys, *slopes], feed)
+    assert [value.shape for value in found] == [(0, 2), (0, 3), (3,), (3, 2)]
+    assert found[2].tolist() == [1.0, 1.0, 1.0] and not found[3].any()
+    assert session.run(ys, {**feed, x: np.ones((4, 3), "float32")}).shape == (4, 2)
+    # A shape that only the values decide: the trial has none that suit.
+    with graph.as_default():
+        _, rows = dg.scan(lambda c, row: (c, dg.take(h, dg.astype(row, "int64") - 9)), h, x)
+    assert dg.Session(graph, executor=executor).run(rows, feed).shape[0] == 0
