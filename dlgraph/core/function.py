@@ -26,7 +26,8 @@ from dlgraph.core.control import symbolic
 from dlgraph.core.mode import MODE
 from dlgraph.core.node import Node
 from dlgraph.core.records import freeze
-from dlgraph.core.spec import Dim, Spec, fits
+from dlgraph.core.spec import Spec, fits
+from dlgraph.core.state import sizes_of, spec_with
 from dlgraph.core.tensor import Tensor
 from dlgraph.core.tree import flatten, rebuild
 from dlgraph.core.where import Where, is_own_code, user_line
@@ -84,7 +85,8 @@ class Function:
             )
         functools.update_wrapper(self, function)
         self.function = function
-        self.input_spec = None if input_spec is None else [_spec(one) for one in input_spec]
+        several = [input_spec] if isinstance(input_spec, (Spec, int, str)) else input_spec
+        self.input_spec = None if several is None else [_spec(one) for one in several]
         self.traces: list[Trace] = []
         self._warned = False
 
@@ -263,9 +265,12 @@ def function(
 def _spec(one: Any) -> Spec:
     if isinstance(one, Spec):
         return one
-    shape, dtype = one
-    sizes = (Dim(size) if size is None or isinstance(size, str) else int(size) for size in shape)
-    return Spec(tuple(sizes), np.dtype(dtype))
+    if not isinstance(one, (tuple, list)) or len(one) != 2:
+        raise OperationError(
+            f"input_spec: {one!r} is no pair of a shape and an element type",
+            hint='input_spec=[((None, 3), "float32")] for one tensor',
+        )
+    return spec_with(sizes_of(one[0], "input_spec"), one[1])
 
 
 def _captured(function: Callable[..., Any]) -> dict[str, Any]:

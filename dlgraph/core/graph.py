@@ -198,7 +198,8 @@ class Graph:
         >>> print(dg.Session(g).run([w, after]))
         [np.float32(1.0), np.float32(2.0)]
         """
-        wanted = tuple(sorted(self.index_of(node) for node in nodes))
+        several = [nodes] if isinstance(nodes, Node) else nodes
+        wanted = tuple(sorted(self.index_of(node) for node in several))
         with building(control=tuple(sorted({*BUILDING.get().control, *wanted}))):
             yield
 

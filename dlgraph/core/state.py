@@ -71,7 +71,18 @@ def _group(xp: Any) -> None:
     return None
 
 
-@primitive(kind="control", text="train_or_test({train}, {test})", unused=("test",))
+def _either(train: Spec, test: Spec) -> Spec:
+    if train.dtype != test.dtype or not same_shape(train.shape, test.shape):
+        wrong = DtypeError if same_shape(train.shape, test.shape) else ShapeError
+        raise wrong(
+            f"{train} while training and {test} in a test: what reads it takes one form",
+            where=None,
+            hint="bring both into the same shape and dtype",
+        )
+    return train
+
+
+@primitive(kind="control", infer=_either, text="train_or_test({train}, {test})", unused=("test",))
 def train_or_test(xp: Any, train: Any, test: Any) -> Any:
     """One value while training, another in a graph cloned for testing.
 
@@ -105,9 +116,18 @@ def placeholder(
     <Node image (?, 784) float32, not run yet>
     """
     graph = default_graph("a placeholder")
-    if isinstance(shape, (int, str)) or shape is None:
+    spec = spec_with(sizes_of(shape, "placeholder"), dtype)
+    return graph.add(_placeholder, attrs={"default": None}, spec=spec, name=name)
+
+
+def sizes_of(shape: Any, what: str) -> list[Any]:
+    """The sizes of a shape in which None and names stand for unknown ones; `what` has that shape.
+
+    Raises `ShapeError` for what is no shape.
+    """
+    if isinstance(shape, str) or not isinstance(shape, Iterable):
         raise ShapeError(
-            f"placeholder(shape={shape!r}): a shape is a tuple of sizes",
+            f"{what}(shape={shape!r}): a shape is a tuple of sizes",
             hint="() for a scalar, (3,) for three numbers, (None, 784) for rows of 784",
         )
     sizes: list[Any] = []
@@ -120,10 +140,10 @@ def placeholder(
             sizes.append(int(size))
         else:
             raise ShapeError(
-                f"placeholder(shape={tuple(shape)!r}): {size!r} is not a size",
+                f"{what}(shape={tuple(shape)!r}): {size!r} is not a size",
                 hint="a size is a number, None if unknown, or a name",
             )
-    return graph.add(_placeholder, attrs={"default": None}, spec=spec_with(sizes, dtype), name=name)
+    return sizes
 
 
 def spec_with(sizes: Sequence[Any], dtype: Any) -> Spec:
@@ -246,7 +266,7 @@ def group(nodes: Iterable[Node], name: str | None = None) -> Node:
     ...     both = dg.group([dg.assign(v, v + 1), dg.assign(w, w + 1)])
     >>> dg.Session(g).run(both)
     """
-    members = list(nodes)
+    members = [nodes] if isinstance(nodes, Node) else list(nodes)
     if not members:
         graph = default_graph("a group")
         return graph.add(_group, spec=NO_VALUE, name=name)

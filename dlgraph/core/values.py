@@ -204,10 +204,7 @@ def as_array(data: Any, dtype: Any = None, *, copy: bool = True) -> Any:
                 "cannot compute with whole numbers of more than 64 bits",
                 hint="written with a point they may be larger: 1e30",
             )
-        raise DtypeError(
-            f"cannot compute with {arrays.elements(found.dtype)}",
-            hint="tensors hold numbers or booleans",
-        )
+        _check_numbers(found.dtype)
     # NumPy computes ten times faster with its scalars than with arrays without axes.  (A scalar has
     # the byte order of the machine.)
     scalar = found.ndim == 0 and found.dtype.kind == "f" and found.dtype.isnative
@@ -215,11 +212,23 @@ def as_array(data: Any, dtype: Any = None, *, copy: bool = True) -> Any:
 
 
 def element_type(dtype: Any) -> np.dtype:
-    """The element type of this name; raises `DtypeError` if there is none."""
+    """The element type of this name; raises `DtypeError` if there is none, or not of numbers."""
     try:
-        return np.dtype(dtype)
+        found = np.dtype(dtype) if dtype is not None else None  # which NumPy takes for float64
     except TypeError:
-        raise DtypeError(f"{dtype!r} is not an element type", hint='"float32", "int64"') from None
+        found = None
+    if found is None:
+        raise DtypeError(f"{dtype!r} is not an element type", hint='"float32", "int64"')
+    _check_numbers(found)
+    return found
+
+
+def _check_numbers(dtype: np.dtype) -> None:
+    if dtype.kind not in "biufc":
+        raise DtypeError(
+            f"cannot compute with {arrays.elements(dtype)}",
+            hint="tensors hold numbers or booleans",
+        )
 
 
 def operand(value: Any, dtype: Any = None) -> Any:

@@ -18,7 +18,7 @@ from dlgraph.core.feeds import check_feed
 from dlgraph.core.graph import Graph
 from dlgraph.core.program import Program, Settings
 from dlgraph.core.spec import Dim
-from dlgraph.errors import FeedError
+from dlgraph.errors import FeedError, OperationError
 from dlgraph.executors.plan import Timing
 
 if TYPE_CHECKING:
@@ -71,6 +71,8 @@ class InterpretedProgram(Program):
         from dlgraph.executors.machine import machine
         from dlgraph.executors.profile import Profile, measured
 
+        if not isinstance(runs, int) or runs < 1:
+            raise OperationError(f"profile(runs={runs!r}): a whole number of at least 1 is needed")
         checked = check_feed(self.graph, feed or {})
         if tuple(checked) != self.feeds:
             names = ", ".join(self.records[i].name for i in self.feeds) or "nothing"

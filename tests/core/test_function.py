@@ -325,3 +325,19 @@ def test_the_copy_of_a_model_traces_its_own_parameters():
     other.factor.assign(5.0)
     assert (model.run(dg.Tensor(1.0)).item(), other.run(dg.Tensor(1.0)).item()) == (2.0, 5.0)
     assert len(model.run.traces) == len(other.run.traces) == 1
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        (5, "5 is no pair"),
+        ([(2,)], r"\(2,\) is no pair"),
+        ([(2, "float32")], "a shape is a tuple of sizes"),
+        ([((2, 1.5), "float32")], "1.5 is not a size"),
+        ([((2, -1), "float32")], "-1 is not a size"),
+        ([((2,), "f99")], "'f99' is not an element type"),
+    ],
+)
+def test_an_input_spec_that_is_none_is_told(spec, message):
+    with pytest.raises(dg.errors.DlgraphError, match=message):
+        dg.function(lambda x: x, input_spec=spec)

@@ -234,3 +234,44 @@ def test_an_uninitialised_model_says_so_in_eager_code():
         model = dg.nn.Linear(3, 2)
     with pytest.raises(UninitialisedError, match="weight"):
         model(dg.Tensor([[1.0, 2.0, 3.0]]))
+
+
+def test_one_node_stands_for_a_list_of_one(g):
+    w = dg.variable(np.zeros(3, "float32"), name="w")
+    step = dg.assign(w, w + 1.0)
+    both = dg.group(step)
+    with g.control_dependencies(step), g.control_dependencies(both):
+        after = dg.read(w)
+    assert "slice" not in [node.primitive.name for node in g.nodes]
+    assert dg.Session(g).run(after).tolist() == [1.0, 1.0, 1.0]
+
+
+def test_what_is_read_while_training_and_in_tests_has_one_form(g):
+    x = dg.placeholder((None, 3), name="x")
+    for other, error in (
+        (dg.placeholder((4,)), dg.errors.ShapeError),
+        (dg.placeholder((None, 3), "int64"), dg.errors.DtypeError),
+        (1.0, dg.errors.ShapeError),
+    ):
+        with pytest.raises(error, match="what reads it takes one form"):
+            dg.train_or_test(x, other)
+    assert dg.train_or_test(x * 2, x).shape == x.shape
+
+
+@pytest.mark.parametrize("dtype", [None, object, "U3", "V4"])
+def test_placeholders_hold_numbers(g, dtype):
+    x = dg.placeholder((2,), name="x")
+    for make in (
+        lambda: dg.placeholder((2,), dtype),
+        lambda: x.astype(dtype),
+        lambda: dg.Tensor([1.0]).astype(dtype),
+        lambda: dg.zeros((2,), dtype),
+    ):
+        with pytest.raises(dg.errors.DtypeError, match=r"cannot compute with|None is not an elem"):
+            make()
+
+
+@pytest.mark.parametrize("shape", [5.5, object(), "ab"])
+def test_what_cannot_be_gone_through_is_no_shape(g, shape):
+    with pytest.raises(dg.errors.ShapeError, match="a shape is a tuple of sizes"):
+        dg.placeholder(shape)

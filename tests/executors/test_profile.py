@@ -137,3 +137,11 @@ def test_hostile_names_stay_on_their_line():
         y = x * 2.0
     text = str(dg.Session(graph).program(y, [x]).source)
     assert not any(line.startswith("import") for line in text.splitlines())
+
+
+@pytest.mark.parametrize("runs", [0, -1, 1.5])
+def test_a_number_of_runs_is_whole(runs):
+    with dg.Graph().as_default() as graph:
+        y = dg.constant([1.0]) * 2
+    with pytest.raises(dg.errors.OperationError, match="a whole number of at least 1"):
+        dg.Session(graph).program(y).profile(runs=runs)
