@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import dlgraph as dg
-from dlgraph.errors import OperationError, ShapeError
+from dlgraph.errors import DtypeError, OperationError, ShapeError
 
 
 def test_a_shape_to_stretch_to_is_known_before_the_run():
@@ -43,7 +43,6 @@ def test_zeros_of_an_unknown_size_are_made_like_a_value():
         lambda: dg.zeros((-1,)),
         lambda: dg.ones((None, 3)),
         lambda: dg.zeros(2.5),
-        lambda: dg.full((2,), 1.0, dtype="flot32"),
         lambda: dg.arange(0, 1, 0),
         lambda: dg.linspace(0, 1, -1),
         lambda: dg.eye("two"),
@@ -52,4 +51,13 @@ def test_zeros_of_an_unknown_size_are_made_like_a_value():
 def test_arrays_that_cannot_be_made(make):
     with pytest.raises(OperationError, match=r"^(zeros|ones|full|arange|linspace|eye): ") as caught:
         make()
+    assert "test_unknown_sizes.py" in caught.value.where.place
+
+
+@pytest.mark.parametrize(
+    "make", [dg.zeros, dg.ones, lambda *given: dg.full(*given[:1], 1.0, given[1])]
+)
+def test_element_types_that_are_none(make):
+    with pytest.raises(DtypeError, match="^'flot32' is not an element type") as caught:
+        make((2,), "flot32")
     assert "test_unknown_sizes.py" in caught.value.where.place
