@@ -129,7 +129,9 @@ def cond(
 
 def truth(value: Any, what: str) -> bool:
     """The condition of an eager branch or loop; a list is none, whatever Python says of it."""
-    if not isinstance(value, Tensor) and np.size(value) != 1:
+    if isinstance(value, Tensor):
+        check_predicate(value.spec, what)  # as in a graph: a number that stays would loop for ever
+    elif np.size(value) != 1:
         check_predicate(spec_of(np.asarray(value)), what)
     return bool(value)
 

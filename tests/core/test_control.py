@@ -302,3 +302,17 @@ def test_a_loop_of_no_turns_gives_outputs_of_the_sizes_that_turned_out(executor)
     with graph.as_default():
         _, rows = dg.scan(lambda c, row: (c, dg.take(h, dg.astype(row, "int64") - 9)), h, x)
     assert dg.Session(graph, executor=executor).run(rows, feed).shape[0] == 0
+
+
+@pytest.mark.parametrize("value", [0.5, [True], [0.5, 1.0], 3], ids=str)
+def test_a_condition_is_one_boolean_in_both_modes(value):
+    x = dg.Tensor(value)
+    for run in (
+        lambda c: dg.cond(c, lambda: 1.0, lambda: 2.0),
+        lambda c: dg.while_loop(lambda s: s, lambda s: (s,), (c,)),
+    ):
+        with pytest.raises(ShapeError, match="it must be one boolean") as caught:
+            run(x)
+        assert caught.value.where.file == __file__
+        with dg.Graph().as_default(), pytest.raises(ShapeError, match="it must be one boolean"):
+            run(dg.placeholder(x.shape, x.dtype))
