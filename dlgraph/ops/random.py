@@ -254,7 +254,9 @@ drop.vjp(x=lambda g, key, rate: drop(g, key, rate=rate))
 
 @composite
 def dropout(x: Any, rate: float = 0.5, rng: Stream | None = None) -> Any:
-    """`drop` with the next key of a stream.
+    """`drop` with the next key of a stream: at every call, in evaluation too.
+
+    The layer `dg.nn.Dropout` drops in training only.
 
     >>> import dlgraph as dg
     >>> dg.dropout(dg.Tensor([1.0, 1.0]), rate=0.0).tolist()
