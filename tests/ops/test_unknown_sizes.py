@@ -58,6 +58,6 @@ def test_arrays_that_cannot_be_made(make):
     "make", [dg.zeros, dg.ones, lambda *given: dg.full(*given[:1], 1.0, given[1])]
 )
 def test_element_types_that_are_none(make):
-    with pytest.raises(DtypeError, match="^'flot32' is not an element type") as caught:
+    with pytest.raises(DtypeError, match=r"^'flot32' is not an element type") as caught:
         make((2,), "flot32")
     assert "test_unknown_sizes.py" in caught.value.where.place
