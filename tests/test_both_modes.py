@@ -126,6 +126,39 @@ def test_a_model_trained_in_one_mode_runs_in_the_other(few):
     np.testing.assert_array_equal(test.run(logits, {x: few[0][0]}), eager)
 
 
+@pytest.mark.parametrize("executor", ["interpreter", "planned"])
+def test_values_of_variables_lie_alike_in_memory(executor):
+    """The gradient of a weight that is used transposed is transposed, and so was the next weight:
+    its sum had other bits."""
+    values = np.random.default_rng(0).normal(size=(130, 65)).astype("float32")
+    given = np.random.default_rng(1).normal(size=(4, 65)).astype("float32")
+    w = dg.Parameter(values)
+    optimizer = dg.optim.SGD([w], lr=0.1)
+    eager = []
+    for _ in range(3):
+        optimizer.zero_grad()
+        loss = (dg.Tensor(given) @ w.T).sum() * 0.01
+        eager.append(w.sum().item())
+        loss.backward()
+        optimizer.step()
+
+    w = dg.Parameter(values)
+    with dg.Graph().as_default() as graph:
+        x = dg.placeholder((4, 65), name="x")
+        total = dg.variable(w).sum()
+        train = dg.optim.SGD([w], lr=0.1).minimize((x @ w.T).sum() * 0.01)
+    session = dg.Session(graph, executor=executor)
+    session.run(graph.startup)
+    assert [session.run([total, train], {x: given})[0].item() for _ in range(3)] == eager
+
+    with dg.Graph().as_default() as graph:
+        twice = dg.assign(w, dg.transpose(dg.constant(values.T.copy())) * 2.0)
+        total = dg.variable(w).sum()
+    session = dg.Session(graph, executor=executor)
+    session.run(twice)
+    assert session.run(total) == (values * 2).sum()
+
+
 class Dtypes:
     """Collects, with dg.watch, the dtypes of all results and inputs of operations."""
 

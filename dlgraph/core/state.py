@@ -60,7 +60,8 @@ def _assign(xp: Any, variable: Any, value: Any, *, tensor: Any, copy: bool = Tru
             where=None,
             hint="assignment never stretches; bring the value into this shape first",
         )
-    new = value.copy() if copy else value
+    # In the order of its indices, as an array is made: the bits of sums depend on the order.
+    new = value if not copy and value.flags.c_contiguous else value.copy()
     tensor._replace(new)
     return new
 

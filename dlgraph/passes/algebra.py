@@ -147,13 +147,14 @@ class Algebra(Pass):
             if found is None:
                 continue
             one, new = found
-            stack += [i for i in (*range(size, len(edit.records)), new) if i >= edit.size]
+            made = [*range(size, len(edit.records))]
+            stack += made if new < edit.size or new in made else [*made, new]
             steps += 1
             if steps > MOST_STEPS:
                 raise self._endless(edit, index, one)
             edit.replace(at, new)
             before = [at] if at < edit.size else [index]
-            edit.note("replaced", self.name, before, [new], one.name)
+            edit.note("replaced", self.name, before, made or [new], one.name)
 
     def _applied(self, edit: Edit, index: int, table: _Table) -> tuple[Rule, int] | None:
         record = edit.records[index]

@@ -260,5 +260,6 @@ COUNTS: dict[str, Counter] = {
     "logsumexp": _per_input(FUNCTION + 2),
     "log_softmax": _per_input(FUNCTION + 3),
     "softmax": _per_input(FUNCTION + 3),
+    "cross_entropy_from_sums": _times(FUNCTION + 1),
     "minus_one_hot": _none,
 }

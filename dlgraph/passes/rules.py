@@ -180,7 +180,7 @@ RULES += [
     Rule("a slice of everything", "slice", _whole, exact=True),
     Rule("two transposes", "transpose", _transposes, exact=True),
     Rule("two reshapes", "reshape", _reshapes),  # the layout in memory may differ
-    Rule("a mean cross-entropy", "mean_cross_entropy", _mean_of_losses, exact=True),
+    Rule("the losses, then their mean", "mean_cross_entropy", _mean_of_losses, exact=True),
     Rule("log(softmax(x)) -> log_softmax(x)", "log", _log_of_softmax),
     Rule("log(sum(exp(x))) -> logsumexp(x)", "log", _log_of_sum),
     Rule("exp(x) / sum(exp(x)) -> softmax(x)", "divide", _softmax),

@@ -71,7 +71,7 @@ def _along_rows(record: Record) -> bool:
 
 
 def _write(edit: Edit, pair: Pair) -> None:
-    of = [pair.loss]
+    of, before = [pair.loss], len(edit.records)
     logits, labels = edit.records[pair.loss].inputs
 
     def add(name: str, *inputs: int, **attrs: Any) -> int:
@@ -94,4 +94,5 @@ def _write(edit: Edit, pair: Pair) -> None:
     for index in pair.readers:  # of labels that the loss has checked, also if nobody fetches it
         edit.rewrite(index, control=(*edit.records[index].control, pair.loss))
     why = "the gradient divides the exponentials of the loss by their sums"
-    edit.note("replaced", "softmax", [pair.loss, pair.probabilities], [loss, softmax], why)
+    made = range(before, len(edit.records))
+    edit.note("replaced", "softmax", [pair.loss, pair.probabilities], made, why)

@@ -118,6 +118,8 @@ def test_the_cross_entropy_and_its_gradient_share_their_exponentials():
     assert (names["cross_entropy_from_sums"], names["softmax"]) == (1, 0)
     plain = kinds(without("softmax", exact=False).run(*mlp()))
     assert (plain["softmax"], plain["softmax_cross_entropy"]) == (1, 1)
+    (report,) = (report for report in found.reports if report.name == "softmax")
+    assert report.saved == report.changes[0].saved and report.saved.flops > 0
     compiled = PassManager(exact=False).run(*mlp(), target="fast")
     assert kinds(compiled)["softmax_cross_entropy"] == 1  # which has a kernel of its own
     assert kinds(compiled)["softmax"] == 1
