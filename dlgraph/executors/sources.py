@@ -178,9 +178,6 @@ class Sources:
     def _refer(self, found: Any, word: str, waiting: list[Any]) -> str:
         if isinstance(found, ModuleType):
             return self._module(found)
-        ufunc = getattr(found, "__self__", None)
-        if isinstance(ufunc, np.ufunc):  # a method of it: np.maximum.reduce
-            return f"np.{ufunc.__name__}.{found.__name__}"
         if callable(found):
             home = getattr(found, "__module__", None) or ""
             if not isinstance(found, Primitive) and not _ours(found, home):
