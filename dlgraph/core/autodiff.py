@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from dlgraph.core.arrays import Constant, constant, module_of
+from dlgraph.core.declared import no_rule
 from dlgraph.core.hooks import HOOKS
 from dlgraph.core.hooks import run as run_hooks
 from dlgraph.core.mode import enable_grad
@@ -242,6 +243,8 @@ def _found_together(
 ) -> list[tuple[int, int, Any]]:
     """Rules that return what was found already: for operations that compute gradients together,
     and for those with any number of inputs."""
+    if tensor._op.lacks_rule and tensor._data.dtype.kind in "fc":
+        raise no_rule(tensor._op.name, tensor._op.inputs)
     wanted = [
         i
         for i, x in enumerate(tensor._inputs)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from dlgraph.errors import OperationError
@@ -81,6 +81,25 @@ def checked_forward(name: str, function: Callable[..., Any], kind: str) -> Calla
         return found
 
     return forward
+
+
+def lacks_rule(function: Callable[..., Any], kind: str) -> bool:
+    """Is a gradient rule missing from this declaration, a user's own?
+
+    dlgraph's own operations without one let no gradient through, and so does what draws numbers.
+    """
+    return not is_ours(function) and kind not in ("effect", "state", "random")
+
+
+def no_rule(name: str, inputs: Sequence[str]) -> OperationError:
+    """The error for a gradient that arrives at an operation whose rule was not stated."""
+    first = inputs[0]
+    return OperationError(
+        f"{name} has no gradient rule: what the gradients of {' and '.join(inputs)} are is not "
+        "known",
+        hint=f"state it, {name}.vjp({first}=lambda g, {first}: ...), where g is the gradient of "
+        f"the result; {name}.vjp() says that no gradient goes through",
+    )
 
 
 def is_ours(function: Any) -> bool:

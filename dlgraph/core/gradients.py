@@ -14,6 +14,7 @@ import numpy as np
 
 from dlgraph.core.autodiff import accumulate, unbroadcast
 from dlgraph.core.building import building
+from dlgraph.core.declared import no_rule
 from dlgraph.core.graph import Graph
 from dlgraph.core.node import Node
 from dlgraph.core.primitive import FUNCTIONS, Primitive
@@ -114,18 +115,19 @@ def walk(graph: Graph, seeds: dict[int, int], targets: set[int]) -> dict[int, in
         if g is None:
             continue
         record = records[index]
+        op = record.primitive
+        if op.lacks_rule and record.spec.dtype.kind in "fc":
+            raise no_rule(op.name, op.inputs)
         scope = f"gradients/{record.name}"
         with building(role="backward", twin=index, where=record.where, scope=scope):
             inputs = [graph.handle(i) for i in record.inputs]
             wanted = [k for k, i in enumerate(record.inputs) if i in on_path]
             y = graph.handle(index)
-            for k, found in record.primitive.pulled(
-                graph.handle(g), y, inputs, record.attrs, wanted
-            ):
+            for k, found in op.pulled(graph.handle(g), y, inputs, record.attrs, wanted):
                 i = record.inputs[k]
                 gx = graph.convert(found, records[i].spec.dtype)
                 if gx.shape != records[i].spec.shape:
-                    gx = _in_shape(record.primitive, gx, inputs[k])
+                    gx = _in_shape(op, gx, inputs[k])
                 held = grads.get(i)
                 grads[i] = gx.index if held is None else accumulate(graph.handle(held), gx).index
     return grads

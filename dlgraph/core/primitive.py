@@ -32,7 +32,13 @@ from typing import Any
 import numpy as np
 
 from dlgraph.core import arrays
-from dlgraph.core.declared import check_function, check_kind, check_name, checked_forward
+from dlgraph.core.declared import (
+    check_function,
+    check_kind,
+    check_name,
+    checked_forward,
+    lacks_rule,
+)
 from dlgraph.core.pulls import Pull, Rule, parameters_of, pull_of, step_of
 from dlgraph.core.spec import Spec, same_as_first
 from dlgraph.errors import OperationError
@@ -97,6 +103,7 @@ class Primitive:
         self.unused: tuple[str, ...] = facts.pop("unused", ())
         self.into: Callable[..., Any] | None = facts.pop("into", None)
         self.joint: Joint | None = None
+        self.lacks_rule: bool = lacks_rule(function, self.kind)  # until one is stated
         self.rules: dict[str, Rule] = {}
         self.pulls: tuple[Pull | None, ...] = ()
         self.steps: tuple[tuple[int, int, Rule], ...] = ()  # position, what is read, rule
@@ -111,7 +118,8 @@ class Primitive:
         """State the gradient rule of each differentiable input, by its name.
 
         The rule maps the gradient `g` of the output to the gradient of that input
-        (a vector-Jacobian product).  Its parameters declare what it needs.
+        (a vector-Jacobian product).  Its parameters declare what it needs.  Stated without any
+        rule, `vjp()`, the operation lets no gradient through.
         """
         unknown = set(rules) - set(self.inputs)
         if unknown:
@@ -119,11 +127,12 @@ class Primitive:
                 f"{self.name} has no input {', '.join(sorted(unknown))}",
                 hint=f"its inputs are {', '.join(self.inputs)}",
             )
-        self.rules = dict(rules)
+        self.rules, self.lacks_rule = dict(rules), False
         self.pulls = tuple(
             pull_of(self, rules[name]) if name in rules else None for name in self.inputs
         )
-        if not self.variadic and not self.optional:
+        self.steps = ()
+        if rules and not self.variadic and not self.optional:
             self.steps = tuple((i, *step_of(self, name)) for i, name in enumerate(self.inputs))
         return self
 
@@ -152,8 +161,8 @@ class Primitive:
 
     @property
     def differentiable(self) -> bool:
-        """Has it a gradient rule at all?"""
-        return bool(self.rules) or self.joint is not None
+        """Has it a gradient rule at all, or should it have one?"""
+        return bool(self.rules) or self.joint is not None or self.lacks_rule
 
     def needs(self, position: int) -> frozenset[str]:
         """What the rule of this input reads: `y`, inputs and attributes, by name.

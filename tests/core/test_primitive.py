@@ -69,11 +69,62 @@ def test_a_rule_that_returns_the_wrong_shape_is_found():
         op(x).sum().backward()
 
 
-def test_an_operation_without_a_rule_stops_the_gradient():
+def test_a_gradient_that_arrives_where_a_rule_is_missing_is_told():
     op = cube()
-    assert not op.differentiable and op.pull(0) is None
+    assert op.pull(0) is None
+    x = dg.Tensor([1.0, 2.0], requires_grad=True)
+    told = r"^cube_of has no gradient rule: .* x are is not known"
+
+    def in_graph():
+        with dg.Graph().as_default():
+            node = dg.placeholder((2,), name="x")
+            return dg.gradients((op(node) + node).sum(), [node], allow_unused=True)
+
+    ways = (
+        lambda: op(x).sum().backward(),
+        lambda: (op(x) + x).sum().backward(),  # x.grad would be 1, which is wrong
+        lambda: dg.grad(op(x).sum(), x),
+        in_graph,
+    )
+    for way in ways:
+        with pytest.raises(OperationError, match=told) as caught:
+            way()
+        assert caught.value.hint.startswith("state it, cube_of.vjp(x=lambda g, x: ...)")
+    assert x.grad is None and op(dg.Tensor(2.0)).item() == 8.0
+    op.vjp(x=lambda g, x: g * (3.0 * x * x))
+    op(x).sum().backward()
+    assert x.grad.tolist() == [3.0, 12.0]
+
+
+def test_an_operation_without_rules_on_purpose_stops_the_gradient():
+    op = cube().vjp()
+    assert not op.differentiable and op.pull(0) is None and not op.steps
     x = dg.Tensor([1.0, 2.0], requires_grad=True)
     assert not op(x).requires_grad
+    (op(x) + x).sum().backward()
+    assert x.grad.tolist() == [1.0, 1.0]
+    with dg.Graph().as_default():
+        node = dg.placeholder((), name="x")
+        assert dg.gradients(op(node), [node], allow_unused=True) == [None]
+
+
+def test_whole_numbers_and_draws_of_your_own_need_no_rule():
+    @dg.primitive(kind="index", infer=dg.argmax.infer)
+    def first_of(xp, x, *, axis=None, keepdims=False):
+        return x.argmax(axis=axis, keepdims=keepdims)
+
+    @dg.primitive(kind="random")
+    def shaken(xp, x):
+        return x + 0.5
+
+    x = dg.Tensor([1.0, 2.0], requires_grad=True)
+    (first_of(x).astype("float32") + x + shaken(x)).sum().backward()
+    assert x.grad.tolist() == [1.0, 1.0]
+    with dg.Graph().as_default() as g:
+        node = dg.placeholder((2,), name="x")
+        y = (first_of(node).astype("float32") + node + shaken(node)).sum()
+        slope = dg.gradients(y, node)
+    assert dg.Session(g).run(slope, {"x": [1.0, 2.0]}).tolist() == [1.0, 1.0]
 
 
 def test_a_mistake_inside_an_operation_of_your_own_keeps_its_traceback():
