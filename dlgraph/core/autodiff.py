@@ -143,7 +143,7 @@ def reachable(roots: Iterable[Any]) -> tuple[list[Any], list[Any]]:
             leaves.append(tensor)
             continue
         if tensor._used is not None:
-            raise _used_up(tensor)
+            raise _used_up(tensor, stack)
         computed.append(tensor)
         for x in tensor._inputs:
             if x.requires_grad:
@@ -323,14 +323,32 @@ def _check_unchanged(result: Any, x: Any) -> None:
     )
 
 
-def _used_up(tensor: Any) -> BackwardError:
+def _used_up(tensor: Any, walked: list[Any]) -> BackwardError:
     first = line_of(tensor._used)
+    again = "pass retain_graph=True there, or compute the result again before this backward()"
+    stepped = next((t for t in walked if _is_step(t, tensor)), None)
+    if stepped is not None:
+        from dlgraph.core.explain import display_name
+
+        x = display_name(stepped) or "x"
+        again = (
+            f"was `{x} = {x} - ...` a step of training?  {x}.assign({x} - ...) makes it and keeps "
+            f"{x} a leaf, {x}.grad = None clears the gradient before the next; otherwise {again}"
+        )
     return BackwardError(
         f"second backward through {_called(tensor)} (made by {tensor._op.name}): its record was "
         f"used up by backward() at {first.place}",
         extra={"first": str(first)},
-        hint="pass retain_graph=True there, or compute the result again before this backward()",
+        hint=again,
     )
+
+
+def _is_step(new: Any, old: Any) -> bool:
+    """Is it `old - lr * old.grad`, where `old` was the result of such a step, or looks so?"""
+    ops = [getattr(t._op, "name", None) for t in (new, old)]
+    if ops != ["subtract", "subtract"] or new._inputs[0] is not old:
+        return False
+    return old._grad is not None and not new._inputs[1].requires_grad
 
 
 def _called(tensor: Any) -> str:

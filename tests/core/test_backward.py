@@ -318,3 +318,37 @@ def test_random_graphs_have_the_gradient_of_their_formula(data):
     np.testing.assert_allclose(values[-1].item(), duals[-1][0], rtol=1e-9, atol=1e-9)
     gradient = x.grad.item() if x.grad is not None else 0.0
     np.testing.assert_allclose(gradient, duals[-1][1], rtol=1e-9, atol=1e-9)
+
+
+def test_a_step_of_training_that_made_a_new_tensor_is_told_so():
+    def train(step):
+        x = dg.Tensor([1.0, 2.0], requires_grad=True)
+        for _ in range(4):
+            (x * x).sum().backward()
+            x = step(x)
+        return x
+
+    with pytest.raises(BackwardError, match="second backward through") as caught:
+        x = dg.Tensor([1.0, 2.0], requires_grad=True)
+        for _ in range(4):
+            (x * x).sum().backward()
+            x = x - 0.25 * x.grad
+    assert caught.value.hint.startswith(
+        "was `x = x - ...` a step of training?  x.assign(x - ...) makes it"
+    )
+
+    def assign(x):
+        x.assign(x - 0.25 * x.grad)
+        x.grad = None
+        return x
+
+    assert train(assign).tolist() == [0.0625, 0.125]  # what the hint says works
+
+
+def test_a_result_that_is_compared_twice_is_no_step():
+    w = dg.Tensor([1.0, 2.0], requires_grad=True)
+    h = w * 2.0
+    (h - dg.Tensor([1.0, 1.0])).sum().backward()
+    with pytest.raises(BackwardError) as caught:
+        (h - dg.Tensor([1.0, 1.0])).sum().backward()
+    assert caught.value.hint.startswith("pass retain_graph=True there")
