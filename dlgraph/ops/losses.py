@@ -14,11 +14,12 @@ from dlgraph.core.explain import describe_operand
 from dlgraph.core.primitive import composite
 from dlgraph.core.spec import Dim, show_shape, spec_of
 from dlgraph.core.tensor import Tensor, value_of
-from dlgraph.errors import DtypeError, OperationError, ShapeError
+from dlgraph.errors import DtypeError, LabelError, OperationError, ShapeError
 from dlgraph.ops.activations import softplus
 from dlgraph.ops.comparison import greater_equal, less_equal, not_equal, where
 from dlgraph.ops.functions import log1p, xlogy
 from dlgraph.ops.index import take, take_along_axis
+from dlgraph.ops.labels import check_integers, check_labels
 from dlgraph.ops.nn import _paired, log_softmax, mean_cross_entropy, softmax_cross_entropy
 from dlgraph.ops.reduce import element_count, mean, sum
 from dlgraph.ops.shape import expand_dims, squeeze
@@ -157,6 +158,9 @@ def nll_loss(
 
     `cross_entropy` is this loss of `log_softmax(logits)`, in one step.
 
+    Raises `DtypeError` for labels that are no integers, and `LabelError` for those that are no
+    class, where there are values to look at (not in a graph that is being built).
+
     >>> import dlgraph as dg
     >>> print(dg.nll_loss(dg.Tensor([[-1.0, -2.0]]), dg.Tensor([1])))
     2.0
@@ -171,11 +175,24 @@ def nll_loss(
         )
     counts = None if ignore is None else not_equal(labels, ignore)
     safe = labels if counts is None else where(counts, labels, 0)
+    _check_classes("nll_loss", log_probabilities, safe)
     chosen = take_along_axis(log_probabilities, expand_dims(safe, axis=-1), axis=-1)
     losses = -squeeze(chosen, axis=-1)
     if weights is not None:
         losses = losses * take(weights, safe)
     return _weighted("nll_loss", losses, safe, counts, weights, reduction)
+
+
+def _check_classes(name: str, scores: Any, labels: Any) -> None:
+    # Looked up as it is, -1 would be the last class, without a word.
+    data = value_of(labels) if isinstance(labels, Tensor) else labels
+    try:
+        check_integers(spec_of(labels).dtype)
+        if is_array(data):
+            check_labels(data, spec_of(scores).shape[-1])
+    except (DtypeError, LabelError) as error:
+        called = f"{name}({describe_operand(scores)}, {describe_operand(labels)})"
+        raise type(error)(f"{called}: {error.what}", hint=error.hint) from None
 
 
 @composite

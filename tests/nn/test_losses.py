@@ -213,3 +213,24 @@ def test_targets_labels_and_weights_may_be_lists():
     ]
     for found, wanted in pairs:
         assert found.item() == wanted.item() and found.dtype == np.float32
+
+
+@pytest.mark.parametrize("labels", [[0.0, 1.0], np.array([0.0, 1.0], "float32")])
+@pytest.mark.parametrize("options", [{}, {"ignore": -1}, {"weights": [1.0, 2.0, 3.0]}])
+def test_nll_loss_asks_for_class_numbers(labels, options):
+    z = dg.Tensor(np.zeros((2, 3), "float32"))
+    words = r"^nll_loss\(z \(2, 3\), .*\): labels are class numbers \(integers\), not float32"
+    with pytest.raises(DtypeError, match=words) as caught:
+        dg.nll_loss(z, labels, **options)
+    assert caught.value.hint == 'labels.astype("int64")' and caught.value.where is not None
+    with dg.Graph().as_default(), pytest.raises(DtypeError, match=r"nll_loss.* class numbers"):
+        dg.nll_loss(dg.placeholder((2, 3)), dg.placeholder((2,)), **options)
+
+
+@pytest.mark.parametrize("wrong", [-1, 3])
+def test_nll_loss_takes_no_label_that_is_no_class(wrong):
+    z = dg.Tensor(np.zeros((2, 3), "float32"))
+    words = rf"^nll_loss\(.*: label {wrong} at position \[1\] is out of range: there are 3 classes"
+    with pytest.raises(LabelError, match=words):
+        dg.nll_loss(z, [0, wrong])
+    assert dg.nll_loss(z, [0, wrong], ignore=wrong).item() == 0.0
