@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from dlgraph.core.building import BUILDING
 from dlgraph.core.control import symbolic
 from dlgraph.core.mode import no_grad
@@ -23,6 +25,16 @@ from dlgraph.ops.unary import sqrt, square
 
 def _normalise(x: Any, center: Any, variance: Any, epsilon: float) -> Any:
     return (x - center) / sqrt(variance + epsilon)
+
+
+def _checked_epsilon(who: str, epsilon: Any) -> float:
+    if not _is_number(epsilon) or not 0 < epsilon < float("inf"):
+        raise OperationError(f"{who}(epsilon={epsilon!r}): epsilon is a number above 0")
+    return float(epsilon)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
 
 
 def _buffer(values: Any) -> Parameter:
@@ -58,12 +70,13 @@ class BatchNorm(Module):
         affine: bool = True,
         dtype: Any = "float32",
     ):
-        if not 0 < momentum <= 1 or epsilon <= 0:
+        if not _is_number(momentum) or not 0 < momentum <= 1:
             raise OperationError(
-                f"BatchNorm(momentum={momentum!r}, epsilon={epsilon!r}): momentum is above 0 and "
-                "at most 1, epsilon above 0"
+                f"BatchNorm(momentum={momentum!r}): momentum is a number above 0 and at most 1",
+                hint="the share of each batch in the running averages: momentum=0.1",
             )
-        self.channels, self.momentum, self.epsilon = channels, float(momentum), float(epsilon)
+        self.channels, self.momentum = channels, float(momentum)
+        self.epsilon = _checked_epsilon("BatchNorm", epsilon)
         self.weight = Parameter(init.ones((channels,), dtype)) if affine else None
         self.bias = Parameter(init.zeros((channels,), dtype)) if affine else None
         self.running_mean = _buffer(init.zeros((channels,), dtype))
@@ -143,7 +156,7 @@ class LayerNorm(Module):
         dtype: Any = "float32",
     ):
         self.shape = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
-        self.epsilon = float(epsilon)
+        self.epsilon = _checked_epsilon("LayerNorm", epsilon)
         self.weight = Parameter(init.ones(self.shape, dtype)) if affine else None
         self.bias = Parameter(init.zeros(self.shape, dtype)) if affine else None
 
@@ -185,7 +198,8 @@ class GroupNorm(Module):
             raise OperationError(
                 f"GroupNorm({groups}, {channels}): the channels must divide evenly into the groups"
             )
-        self.groups, self.channels, self.epsilon = groups, channels, float(epsilon)
+        self.groups, self.channels = groups, channels
+        self.epsilon = _checked_epsilon("GroupNorm", epsilon)
         self.weight = Parameter(init.ones((channels,), dtype))
         self.bias = Parameter(init.zeros((channels,), dtype))
 

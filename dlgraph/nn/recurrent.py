@@ -91,8 +91,29 @@ class Recurrent(Module):
             # Zeros of shape (batch, hidden) for a batch that may not be known yet.
             blank = zeros_like(x[:, 0, :1] * self.bias[: self.hidden])
             return [(blank,) * self.state_parts] * count
-        states = list(state) if count > 1 else [state]
+        states = [state] if count == 1 else []
+        if count > 1 and (_listed(state, count) or getattr(state, "ndim", 0) == 3):
+            states = list(state)
+        if len(states) == count and self.state_parts > 1:
+            states = [tuple(s) for s in states if _listed(s, self.state_parts)]
+        if len(states) != count:
+            raise self._no_state(state, count)
         return [s if isinstance(s, tuple) else (s,) for s in states]
+
+    def _no_state(self, state: Any, count: int) -> OperationError:
+        one = "(h, c)" if self.state_parts > 1 else "h"
+        wanted = one if count == 1 else f"({one}, {one})"
+        given = type(state).__name__
+        if isinstance(state, (list, tuple)):
+            given += f" of {len(state)}"
+        elif hasattr(state, "shape"):
+            given += f" {show_shape(state.shape)}"
+        directions = ", one for each direction" if count > 1 else ""
+        return OperationError(
+            f"{type(self).__name__}({self.extra_repr()}): the state is {wanted}{directions}; it "
+            f"is a {given}",
+            hint="the second result of a call is such a state; without one it starts from zeros",
+        )
 
     def _run(self, x: Any, state: tuple, lengths: Any, end: str) -> tuple[Any, tuple]:
         weight = getattr(self, f"weight_hidden{end}")
@@ -118,6 +139,10 @@ class Recurrent(Module):
         """The sizes."""
         both = ", bidirectional=True" if self.bidirectional else ""
         return f"{self.in_features}, {self.hidden}{both}"
+
+
+def _listed(value: Any, count: int) -> bool:
+    return isinstance(value, (list, tuple)) and len(value) == count
 
 
 def _positions(x: Any) -> Any:

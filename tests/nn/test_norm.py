@@ -110,3 +110,22 @@ def test_arrays_and_lists_are_normalised_as_tensors_are(make):
     assert np.array_equal(taught(x).numpy(), expected)
     assert_same_bits(wanted, taught)
     assert np.array_equal(make()(x.tolist()).numpy(), expected)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: dg.nn.BatchNorm(3, momentum="a"), r"BatchNorm\(momentum='a'\): momentum is a num"),
+        (lambda: dg.nn.BatchNorm(3, momentum=None), "momentum is a number above 0 and at most 1"),
+        (lambda: dg.nn.BatchNorm(3, momentum=0.0), "momentum is a number above 0"),
+        (lambda: dg.nn.BatchNorm(3, momentum=True), "momentum is a number"),
+        (lambda: dg.nn.BatchNorm(3, epsilon="a"), r"BatchNorm\(epsilon='a'\): epsilon is a number"),
+        (lambda: dg.nn.LayerNorm(3, epsilon="a"), r"LayerNorm\(epsilon='a'\): epsilon is a number"),
+        (lambda: dg.nn.LayerNorm(3, epsilon=0), "epsilon is a number above 0"),
+        (lambda: dg.nn.GroupNorm(1, 3, epsilon=[1]), r"GroupNorm\(epsilon=\[1\]\)"),
+    ],
+)
+def test_options_that_are_no_numbers_are_refused(make, words):
+    with pytest.raises(dg.errors.OperationError, match=words):
+        make()
+    assert dg.nn.BatchNorm(3, momentum=np.float32(0.5), epsilon=np.float64(1e-3)).momentum == 0.5

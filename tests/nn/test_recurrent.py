@@ -123,3 +123,37 @@ def test_errors():
         dg.nn.MultiHeadAttention(8, 3)
     with pytest.raises(dg.errors.ShapeError, match="batch, time, 2"):
         dg.nn.LSTM(2, 4)(dg.Tensor([[1.0, 2.0]]))
+
+
+def test_the_state_of_an_lstm_may_be_a_list():
+    x, h = dg.Tensor(np.ones((2, 5, 3), "float32")), dg.Tensor(np.ones((2, 4), "float32"))
+    layer = dg.nn.LSTM(3, 4, rng=dg.Stream(0))
+    wanted, (last, _) = layer(x, (h, h))
+    found, (again, _) = layer(x, [h, h])
+    assert np.array_equal(found.numpy(), wanted.numpy())
+    assert np.array_equal(again.numpy(), last.numpy())
+
+
+def test_the_states_of_two_directions_may_be_one_stack():
+    x, h = dg.Tensor(np.ones((2, 5, 3), "float32")), dg.Tensor(np.ones((2, 4), "float32"))
+    layer = dg.nn.GRU(3, 4, bidirectional=True, rng=dg.Stream(0))
+    found = [layer(x, state)[0].numpy() for state in ((h, h), dg.stack([h, h]))]
+    assert np.array_equal(*found)
+
+
+@pytest.mark.parametrize(
+    ("kind", "both", "state", "words"),
+    [
+        ("LSTM", False, lambda h: h, r"LSTM\(3, 4\): the state is \(h, c\); it is a Tensor \(2, 4"),
+        ("LSTM", False, lambda h: (h,), r"the state is \(h, c\); it is a tuple of 1"),
+        ("LSTM", False, lambda h: [h, h, h], r"the state is \(h, c\); it is a list of 3"),
+        ("LSTM", True, lambda h: (h, h), r"\(\(h, c\), \(h, c\)\), one for each direction"),
+        ("GRU", True, lambda h: h, r"the state is \(h, h\), one for each direction"),
+        ("RNN", True, lambda h: (h, h, h), r"the state is \(h, h\), .* it is a tuple of 3"),
+    ],
+)
+def test_a_state_that_is_none_is_told(kind, both, state, words):
+    x, h = dg.Tensor(np.ones((2, 5, 3), "float32")), dg.Tensor(np.ones((2, 4), "float32"))
+    layer = getattr(dg.nn, kind)(3, 4, bidirectional=both, rng=dg.Stream(0))
+    with pytest.raises(dg.errors.OperationError, match=words):
+        layer(x, state(h))
