@@ -24,6 +24,9 @@ from dlgraph.core.tensor import Tensor, as_array, value_of
 from dlgraph.core.values import element_type
 from dlgraph.errors import DtypeError, FeedError, GraphError, ShapeError
 
+MOST_AXES = 64  # of NumPy's arrays
+LARGEST = int(np.iinfo(np.intp).max)
+
 
 @primitive(name="constant", kind="state", text="constant", onnx="Constant")
 def _constant(xp: Any, *, value: Any) -> Any:
@@ -131,6 +134,12 @@ def sizes_of(shape: Any, what: str) -> list[Any]:
             f"{what}(shape={shape!r}): a shape is a tuple of sizes",
             hint="() for a scalar, (3,) for three numbers, (None, 784) for rows of 784",
         )
+    shape = tuple(shape)
+    if len(shape) > MOST_AXES:
+        raise ShapeError(
+            f"{what}(shape=...): {len(shape)} axes, an array has at most {MOST_AXES}",
+            hint="the shape is one size per axis: (None, 784) for rows of 784",
+        )
     sizes: list[Any] = []
     for size in shape:
         if size is None or isinstance(size, str):
@@ -138,10 +147,15 @@ def sizes_of(shape: Any, what: str) -> list[Any]:
         elif isinstance(size, Dim):
             sizes.append(size)
         elif isinstance(size, (int, np.integer)) and not isinstance(size, bool) and size >= 0:
+            if size > LARGEST:
+                raise ShapeError(
+                    f"{what}(shape={shape!r}): the size {size} is larger than that of any array",
+                    hint="None stands for a size that is known only when it runs",
+                )
             sizes.append(int(size))
         else:
             raise ShapeError(
-                f"{what}(shape={tuple(shape)!r}): {size!r} is not a size",
+                f"{what}(shape={shape!r}): {size!r} is not a size",
                 hint="a size is a number, None if unknown, or a name",
             )
     return sizes

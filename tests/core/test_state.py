@@ -275,3 +275,21 @@ def test_placeholders_hold_numbers(g, dtype):
 def test_what_cannot_be_gone_through_is_no_shape(g, shape):
     with pytest.raises(dg.errors.ShapeError, match="a shape is a tuple of sizes"):
         dg.placeholder(shape)
+
+
+@pytest.mark.parametrize(
+    ("shape", "words"),
+    [
+        ((1,) * 65, "65 axes, an array has at most 64"),
+        ((None,) * 65, "65 axes"),
+        ((2, 2**70), f"the size {2**70} is larger than that of any array"),
+        ((2**63,), "larger than that of any array"),
+    ],
+)
+def test_shapes_that_no_array_has_are_refused(shape, words):
+    with dg.Graph().as_default() as g:
+        with pytest.raises(dg.errors.ShapeError, match=words):
+            dg.placeholder(shape)
+        assert len(g) == 0
+        assert dg.placeholder((1,) * 64).ndim == 64
+        assert dg.placeholder((2**63 - 1,)).shape == (2**63 - 1,)
