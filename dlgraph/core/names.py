@@ -1,12 +1,14 @@
 """What to say about a name that is not there: its name here, or the nearest one.
 
 Whoever comes from NumPy, PyTorch or TensorFlow tries the names from there.  `operators.py` asks
-for methods of tensors and nodes; `dlgraph`, `dlgraph.nn` and `dlgraph.optim` for what they hold.
+for methods of tensors and nodes, models and optimisers ask for theirs; `dlgraph`, `dlgraph.nn` and
+`dlgraph.optim` for what they hold.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from inspect import getattr_static
 from typing import NoReturn
 
 from dlgraph.core.primitive import FUNCTIONS
@@ -145,6 +147,43 @@ METHODS_ELSEWHERE = {
     "zero_grad": "optimizer.zero_grad()",
 }
 
+MODELS_ELSEWHERE = {
+    "add": "dg.nn.Sequential(layer, layer, ...), or model.layer = ... in __init__",
+    "add_module": "model.layer = ...: what is an attribute is part of the model",
+    "buffers": "model.parameters(): those with requires_grad=False are not trained",
+    "compile": "dg.fit(model, data, optimizer=..., loss=...)",
+    "cpu": 'model.to("cpu")',
+    "cuda": 'model.to("gpu")',
+    "double": 'dtype="float64" of its layers',
+    "evaluate": "model.eval(), then model(x)",
+    "fit": "dg.fit(model, data)",
+    "get_weights": "model.state_dict()",
+    "half": 'dtype="float16" of its layers',
+    "load_weights": "model.load_state_dict(dg.load(path))",
+    "named_children": "model.children()",
+    "predict": "model(x)",
+    "register_buffer": "model.name = dg.Parameter(values, requires_grad=False)",
+    "register_parameter": "model.name = dg.Parameter(values)",
+    "save": "dg.save(path, model)",
+    "save_weights": "dg.save(path, model)",
+    "set_weights": "model.load_state_dict(state)",
+    "summary": "print(model), and model.parameter_count()",
+    "train_on_batch": "loss.backward(), then optimizer.step()",
+    "train_step": "loss.backward(), then optimizer.step(); or dg.fit(model, data)",
+    "trainable_variables": "model.parameters()",
+    "trainable_weights": "model.parameters()",
+    "weights": "model.parameters()",
+}
+
+OPTIMIZERS_ELSEWHERE = {
+    "add_param_group": 'a list of groups: dg.optim.SGD([{"parameters": [w], "lr": 0.1}])',
+    "compute_gradients": "dg.gradients(loss, parameters), then optimizer.apply_gradients(pairs)",
+    "get_lr": "optimizer.lr",
+    "learning_rate": "optimizer.lr",
+    "param_groups": "optimizer.groups: optimizer.groups[0].lr",
+    "set_lr": "optimizer.lr = 0.01",
+}
+
 
 def no_function(module: str, name: str, known: Iterable[str]) -> AttributeError:
     """The error for a name that the module lacks; `known` are those that it has."""
@@ -159,17 +198,34 @@ def no_function(module: str, name: str, known: Iterable[str]) -> AttributeError:
 class Elsewhere:
     """Stands for a method or attribute that other libraries have; asking for it says ours.
 
-    It raises an AttributeError, so `hasattr` says that the name is not there.
+    `here` says what it is here.  It raises an AttributeError, so `hasattr` says that the name is
+    not there.
     """
 
-    def __init__(self, name: str):
-        self.name = name
+    def __init__(self, name: str, here: str):
+        self.name, self.here = name, here
 
     def __get__(self, value: object, owner: type) -> NoReturn:
         raise UnknownNameError(
             f"{owner.__name__!r} object has no attribute {self.name!r}",
-            hint=f"here it is {METHODS_ELSEWHERE[self.name]}",
+            hint=f"here it is {self.here}",
         )
+
+
+class NotSetHere(Elsewhere):
+    """The same for what is also assigned to: `optimizer.learning_rate = 3` would do nothing."""
+
+    def __set__(self, value: object, new: object) -> NoReturn:
+        self.__get__(value, type(value))
+
+
+def names_of(value: object) -> list[str]:
+    """What `dir` lists: all attributes but the names of other libraries."""
+    return [
+        name
+        for name in object.__dir__(value)
+        if not isinstance(getattr_static(value, name, None), Elsewhere)
+    ]
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

@@ -6,13 +6,12 @@ operations are defined above this layer, in `dlgraph/ops`.  Next: `tensor.py`.
 
 from __future__ import annotations
 
-from inspect import getattr_static
 from typing import Any
 
 import numpy as np
 
 from dlgraph.core import tree
-from dlgraph.core.names import METHODS_ELSEWHERE, Elsewhere
+from dlgraph.core.names import METHODS_ELSEWHERE, Elsewhere, names_of
 from dlgraph.core.primitive import FUNCTIONS
 from dlgraph.core.where import name_in_frame, user_frame
 from dlgraph.errors import DtypeError, OperationError
@@ -97,11 +96,7 @@ class Operators:
         )
 
     def __dir__(self) -> list[str]:
-        return [
-            name
-            for name in super().__dir__()
-            if not isinstance(getattr_static(type(self), name, None), Elsewhere)
-        ]
+        return names_of(self)
 
     # ---- arithmetic
     def __add__(self, other: Any) -> Any:
@@ -321,5 +316,5 @@ class Operators:
 
 
 # (Not `__getattr__`: a class that has one reads all its attributes at half the speed.)
-for _name in METHODS_ELSEWHERE:
-    setattr(Operators, _name, Elsewhere(_name))
+for _name, _here in METHODS_ELSEWHERE.items():
+    setattr(Operators, _name, Elsewhere(_name, _here))

@@ -17,6 +17,7 @@ from dlgraph.core.arrays import is_array
 from dlgraph.core.building import BUILDING, building, name_scope
 from dlgraph.core.hooks import Handle
 from dlgraph.core.mode import tracing
+from dlgraph.core.names import MODELS_ELSEWHERE, Elsewhere, names_of
 from dlgraph.core.node import Node
 from dlgraph.core.operators import Operators
 from dlgraph.core.parameter import Parameter
@@ -254,6 +255,9 @@ class Module:
             parameter.assign(values[name])
 
     # ---- shown
+    def __dir__(self) -> list[str]:
+        return names_of(self)
+
     def extra_repr(self) -> str:
         """The facts a subclass wants to see in its repr, such as its sizes."""
         return ""
@@ -266,6 +270,10 @@ class Module:
             lines += [f"  {name}: {first}", *(f"  {line}" for line in rest)]
         head = f"{type(self).__name__}({self.extra_repr()}"
         return f"{head})" if not lines else "\n".join([head, *lines, ")"])
+
+
+for _name, _here in MODELS_ELSEWHERE.items():
+    setattr(Module, _name, Elsewhere(_name, _here))
 
 
 def as_input(x: Any, dtype: Any) -> Any:

@@ -16,6 +16,7 @@ import numpy as np
 from dlgraph.core import arrays
 from dlgraph.core.building import building
 from dlgraph.core.gradients import gradients
+from dlgraph.core.names import OPTIMIZERS_ELSEWHERE, NotSetHere, names_of
 from dlgraph.core.node import Node
 from dlgraph.core.parameter import Parameter
 from dlgraph.core.state import assign, group
@@ -331,10 +332,17 @@ class Optimizer:
         pairs = zip(self.parameters or (), state["_state"], strict=True)
         self._state = {id(p): slots for p, slots in pairs if slots is not None}
 
+    def __dir__(self) -> list[str]:
+        return names_of(self)
+
     def __repr__(self) -> str:
         count = "all" if self._open else len(self.parameters or ())
         many = f" in {len(self.groups)} groups" if len(self.groups) > 1 else ""
         return f"{type(self).__name__}({count} parameters{many}, lr={self.lr:g})"
+
+
+for _name, _here in OPTIMIZERS_ELSEWHERE.items():
+    setattr(Optimizer, _name, NotSetHere(_name, _here))
 
 
 @lru_cache(maxsize=16)

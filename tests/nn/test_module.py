@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from operator import attrgetter
+
 import numpy as np
 import pytest
 
 import dlgraph as dg
+from dlgraph.core.names import MODELS_ELSEWHERE
 from dlgraph.errors import (
     DtypeError,
     OperationError,
     ShapeError,
     UninitialisedError,
+    UnknownNameError,
     UntrainedWarning,
 )
 
@@ -322,3 +327,35 @@ def test_tensors_that_are_no_weights_are_kept_without_a_word(recwarn):
 
     net = Net(dg.Parameter([1.0]))
     assert net.parameters() == [net.w] and not recwarn.list
+
+
+def test_names_of_other_libraries_lead_to_ours():
+    model = dg.nn.Sequential(dg.nn.Linear(2, 1))
+    assert not [name for name in MODELS_ELSEWHERE if hasattr(model, name) or name in dir(model)]
+    assert "parameters" in dir(model)
+    for name, here in (("cuda", r'model\.to\("gpu"\)'), ("summary", r"print\(model\)")):
+        with pytest.raises(UnknownNameError, match=f"here it is {here}"):
+            getattr(model, name)
+    places = {"model": model, "dg": dg, "loss": dg.Tensor, "optimizer": dg.optim.SGD}
+    named = re.findall(
+        r"\b(model|dg|loss|optimizer)\.([\w.]*\w)\(", " ".join(MODELS_ELSEWHERE.values())
+    )
+    assert len(named) > 20 and all(attrgetter(path)(places[place]) for place, path in named)
+
+
+def test_names_of_other_libraries_are_free_for_what_a_model_has():
+    class Model(dg.nn.Module):
+        def __init__(self):
+            self.weights = dg.Parameter([1.0])
+            self.add = dg.nn.Linear(2, 1)
+
+        def predict(self, x):
+            return self.add(x)
+
+    model = Model()
+    assert model.weights.tolist() == [1.0] and model.predict(dg.Tensor([[1.0, 2.0]])).shape == (
+        1,
+        1,
+    )
+    assert {"weights", "add", "predict"} <= set(dir(model)) and "summary" not in dir(model)
+    assert len(model.parameters()) == 3

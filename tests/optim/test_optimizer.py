@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import dlgraph as dg
-from dlgraph.errors import BackwardError, OperationError
+from dlgraph.core.names import OPTIMIZERS_ELSEWHERE
+from dlgraph.errors import BackwardError, OperationError, UnknownNameError
 
 
 def parameters(count=2):
@@ -316,3 +317,15 @@ def test_a_parameter_without_a_slot_has_none_in_a_copy():
     optimizer.step()
     other = copy.deepcopy(optimizer)
     assert sorted(other.state_dict()["slots"]) == ["1.mean", "1.square"]
+
+
+def test_names_of_other_libraries_lead_to_ours():
+    optimizer = dg.optim.Adam(parameters(), lr=0.5)
+    with pytest.raises(UnknownNameError, match=r"no attribute 'learning_rate'(.|\n)*optimizer\.lr"):
+        optimizer.learning_rate = 3
+    assert optimizer.lr == 0.5
+    with pytest.raises(UnknownNameError, match=r"here it is optimizer\.groups"):
+        _ = optimizer.param_groups
+    assert not [n for n in OPTIMIZERS_ELSEWHERE if hasattr(optimizer, n) or n in dir(optimizer)]
+    assert "lr" in dir(optimizer) and copy.deepcopy(optimizer).lr == 0.5
+    assert optimizer.groups[0].lr == 0.5  # what the hint says
