@@ -102,6 +102,53 @@ def no_rule(name: str, inputs: Sequence[str]) -> OperationError:
     )
 
 
+ARGUMENTS_ELSEWHERE = {"dim": "axis", "dims": "axis", "keepdim": "keepdims"}
+
+
+def no_argument(name: str, unknown: str, value: Any, call: str) -> OperationError:
+    """The error for an argument that an operation lacks; `call` is how it is called.
+
+    >>> from dlgraph.core.declared import no_argument
+    >>> no_argument("sum", "dim", 0, "sum(x, *, axis=None)").hint
+    'write axis=0 in place of dim: it is called as sum(x, *, axis=None)'
+    """
+    ours = ARGUMENTS_ELSEWHERE.get(unknown)
+    if ours is None or ours not in call or not isinstance(value, (int, tuple, list)):
+        return OperationError(f"{name} has no argument {unknown}", hint=f"call it as {call}")
+    return OperationError(
+        f"{name} has no argument {unknown}",
+        hint=f"write {ours}={value!r} in place of {unknown}: it is called as {call}",
+    )
+
+
+def answering(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of ours that is told in words about arguments that it lacks.
+
+    One with an axis, that is: the others are called in the same way in all libraries.
+    """
+    signature = inspect.signature(function)
+    if "axis" not in signature.parameters or not is_ours(function):
+        return function
+
+    @functools.wraps(function)
+    def call(*given: Any, **options: Any) -> Any:
+        try:
+            return function(*given, **options)
+        except TypeError:
+            for name in options:
+                if name not in signature.parameters:
+                    shown = ", ".join(_unannotated(p) for p in signature.parameters.values())
+                    called = f"{function.__name__}({shown})"
+                    raise no_argument(function.__name__, name, options[name], called) from None
+            raise
+
+    return call
+
+
+def _unannotated(parameter: inspect.Parameter) -> str:
+    return str(parameter.replace(annotation=inspect.Parameter.empty))
+
+
 def is_ours(function: Any) -> bool:
     """Is this function, or this operation, defined in dlgraph?"""
     return (getattr(function, "__module__", None) or "").startswith("dlgraph.")

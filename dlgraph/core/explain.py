@@ -32,6 +32,9 @@ def explain(
     where: Where | str | None = "caller",
 ) -> Exception:
     """The error to raise instead of `error`, which the operation failed with."""
+    wrong = _array_as_axis(primitive, inputs, attrs)
+    if wrong is not None:
+        return wrong
     if not isinstance(error, DlgraphError):
         found = _mixed_devices(primitive, inputs) or _from_rules(primitive, inputs, attrs)
         found = found or _no_numbers(inputs)
@@ -53,6 +56,9 @@ def explain_plain(
     primitive: Primitive, inputs: tuple, attrs: dict[str, Any], error: Exception
 ) -> Exception:
     """The same for an operation that was called with plain arrays and numbers."""
+    wrong = _array_as_axis(primitive, inputs, attrs)
+    if wrong is not None:
+        return wrong
     plain = [type(x).__name__ for x in inputs if not hasattr(x, "dtype")]
     if plain and isinstance(error, AttributeError):
         return OperationError(
@@ -60,6 +66,33 @@ def explain_plain(
             hint=f"make a tensor of it first: dg.{primitive.name}(dg.Tensor(...))",
         )
     return explain(primitive, inputs, attrs, error)
+
+
+OF_TWO = {
+    "max": "dg.maximum({a}, {b})",
+    "mean": "({a} + {b}) / 2",
+    "min": "dg.minimum({a}, {b})",
+    "prod": "{a} * {b}",
+    "sum": "{a} + {b}",
+}
+
+
+def _array_as_axis(primitive: Primitive, inputs: tuple, attrs: dict) -> DlgraphError | None:
+    # dg.max(a, b): the second argument is the axis.
+    axis = attrs.get("axis")
+    if len(inputs) != 1 or not (isinstance(axis, Operators) or arrays.is_array(axis)):
+        return None
+    spec = spec_of(axis)
+    if not spec.shape and spec.dtype.kind in "iu":
+        return None
+    a, b = (repr(x) if isinstance(x, (int, float)) else display_name(x) for x in (inputs[0], axis))
+    two = OF_TWO.get(primitive.name)
+    given = "an array" if spec.shape else f"{spec.dtype}"
+    return OperationError(
+        f"{primitive.name}({', '.join(map(describe_operand, (*inputs, axis)))}): the argument "
+        f"behind the values is the axis, a whole number, not {given}",
+        hint=two and f"of two values, element by element: {two.format(a=a or 'a', b=b or 'b')}",
+    )
 
 
 def check_one_device(primitive: Primitive, inputs: tuple) -> None:

@@ -210,9 +210,9 @@ class Operators:
         """Two axes exchanged."""
         return FUNCTIONS["swapaxes"](self, first, second)
 
-    def squeeze(self, axis: Any = None) -> Any:
+    def squeeze(self, axis: Any = None, **other: Any) -> Any:
         """Axes of size 1 removed."""
-        return FUNCTIONS["squeeze"](self, axis=axis)
+        return FUNCTIONS["squeeze"](self, axis=axis, **other)
 
     def flatten(self, start: int = 0) -> Any:
         """All axes from `start` on as one."""
@@ -228,50 +228,50 @@ class Operators:
         """The last two axes exchanged: the transpose of each matrix in a stack."""
         return FUNCTIONS["swapaxes"](self, -1, -2)
 
-    # ---- reductions
-    def sum(self, axis: Any = None, keepdims: bool = False) -> Any:
+    # ---- reductions (the functions say what arguments they lack: `x.sum(dim=0)`)
+    def sum(self, axis: Any = None, keepdims: bool = False, **other: Any) -> Any:
         """Sum over the axes."""
-        return FUNCTIONS["sum"](self, axis=axis, keepdims=keepdims)
+        return FUNCTIONS["sum"](self, axis=axis, keepdims=keepdims, **other)
 
-    def mean(self, axis: Any = None, keepdims: bool = False) -> Any:
+    def mean(self, axis: Any = None, keepdims: bool = False, **other: Any) -> Any:
         """Mean over the axes."""
-        return FUNCTIONS["mean"](self, axis=axis, keepdims=keepdims)
+        return FUNCTIONS["mean"](self, axis=axis, keepdims=keepdims, **other)
 
-    def max(self, axis: Any = None, keepdims: bool = False) -> Any:
+    def max(self, axis: Any = None, keepdims: bool = False, **other: Any) -> Any:
         """Largest element over the axes."""
-        return FUNCTIONS["max"](self, axis=axis, keepdims=keepdims)
+        return FUNCTIONS["max"](self, axis=axis, keepdims=keepdims, **other)
 
-    def min(self, axis: Any = None, keepdims: bool = False) -> Any:
+    def min(self, axis: Any = None, keepdims: bool = False, **other: Any) -> Any:
         """Smallest element over the axes."""
-        return FUNCTIONS["min"](self, axis=axis, keepdims=keepdims)
+        return FUNCTIONS["min"](self, axis=axis, keepdims=keepdims, **other)
 
-    def var(self, axis: Any = None, keepdims: bool = False) -> Any:
+    def var(self, axis: Any = None, keepdims: bool = False, **other: Any) -> Any:
         """Variance over the axes (divided by the count, as in NumPy)."""
-        return FUNCTIONS["var"](self, axis=axis, keepdims=keepdims)
+        return FUNCTIONS["var"](self, axis=axis, keepdims=keepdims, **other)
 
-    def std(self, axis: Any = None, keepdims: bool = False) -> Any:
+    def std(self, axis: Any = None, keepdims: bool = False, **other: Any) -> Any:
         """Standard deviation over the axes, the square root of `var`."""
-        return FUNCTIONS["std"](self, axis=axis, keepdims=keepdims)
+        return FUNCTIONS["std"](self, axis=axis, keepdims=keepdims, **other)
 
-    def prod(self, axis: Any = None, keepdims: bool = False) -> Any:
+    def prod(self, axis: Any = None, keepdims: bool = False, **other: Any) -> Any:
         """Product over the axes."""
-        return FUNCTIONS["prod"](self, axis=axis, keepdims=keepdims)
+        return FUNCTIONS["prod"](self, axis=axis, keepdims=keepdims, **other)
 
-    def argmax(self, axis: int | None = None) -> Any:
+    def argmax(self, axis: int | None = None, **other: Any) -> Any:
         """Index of the largest element."""
-        return FUNCTIONS["argmax"](self, axis=axis)
+        return FUNCTIONS["argmax"](self, axis=axis, **other)
 
-    def argmin(self, axis: int | None = None) -> Any:
+    def argmin(self, axis: int | None = None, **other: Any) -> Any:
         """Index of the smallest element."""
-        return FUNCTIONS["argmin"](self, axis=axis)
+        return FUNCTIONS["argmin"](self, axis=axis, **other)
 
-    def all(self, axis: Any = None, keepdims: bool = False) -> Any:
+    def all(self, axis: Any = None, keepdims: bool = False, **other: Any) -> Any:
         """Are all elements true (not 0), over the axes?"""
-        return FUNCTIONS["all"](self, axis=axis, keepdims=keepdims)
+        return FUNCTIONS["all"](self, axis=axis, keepdims=keepdims, **other)
 
-    def any(self, axis: Any = None, keepdims: bool = False) -> Any:
+    def any(self, axis: Any = None, keepdims: bool = False, **other: Any) -> Any:
         """Is at least one element true (not 0), over the axes?"""
-        return FUNCTIONS["any"](self, axis=axis, keepdims=keepdims)
+        return FUNCTIONS["any"](self, axis=axis, keepdims=keepdims, **other)
 
     # ---- element types and functions people write as methods
     def astype(self, dtype: Any) -> Any:
@@ -310,9 +310,9 @@ class Operators:
         """Logistic function of every element."""
         return FUNCTIONS["sigmoid"](self)
 
-    def softmax(self, axis: int = -1) -> Any:
+    def softmax(self, axis: int = -1, **other: Any) -> Any:
         """Positive numbers that sum to 1 along the axis."""
-        return FUNCTIONS["softmax"](self, axis=axis)
+        return FUNCTIONS["softmax"](self, axis=axis, **other)
 
 
 # (Not `__getattr__`: a class that has one reads all its attributes at half the speed.)

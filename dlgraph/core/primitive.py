@@ -33,11 +33,13 @@ import numpy as np
 
 from dlgraph.core import arrays
 from dlgraph.core.declared import (
+    answering,
     check_function,
     check_kind,
     check_name,
     checked_forward,
     lacks_rule,
+    no_argument,
 )
 from dlgraph.core.pulls import Pull, Rule, parameters_of, pull_of, step_of
 from dlgraph.core.spec import Spec, same_as_first
@@ -221,10 +223,8 @@ class Primitive:
         full = self.attributes | attrs
         if len(full) != len(self.attributes):
             unknown = next(name for name in attrs if name not in self.attributes)
-            raise OperationError(
-                f"{self.name} has no argument {unknown}",
-                hint=f"call it as {self.name}{self.signature}",
-            )
+            called = f"{self.name}{self.signature}"
+            raise no_argument(self.name, unknown, attrs[unknown], called)
         for name, value in attrs.items():
             if type(value) is list:
                 full[name] = tuple(value)
@@ -331,8 +331,8 @@ def composite(function: Callable[..., Any]) -> Callable[..., Any]:
     Raises `OperationError` for a name that dlgraph has itself.
     """
     check_name(function.__name__, function, FUNCTIONS)
-    FUNCTIONS[function.__name__] = function
-    return function
+    FUNCTIONS[function.__name__] = made = answering(function)
+    return made
 
 
 # ---- dispatch ------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from operator import attrgetter
 
 import numpy as np
@@ -301,3 +302,57 @@ def test_what_no_operator_can_take_is_named(value):
                 value + operand
             with pytest.raises(DtypeError, match=rf"multiply: x \(2,\) \* {value!r}: cannot"):
                 operand * value
+
+
+@pytest.mark.parametrize("mode", ["eager", "graph"])
+@pytest.mark.parametrize(
+    ("call", "what", "hint"),
+    [
+        (lambda x: x.sum(dim=0), "sum", "write axis=0 in place of dim"),
+        (lambda x: x.mean(dim=(0, 1)), "mean", r"write axis=\(0, 1\) in place of dim"),
+        (lambda x: x.max(0, keepdim=True), "max", "write keepdims=True in place of keepdim"),
+        (lambda x: x.std(dim=1), "std", "write axis=1 in place of dim"),
+        (lambda x: x.argmax(dim=1), "argmax", "write axis=1 in place of dim"),
+        (lambda x: x.softmax(dim=-1), "softmax", "write axis=-1 in place of dim"),
+        (lambda x: x.squeeze(dim=1), "squeeze", "write axis=1 in place of dim"),
+        (lambda x: dg.softmax(x, dim=1), "softmax", "write axis=1 in place of dim"),
+        (lambda x: dg.concatenate([x, x], dim=1), "concatenate", r"called as concatenate\(xs, ax"),
+        (lambda x: dg.stack([x, x], dim=1), "stack", "write axis=1 in place of dim"),
+        (lambda x: dg.norm(x, axes=1), "norm", r"^call it as norm\(x"),
+    ],
+)
+def test_an_argument_of_another_library_is_told_ours(mode, call, what, hint):
+    with dg.Graph().as_default():
+        x = dg.placeholder((2, 2), name="x")
+    with pytest.raises(OperationError, match=f"^{what} has no argument") as caught:
+        call(x if mode == "graph" else dg.Tensor([[1.0, 2.0], [3.0, 4.0]]))
+    assert re.search(hint, caught.value.hint), caught.value.hint
+
+
+def test_other_mistakes_in_a_call_are_told_as_python_tells_them():
+    with pytest.raises(TypeError, match="missing 1 required positional argument"):
+        dg.concatenate(axis=0)
+    with pytest.raises(DtypeError):
+        dg.concatenate([dg.Tensor([1.0]), np.ones(1)], axis=0)
+
+
+@pytest.mark.parametrize("mode", ["eager", "graph"])
+@pytest.mark.parametrize(
+    ("call", "what", "hint"),
+    [
+        (lambda a, b: dg.max(a, b), r"max\(a \(2, 2\), b \(2, 2\)\)", "dg.maximum(a, b)"),
+        (lambda a, b: a.max(b), r"max\(a ", "dg.maximum(a, b)"),
+        (lambda a, b: dg.min(a, b), r"min\(a ", "dg.minimum(a, b)"),
+        (lambda a, b: dg.max(3.0, b), r"max\(3\.0, b ", "dg.maximum(3.0, b)"),
+        (lambda a, b: dg.sum(a, b), r"sum\(a ", "a + b"),
+    ],
+)
+def test_a_second_value_where_the_axis_stands_leads_to_the_operation_of_two(mode, call, what, hint):
+    with dg.Graph().as_default():
+        a, b = dg.placeholder((2, 2), name="a"), dg.placeholder((2, 2), name="b")
+    if mode == "eager":
+        a, b = (dg.Tensor(np.ones((2, 2), "float32"), name=name) for name in "ab")
+    with pytest.raises(OperationError, match=f"^{what}.*behind the values is the axis") as caught:
+        call(a, b)
+    assert caught.value.hint == f"of two values, element by element: {hint}"
+    assert dg.max(dg.Tensor([[1.0, 2.0]]), dg.Tensor(1)).tolist() == [2.0]  # an axis after all
