@@ -23,7 +23,7 @@ TAKEN: dict[str, Any] = {"made by": "grad"}  # the attributes of a gradient that
 
 def grad(
     y: Any,
-    xs: Any,
+    xs: Any = None,
     *,
     gradient: Any = None,
     create_graph: bool = False,
@@ -50,8 +50,10 @@ def grad(
     >>> print(first, second)
     12.0 12.0
     """
-    if isinstance(y, Node):
+    if isinstance(y, Node) and xs is not None:
         return gradients(y, xs, gradient=gradient, allow_unused=allow_unused)
+    if callable(y) or xs is None:
+        raise _no_value(y)
     several = isinstance(xs, (list, tuple))
     targets = list(xs) if several else [xs]
     for value in (y, *targets):
@@ -80,6 +82,24 @@ def grad(
     )
     result = [_as_tensor(g, x, allow_unused) for g, x in zip(found, targets, strict=True)]
     return (type(xs)(result) if type(xs) in (list, tuple) else result) if several else result[0]
+
+
+def _no_value(y: Any) -> OperationError:
+    if callable(y):
+        return OperationError(
+            f"dg.grad takes the value y that was computed, not the function {_name_of(y)}",
+            hint=f"value, slope = dg.value_and_grad({_name_of(y)})(x), or dg.grad(y, x) of its "
+            "result y",
+        )
+    return OperationError(
+        "dg.grad(y, xs) needs to know with respect to which tensors",
+        hint="dg.grad(y, x), or dg.grad(y, [x, w])",
+    )
+
+
+def _name_of(function: Any) -> str:
+    name = getattr(function, "__name__", "f")
+    return str(name) if str(name).isidentifier() else "f"
 
 
 def _as_tensor(g: Any, x: Tensor, allow_unused: bool) -> Tensor | None:

@@ -192,3 +192,18 @@ def test_a_gradient_without_a_record_is_not_taken_for_a_constant():
     assert dg.grad(recorded, x).item() == 12.0
     slope = dg.grad(2 * x, x, create_graph=True)
     assert dg.grad(slope, x).item() == 0.0, "a constant slope has the derivative 0"
+
+
+def test_the_derivative_of_a_function_is_value_and_grad():
+    def f(x):
+        return x * x
+
+    for call in (lambda: dg.grad(f)(3.0), lambda: dg.grad(f, dg.Tensor(3.0, requires_grad=True))):
+        with pytest.raises(OperationError, match="not the function f") as caught:
+            call()
+        assert caught.value.hint.startswith("value, slope = dg.value_and_grad(f)(x)")
+    x = dg.Tensor(3.0, requires_grad=True)
+    with pytest.raises(OperationError, match="with respect to which tensors"):
+        dg.grad(x * x)
+    value, slope = dg.value_and_grad(f)(x)
+    assert (value.item(), slope.item()) == (9.0, 6.0)
