@@ -73,6 +73,11 @@ class Graph:
         held = self._handles.get(index)
         node = held() if held is not None else None
         if node is None:
+            if not isinstance(index, (int, np.integer)) or not 0 <= index < len(self.records):
+                raise FetchError(
+                    f"{self!r} has no node number {index!r}",
+                    hint="graph.node(name) finds a node by its name, graph.nodes lists them all",
+                )
             node = Node(self, index)
             self._handles[index] = weakref.ref(node)
         return node

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +13,7 @@ from dlgraph.core.graph import Graph
 from dlgraph.core.node import Node
 from dlgraph.core.program import DEVICES, EXECUTORS, Program, Settings
 from dlgraph.core.tree import flatten, rebuild
-from dlgraph.errors import DeviceError, FetchError, GrowingGraphWarning, OperationError
+from dlgraph.errors import DeviceError, FeedError, FetchError, GrowingGraphWarning, OperationError
 
 # Warn when the graph grew before this many runs in a row: building between two runs is normal.
 GROWTH_RUNS = 3
@@ -76,13 +76,24 @@ class Session:
                 f"Session(graph) needs a Graph, not {type(graph).__name__}",
                 hint="pass the graph that the nodes were built in: dg.Session(node.graph)",
             )
-        if executor not in EXECUTORS:
+        if not isinstance(executor, str) or executor not in EXECUTORS:
             known = ", ".join(map(repr, sorted(EXECUTORS)))
             raise OperationError(f"there is no executor {executor!r}", hint=f"there are {known}")
         where = str(device)
         if where not in DEVICES:
             known = ", ".join(map(repr, DEVICES))
             raise DeviceError(f"there is no device {where!r}", hint=f"there are {known}")
+        if level not in (0, 1, 2, 3):
+            raise OperationError(
+                f"Session(level={level!r}): there are levels 0, 1, 2 and 3",
+                hint="0 does only what every run does; 2 is the default",
+            )
+        for name, value in (("exact", exact), ("check", check)):
+            if not isinstance(value, (bool, np.bool_)) and (name, value) != ("exact", None):
+                raise OperationError(
+                    f"Session({name}={value!r}): {name} is True or False",
+                    hint=f"dg.Session(graph, {name}=True)",
+                )
         if exact is None:
             exact = executor != "fast" and where == "cpu"
         self.graph = graph
@@ -107,7 +118,7 @@ class Session:
         where = "" if device == "cpu" else f", device={device!r}"
         return f"Session({self.graph!r}, executor={executor!r}{where})"
 
-    def run(self, fetches: Any, feed: Mapping[Any, Any] | None = None) -> Any:
+    def run(self, fetches: Any, feed: Mapping[Any, Any] | None = None, **other: Any) -> Any:
         """Compute the fetches.
 
         `fetches`: a node, the name of one, a graph's `startup`, or lists, tuples and dicts of
@@ -118,6 +129,8 @@ class Session:
         Raises `FeedError` for a missing, unknown or ill-fitting feed, `FetchError` for an unknown
         fetch, `UninitialisedError` when the initialisers have not run.
         """
+        if other:
+            raise _no_option(other)
         if isinstance(fetches, Graph):
             return self._run_startup(fetches)
         if len(self.graph.records) != self._seen or self._growths:
@@ -215,6 +228,13 @@ class Session:
         <Plan of 2 instructions, peak 64 B>
         """
         flat, _ = self._resolved(fetches)
+        if isinstance(feed, (Node, str)):
+            feed = (feed,)
+        if not isinstance(feed, Iterable):
+            raise FeedError(
+                f"session.program: what will be fed is nodes, not {type(feed).__name__}",
+                hint="a list of placeholders, or {placeholder: value}",
+            )
         if not isinstance(feed, Mapping):
             return self._program(flat, tuple(sorted(map(self.graph.index_of, feed))))
         feeds = check_feed(self.graph, feed)
@@ -260,3 +280,11 @@ class Session:
             GrowingGraphWarning,
             stacklevel=3,
         )
+
+
+def _no_option(other: Mapping[str, Any]) -> FeedError:
+    name = next(iter(other))
+    return FeedError(
+        f"session.run has no argument {name}",
+        hint="what is fed is the second argument: session.run(fetches, feed={x: value})",
+    )

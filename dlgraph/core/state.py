@@ -281,11 +281,16 @@ def group(nodes: Iterable[Node], name: str | None = None) -> Node:
     ...     both = dg.group([dg.assign(v, v + 1), dg.assign(w, w + 1)])
     >>> dg.Session(g).run(both)
     """
-    members = [nodes] if isinstance(nodes, Node) else list(nodes)
+    if not isinstance(nodes, (Node, str)) and not isinstance(nodes, Iterable):
+        raise GraphError(
+            f"dg.group: a group is of nodes, not {type(nodes).__name__}",
+            hint="dg.group([first, second])",
+        )
+    members = [nodes] if isinstance(nodes, (Node, str)) else list(nodes)
+    graph = next((m.graph for m in members if isinstance(m, Node)), None)
+    graph = graph or default_graph("a group")
     if not members:
-        graph = default_graph("a group")
         return graph.add(_group, spec=NO_VALUE, name=name)
-    graph = members[0].graph
     wanted = {graph.index_of(node) for node in members} | set(BUILDING.get().control)
     with building(control=tuple(sorted(wanted))):
         return graph.add(_group, spec=NO_VALUE, name=name)

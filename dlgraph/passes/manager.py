@@ -151,6 +151,12 @@ class PassManager:
             raise OperationError(
                 f"unknown target {target!r}", hint=f"one of {', '.join(map(repr, TARGETS))}"
             )
+        whole = isinstance(memory_budget, (int, np.integer)) and not isinstance(memory_budget, bool)
+        if memory_budget is not None and (not whole or memory_budget < 0):
+            raise OperationError(
+                f"memory_budget={memory_budget!r}: a budget is a number of bytes, or None",
+                hint="memory_budget=64 * 2**20 is 64 MiB",
+            )
         values = None
         if isinstance(feeds, Mapping):
             values = [np.asarray(value) for value in feeds.values()]

@@ -315,3 +315,12 @@ def test_a_placeholder_has_an_element_type(g):
     with pytest.raises(DtypeError, match="'flaot' is not an element type"):
         dg.placeholder((), "flaot")
     assert dg.placeholder([2, None], np.int32).dtype == np.int32
+
+
+@pytest.mark.parametrize("number", [99, -1, "x", None])
+def test_a_number_of_no_node_is_told(number):
+    with dg.Graph().as_default() as g:
+        x = dg.placeholder((), name="x")
+    with pytest.raises(FetchError, match=f"has no node number {number!r}"):
+        g.handle(number)
+    assert g.handle(0) is x is g.handle(np.int64(0))

@@ -12,7 +12,13 @@ import numpy as np
 import pytest
 
 import dlgraph as dg
-from dlgraph.errors import FetchError, GrowingGraphWarning, ShapeError
+from dlgraph.errors import (
+    FeedError,
+    FetchError,
+    GrowingGraphWarning,
+    OperationError,
+    ShapeError,
+)
 
 
 @pytest.fixture
@@ -358,3 +364,42 @@ def test_run_steps_refuses_what_run_refuses():
 def test_a_session_says_what_it_runs_and_how(g):
     dg.placeholder((), name="x")
     assert repr(dg.Session(g)) == "Session(<Graph with 1 node>, executor='planned')"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"exact": "no"}, r"Session\(exact='no'\): exact is True or False"),
+        ({"exact": 0}, "exact is True or False"),
+        ({"check": "no"}, r"Session\(check='no'\): check is True or False"),
+        ({"check": None}, "check is True or False"),
+        ({"level": 7}, r"Session\(level=7\): there are levels 0, 1, 2 and 3"),
+        ({"level": "2"}, "there are levels"),
+        ({"executor": ["planned"]}, r"there is no executor \['planned'\]"),
+    ],
+)
+def test_options_of_a_session_that_mean_nothing_are_refused(options, words):
+    with pytest.raises(OperationError, match=words):
+        dg.Session(dg.Graph(), **options)
+    assert dg.Session(dg.Graph(), exact=np.True_, check=False, level=0)
+
+
+@pytest.mark.parametrize("name", ["feed_dict", "feeds"])
+def test_what_is_fed_under_another_name_is_told_ours(name):
+    with dg.Graph().as_default() as g:
+        x = dg.placeholder((), name="x")
+        y = x * 2
+    with pytest.raises(FeedError, match=f"session.run has no argument {name}") as caught:
+        dg.Session(g).run(y, **{name: {x: 1.0}})
+    assert "feed={x: value}" in caught.value.hint
+    assert dg.Session(g).run(y, feed={x: 1.0}) == 2.0
+
+
+def test_a_program_is_asked_for_with_nodes():
+    with dg.Graph().as_default() as g:
+        x = dg.placeholder((), name="x")
+        y = x * 2
+    with pytest.raises(FeedError, match="what will be fed is nodes, not int"):
+        dg.Session(g).program(y, 5)
+    session = dg.Session(g)
+    assert session.program(y, x) is session.program(y, "x") is session.program(y, [x])

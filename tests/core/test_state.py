@@ -293,3 +293,18 @@ def test_shapes_that_no_array_has_are_refused(shape, words):
         assert len(g) == 0
         assert dg.placeholder((1,) * 64).ndim == 64
         assert dg.placeholder((2**63 - 1,)).shape == (2**63 - 1,)
+
+
+def test_a_group_is_of_nodes_or_their_names():
+    with dg.Graph().as_default() as g:
+        w = dg.variable(1.0, name="w")
+        dg.assign(w, w + 1, name="step")
+        for wrong in (None, 5):
+            with pytest.raises(GraphError, match=f"of nodes, not {type(wrong).__name__}"):
+                dg.group(wrong)
+        for wrong in ("x", ["x"], ["step", "x"]):
+            with pytest.raises(dg.errors.FetchError, match="has no node called 'x'"):
+                dg.group(wrong)
+        named, listed = dg.group("step"), dg.group(["step"])
+    session = dg.Session(g)
+    assert session.run([named, listed]) == [None, None] and session.run(w) == 2.0

@@ -134,3 +134,12 @@ def test_a_scan_costs_all_its_turns():
     record = next(r for r in graph.records if r.primitive.name == "scan")
     specs = [graph.records[i].spec for i in record.inputs]
     assert cost_of(record, specs, {}).flops == 5 * (3 + 30)
+
+
+@pytest.mark.parametrize("budget", ["64 MiB", 1.5, -1, True])
+def test_a_memory_budget_is_a_number_of_bytes(budget):
+    with dg.Graph().as_default() as g:
+        y = dg.placeholder((), name="x") * 2
+    with pytest.raises(OperationError, match="a budget is a number of bytes, or None"):
+        PassManager().run(g, y, ["x"], memory_budget=budget)
+    assert PassManager().run(g, y, ["x"], memory_budget=2**20).graph is not None
