@@ -14,6 +14,7 @@ import pytest
 
 import dlgraph as dg
 from dlgraph import errors
+from dlgraph.core.primitive import FUNCTIONS, REGISTRY
 from dlgraph.core.where import PACKAGE, is_user_code
 from dlgraph.errors import DataError, DlgraphError, ShapeError
 
@@ -24,6 +25,16 @@ LESSONS = {
         Path(__file__).with_name("errors.txt").read_text(encoding="utf-8")
     )
 }
+
+
+@pytest.fixture(autouse=True)
+def registry():
+    """The operations that an example declares are forgotten afterwards."""
+    kept = dict(REGISTRY), dict(FUNCTIONS)
+    yield
+    for table, before in zip((REGISTRY, FUNCTIONS), kept, strict=True):
+        table.clear()
+        table.update(before)
 
 
 def fail(source: str) -> DlgraphError:

@@ -332,8 +332,8 @@ def _used_up(tensor: Any, walked: list[Any]) -> BackwardError:
 
         x = display_name(stepped) or "x"
         again = (
-            f"was `{x} = {x} - ...` a step of training?  {x}.assign({x} - ...) makes it and keeps "
-            f"{x} a leaf, {x}.grad = None clears the gradient before the next; otherwise {again}"
+            f"a step of training is {x}.assign({x} - ...), then {x}.grad = None: `{x} = {x} - ...` "
+            f"makes {x} a result of all steps before; if it is none, {again}"
         )
     return BackwardError(
         f"second backward through {_called(tensor)} (made by {tensor._op.name}): its record was "

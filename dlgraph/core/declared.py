@@ -95,8 +95,8 @@ def no_rule(name: str, inputs: Sequence[str]) -> OperationError:
     """The error for a gradient that arrives at an operation whose rule was not stated."""
     first = inputs[0]
     return OperationError(
-        f"{name} has no gradient rule: what the gradients of {' and '.join(inputs)} are is not "
-        "known",
+        f"{name} has no gradient rule: nothing says how its result changes with "
+        f"{' and '.join(inputs)}",
         hint=f"state it, {name}.vjp({first}=lambda g, {first}: ...), where g is the gradient of "
         f"the result; {name}.vjp() says that no gradient goes through",
     )

@@ -334,7 +334,7 @@ def test_a_step_of_training_that_made_a_new_tensor_is_told_so():
             (x * x).sum().backward()
             x = x - 0.25 * x.grad
     assert caught.value.hint.startswith(
-        "was `x = x - ...` a step of training?  x.assign(x - ...) makes it"
+        "a step of training is x.assign(x - ...), then x.grad = None: `x = x - ...` makes x"
     )
 
     def assign(x):

@@ -73,7 +73,7 @@ def test_a_gradient_that_arrives_where_a_rule_is_missing_is_told():
     op = cube()
     assert op.pull(0) is None
     x = dg.Tensor([1.0, 2.0], requires_grad=True)
-    told = r"^cube_of has no gradient rule: .* x are is not known"
+    told = r"^cube_of has no gradient rule: nothing says how its result changes with x"
 
     def in_graph():
         with dg.Graph().as_default():
