@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from dlgraph.errors import OperationError
 
@@ -102,7 +102,11 @@ def no_rule(name: str, inputs: Sequence[str]) -> OperationError:
     )
 
 
-ARGUMENTS_ELSEWHERE = {"dim": "axis", "dims": "axis", "keepdim": "keepdims"}
+ARGUMENTS_ELSEWHERE = {
+    "dim": "axis",
+    "dims": "axis",
+    "keepdim": "keepdims",
+}
 
 
 def no_argument(name: str, unknown: str, value: Any, call: str) -> OperationError:
@@ -113,21 +117,27 @@ def no_argument(name: str, unknown: str, value: Any, call: str) -> OperationErro
     'write axis=0 in place of dim: it is called as sum(x, *, axis=None)'
     """
     ours = ARGUMENTS_ELSEWHERE.get(unknown)
-    if ours is None or ours not in call or not isinstance(value, (int, tuple, list)):
+    if ours is None or ours not in call:
         return OperationError(f"{name} has no argument {unknown}", hint=f"call it as {call}")
+    shown = repr(value) if isinstance(value, (int, tuple, list)) else ""
     return OperationError(
         f"{name} has no argument {unknown}",
-        hint=f"write {ours}={value!r} in place of {unknown}: it is called as {call}",
+        hint=f"write {ours}={shown} in place of {unknown}: it is called as {call}",
     )
 
 
-def answering(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A function of ours that is told in words about arguments that it lacks.
+Answering = TypeVar("Answering", bound=Callable[..., Any])
 
-    One with an axis, that is: the others are called in the same way in all libraries.
+
+def answering(function: Answering) -> Answering:
+    """A function or method of ours that tells in words which arguments it lacks.
+
+    One with an argument that other libraries call otherwise, that is.
     """
     signature = inspect.signature(function)
-    if "axis" not in signature.parameters or not is_ours(function):
+    if signature.parameters.keys().isdisjoint(ARGUMENTS_ELSEWHERE.values()) or not is_ours(
+        function
+    ):
         return function
 
     @functools.wraps(function)
@@ -137,12 +147,12 @@ def answering(function: Callable[..., Any]) -> Callable[..., Any]:
         except TypeError:
             for name in options:
                 if name not in signature.parameters:
-                    shown = ", ".join(_unannotated(p) for p in signature.parameters.values())
-                    called = f"{function.__name__}({shown})"
+                    parameters = [p for p in signature.parameters.values() if p.name != "self"]
+                    called = f"{function.__name__}({', '.join(map(_unannotated, parameters))})"
                     raise no_argument(function.__name__, name, options[name], called) from None
             raise
 
-    return call
+    return call  # type: ignore[return-value]
 
 
 def _unannotated(parameter: inspect.Parameter) -> str:

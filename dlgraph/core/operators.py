@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from dlgraph.core import tree
+from dlgraph.core.declared import answering
 from dlgraph.core.names import METHODS_ELSEWHERE, Elsewhere, names_of
 from dlgraph.core.primitive import FUNCTIONS
 from dlgraph.core.where import name_in_frame, user_frame
@@ -210,9 +211,10 @@ class Operators:
         """Two axes exchanged."""
         return FUNCTIONS["swapaxes"](self, first, second)
 
-    def squeeze(self, axis: Any = None, **other: Any) -> Any:
+    @answering
+    def squeeze(self, axis: Any = None) -> Any:
         """Axes of size 1 removed."""
-        return FUNCTIONS["squeeze"](self, axis=axis, **other)
+        return FUNCTIONS["squeeze"](self, axis=axis)
 
     def flatten(self, start: int = 0) -> Any:
         """All axes from `start` on as one."""
@@ -228,50 +230,61 @@ class Operators:
         """The last two axes exchanged: the transpose of each matrix in a stack."""
         return FUNCTIONS["swapaxes"](self, -1, -2)
 
-    # ---- reductions (the functions say what arguments they lack: `x.sum(dim=0)`)
-    def sum(self, axis: Any = None, keepdims: bool = False, **other: Any) -> Any:
+    # ---- reductions
+    @answering
+    def sum(self, axis: Any = None, keepdims: bool = False) -> Any:
         """Sum over the axes."""
-        return FUNCTIONS["sum"](self, axis=axis, keepdims=keepdims, **other)
+        return FUNCTIONS["sum"](self, axis=axis, keepdims=keepdims)
 
-    def mean(self, axis: Any = None, keepdims: bool = False, **other: Any) -> Any:
+    @answering
+    def mean(self, axis: Any = None, keepdims: bool = False) -> Any:
         """Mean over the axes."""
-        return FUNCTIONS["mean"](self, axis=axis, keepdims=keepdims, **other)
+        return FUNCTIONS["mean"](self, axis=axis, keepdims=keepdims)
 
-    def max(self, axis: Any = None, keepdims: bool = False, **other: Any) -> Any:
+    @answering
+    def max(self, axis: Any = None, keepdims: bool = False) -> Any:
         """Largest element over the axes."""
-        return FUNCTIONS["max"](self, axis=axis, keepdims=keepdims, **other)
+        return FUNCTIONS["max"](self, axis=axis, keepdims=keepdims)
 
-    def min(self, axis: Any = None, keepdims: bool = False, **other: Any) -> Any:
+    @answering
+    def min(self, axis: Any = None, keepdims: bool = False) -> Any:
         """Smallest element over the axes."""
-        return FUNCTIONS["min"](self, axis=axis, keepdims=keepdims, **other)
+        return FUNCTIONS["min"](self, axis=axis, keepdims=keepdims)
 
-    def var(self, axis: Any = None, keepdims: bool = False, **other: Any) -> Any:
+    @answering
+    def var(self, axis: Any = None, keepdims: bool = False) -> Any:
         """Variance over the axes (divided by the count, as in NumPy)."""
-        return FUNCTIONS["var"](self, axis=axis, keepdims=keepdims, **other)
+        return FUNCTIONS["var"](self, axis=axis, keepdims=keepdims)
 
-    def std(self, axis: Any = None, keepdims: bool = False, **other: Any) -> Any:
+    @answering
+    def std(self, axis: Any = None, keepdims: bool = False) -> Any:
         """Standard deviation over the axes, the square root of `var`."""
-        return FUNCTIONS["std"](self, axis=axis, keepdims=keepdims, **other)
+        return FUNCTIONS["std"](self, axis=axis, keepdims=keepdims)
 
-    def prod(self, axis: Any = None, keepdims: bool = False, **other: Any) -> Any:
+    @answering
+    def prod(self, axis: Any = None, keepdims: bool = False) -> Any:
         """Product over the axes."""
-        return FUNCTIONS["prod"](self, axis=axis, keepdims=keepdims, **other)
+        return FUNCTIONS["prod"](self, axis=axis, keepdims=keepdims)
 
-    def argmax(self, axis: int | None = None, **other: Any) -> Any:
+    @answering
+    def argmax(self, axis: int | None = None) -> Any:
         """Index of the largest element."""
-        return FUNCTIONS["argmax"](self, axis=axis, **other)
+        return FUNCTIONS["argmax"](self, axis=axis)
 
-    def argmin(self, axis: int | None = None, **other: Any) -> Any:
+    @answering
+    def argmin(self, axis: int | None = None) -> Any:
         """Index of the smallest element."""
-        return FUNCTIONS["argmin"](self, axis=axis, **other)
+        return FUNCTIONS["argmin"](self, axis=axis)
 
-    def all(self, axis: Any = None, keepdims: bool = False, **other: Any) -> Any:
+    @answering
+    def all(self, axis: Any = None, keepdims: bool = False) -> Any:
         """Are all elements true (not 0), over the axes?"""
-        return FUNCTIONS["all"](self, axis=axis, keepdims=keepdims, **other)
+        return FUNCTIONS["all"](self, axis=axis, keepdims=keepdims)
 
-    def any(self, axis: Any = None, keepdims: bool = False, **other: Any) -> Any:
+    @answering
+    def any(self, axis: Any = None, keepdims: bool = False) -> Any:
         """Is at least one element true (not 0), over the axes?"""
-        return FUNCTIONS["any"](self, axis=axis, keepdims=keepdims, **other)
+        return FUNCTIONS["any"](self, axis=axis, keepdims=keepdims)
 
     # ---- element types and functions people write as methods
     def astype(self, dtype: Any) -> Any:
@@ -310,9 +323,10 @@ class Operators:
         """Logistic function of every element."""
         return FUNCTIONS["sigmoid"](self)
 
-    def softmax(self, axis: int = -1, **other: Any) -> Any:
+    @answering
+    def softmax(self, axis: int = -1) -> Any:
         """Positive numbers that sum to 1 along the axis."""
-        return FUNCTIONS["softmax"](self, axis=axis, **other)
+        return FUNCTIONS["softmax"](self, axis=axis)
 
 
 # (Not `__getattr__`: a class that has one reads all its attributes at half the speed.)

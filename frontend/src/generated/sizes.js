@@ -18,6 +18,6 @@ export const RANK_GAP = 30;
 export const RANK_GAP_MORE = 60;
 export const SMALL_SIZE = 11;
 export const STRIP = 18;
-export const TAG_ROOM = 110;
+export const TAG_ROOM = 126;
 export const TALL = 44;
 export const MARKED = ["loop", "branch", "function", "scope", "scope_gradient"];
