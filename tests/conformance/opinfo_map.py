@@ -246,6 +246,9 @@ def einsum(operands, equation):
 def tensordot(a, b, dims=2, out=None):
     if isinstance(dims, (tuple, list)):
         dims = tuple(integers(one) for one in dims)
+    summed = dims if isinstance(dims, tuple) else (range(a.ndim - dims, a.ndim), range(dims))
+    if any(a.shape[i] != b.shape[j] for i, j in zip(*summed, strict=True)):
+        unsupported("axes of other sizes: dlgraph, like NumPy, stretches none that it sums over")
     return dg.tensordot(a, b, axes=dims)
 
 
