@@ -45,8 +45,8 @@ class Softmax(Pass):
     def run(self, graph: Graph, job: Job) -> Rewritten:
         """See the class."""
         records = graph.records
-        losses = {
-            record.inputs[0]: index
+        losses = {  # by their logits and labels
+            record.inputs: index
             for index, record in enumerate(records)
             if record.primitive.name == "softmax_cross_entropy" and not record.control
         }
@@ -56,10 +56,9 @@ class Softmax(Pass):
         readers = edit.readers()
         feeds = set(job.feeds)
         for index, record in enumerate(records):
-            loss = losses.get(record.inputs[0]) if _along_rows(record) else None
-            if loss is None or not feeds.isdisjoint((loss, index)):
-                continue
-            if all(records[i].primitive.name == "minus_one_hot" for i in readers[index]):
+            labels = _labels([records[i] for i in readers[index]]) if _along_rows(record) else None
+            loss = None if labels is None else losses.get((record.inputs[0], labels))
+            if loss is not None and feeds.isdisjoint((loss, index)):
                 _write(edit, Pair(loss, index, tuple(readers[index])))
         return edit.done()
 
@@ -68,6 +67,13 @@ def _along_rows(record: Record) -> bool:
     last = (record.spec.ndim - 1, -1)
     named = record.primitive.name == "softmax" and not record.control
     return named and record.attrs["axis"] in last
+
+
+def _labels(readers: list[Record]) -> int | None:
+    """Where all of these subtract 1, if they do, and at the same labels."""
+    found = {(record.primitive.name, record.inputs[-1]) for record in readers}
+    name, labels = found.pop() if len(found) == 1 else ("", None)
+    return labels if name == "minus_one_hot" else None
 
 
 def _write(edit: Edit, pair: Pair) -> None:

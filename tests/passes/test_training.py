@@ -150,6 +150,21 @@ def test_a_label_out_of_range_is_told_as_without_the_pass(label, what):
     assert told[0] == told[1]
 
 
+def test_a_loss_whose_labels_come_from_the_gradient_of_another_is_no_pair_with_it():
+    """They read the same logits; joined, each would have waited for the other."""
+    with dg.Graph().as_default() as graph:
+        z = dg.placeholder((4, 3), name="z")
+        first = dg.constant([0, 1, 2, 0])
+        gradient = dg.gradients(dg.cross_entropy(z, first), z)
+        loss = dg.cross_entropy(z, dg.argmax(gradient, axis=1))
+    feed = {z: normal(4, 3)}
+    want, got = (
+        dg.Session(graph, exact=exact).run([loss, gradient], feed) for exact in (True, False)
+    )
+    for a, b in zip(want, got, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-6)
+
+
 def labelled():
     with dg.Graph().as_default() as graph:
         x = dg.placeholder((2, 3), name="x")
