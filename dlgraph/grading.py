@@ -26,6 +26,7 @@ from typing import Any
 
 from dlgraph import lessons
 from dlgraph.errors import DlgraphError, MissingPackageError
+from dlgraph.io.plain import writable
 
 RIGHT, NOT_YET, NOT_ATTEMPTED, MISSING = "right", "not yet", "not attempted", "missing"
 SECONDS = 120
@@ -157,16 +158,11 @@ def code_cells(path: Path) -> list[str]:
             raise ValueError(f"it has more than {LARGEST >> 20} MiB")
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
         sources = [cell["source"] for cell in cells if cell["cell_type"] == "code"]
-        return [_writable(one if isinstance(one, str) else "".join(one)) for one in sources]
+        return [writable(one if isinstance(one, str) else "".join(one)) for one in sources]
     except (OSError, ValueError, RecursionError) as error:
         raise DlgraphError(f"this is not a notebook that can be read: {error}") from error
     except (KeyError, TypeError) as error:
         raise DlgraphError("this is not a notebook: it has no list of cells") from error
-
-
-def _writable(text: str) -> str:
-    """Half a character (JSON can hold one, and so can the name of a file) becomes a `?`."""
-    return text.encode("utf-8", "replace").decode()
 
 
 def with_checks(learners: Sequence[str], wanted: Sequence[Exercise]) -> list[tuple[str, str]]:
@@ -298,7 +294,7 @@ def header(wanted: Sequence[Exercise]) -> str:
 
 def line(one: Marked, wanted: Sequence[Exercise]) -> str:
     """The results of one notebook in one line."""
-    path = _writable(str(one.path))
+    path = writable(str(one.path))
     if one.problem:
         return f"{'-':7}{path}: {one.problem}"
     count = f"{one.right} of {len(wanted)}"
@@ -325,7 +321,7 @@ def as_csv(marked: Iterable[Marked]) -> str:
 def _harmless(entry: str) -> str:
     """A spreadsheet takes what begins so for a formula, and would compute it."""
     formula = entry.startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
-    return "'" * formula + _writable(entry)
+    return "'" * formula + writable(entry)
 
 
 def write_csv(path: Path, marked: Iterable[Marked]) -> None:

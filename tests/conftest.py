@@ -1,4 +1,4 @@
-"""The browser of all tests that look at figures."""
+"""What tests of several folders share: the browser, and operations that are forgotten again."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import shutil
 from pathlib import Path
 
 import pytest
+
+from dlgraph.core.primitive import FUNCTIONS, REGISTRY
 
 PROGRAMS = ("chromium", "google-chrome")  # before the one that playwright may have installed
 FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
@@ -25,3 +27,13 @@ def chromium():
         browser = driver.chromium.launch(executable_path=path, args=FLAGS)
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def registry():
+    """What a test declares is forgotten afterwards."""
+    kept = dict(REGISTRY), dict(FUNCTIONS)
+    yield
+    for table, before in zip((REGISTRY, FUNCTIONS), kept, strict=True):
+        table.clear()
+        table.update(before)

@@ -14,7 +14,6 @@ import pytest
 
 import dlgraph as dg
 from dlgraph import errors
-from dlgraph.core.primitive import FUNCTIONS, REGISTRY
 from dlgraph.core.where import PACKAGE, is_user_code
 from dlgraph.errors import DataError, DlgraphError, ShapeError
 
@@ -27,14 +26,7 @@ LESSONS = {
 }
 
 
-@pytest.fixture(autouse=True)
-def registry():
-    """The operations that an example declares are forgotten afterwards."""
-    kept = dict(REGISTRY), dict(FUNCTIONS)
-    yield
-    for table, before in zip((REGISTRY, FUNCTIONS), kept, strict=True):
-        table.clear()
-        table.update(before)
+pytestmark = pytest.mark.usefixtures("registry")
 
 
 def fail(source: str) -> DlgraphError:

@@ -102,11 +102,7 @@ def no_rule(name: str, inputs: Sequence[str]) -> OperationError:
     )
 
 
-ARGUMENTS_ELSEWHERE = {
-    "dim": "axis",
-    "dims": "axis",
-    "keepdim": "keepdims",
-}
+ARGUMENTS_ELSEWHERE = {"dim": "axis", "dims": "axis", "keepdim": "keepdims"}
 
 
 def no_argument(name: str, unknown: str, value: Any, call: str) -> OperationError:
@@ -135,9 +131,8 @@ def answering(function: Answering) -> Answering:
     One with an argument that other libraries call otherwise, that is.
     """
     signature = inspect.signature(function)
-    if signature.parameters.keys().isdisjoint(ARGUMENTS_ELSEWHERE.values()) or not is_ours(
-        function
-    ):
+    ours = ARGUMENTS_ELSEWHERE.values()
+    if signature.parameters.keys().isdisjoint(ours) or not is_ours(function):
         return function
 
     @functools.wraps(function)

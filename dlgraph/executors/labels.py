@@ -22,16 +22,23 @@ from dlgraph.ops.labels import check_labels
 from dlgraph.ops.nn import minus_one_hot, row_starts
 
 
+def _shifted(out: Any, x: Any, axis: int, room: Room) -> tuple[Calls, Any]:
+    """Calls that write `x` less the largest along the axis, and room for one number of each row."""
+    low = [1 if i == axis % x.ndim else size for i, size in enumerate(x.shape)]
+    row = room(tuple(low), x.dtype)
+    found = largest(row, x, room) if axis % x.ndim == x.ndim - 1 else None
+    found = found or [(np.maximum.reduce, (x, axis, None, row, True))]
+    return [*found, (np.subtract, (x, row, out))], row
+
+
 @writer("log_softmax", when_in_order)
 def _log_softmax(out: Any, x: Any, *, axis: int, room: Room) -> Calls | None:
     if not x.size or x.dtype.kind != "f":
         return None
-    low = [1 if i == axis % x.ndim else size for i, size in enumerate(x.shape)]
-    row, e = room(tuple(low), x.dtype), room(x.shape, x.dtype)
-    found = largest(row, x, room) if axis % x.ndim == x.ndim - 1 else None
+    calls, row = _shifted(out, x, axis, room)
+    e = room(x.shape, x.dtype)
     return [
-        *(found or [(np.maximum.reduce, (x, axis, None, row, True))]),
-        (np.subtract, (x, row, out)),
+        *calls,
         (np.exp, (out, e)),
         (np.add.reduce, (e, axis, None, row, True)),
         (np.log, (row, row)),
@@ -43,12 +50,9 @@ def _log_softmax(out: Any, x: Any, *, axis: int, room: Room) -> Calls | None:
 def _softmax(out: Any, x: Any, *, axis: int, room: Room) -> Calls | None:
     if not x.size or x.dtype.kind != "f":
         return None
-    low = [1 if i == axis % x.ndim else size for i, size in enumerate(x.shape)]
-    row = room(tuple(low), x.dtype)
-    found = largest(row, x, room) if axis % x.ndim == x.ndim - 1 else None
+    calls, row = _shifted(out, x, axis, room)
     return [
-        *(found or [(np.maximum.reduce, (x, axis, None, row, True))]),
-        (np.subtract, (x, row, out)),
+        *calls,
         (np.exp, (out, out)),
         (np.add.reduce, (out, axis, None, row, True)),
         (np.divide, (out, row, out)),

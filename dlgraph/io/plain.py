@@ -65,7 +65,17 @@ def is_text(name: str) -> bool:
     >>> is_text("µ"), is_text("\\ud83d")
     (True, False)
     """
-    return name.encode("utf-8", "replace").decode() == name
+    return writable(name) == name
+
+
+def writable(text: str) -> str:
+    """The text with a `?` for every half of a character: JSON can hold one, a file cannot.
+
+    >>> from dlgraph.io.plain import writable
+    >>> writable("\\ud83d!")
+    '?!'
+    """
+    return text.encode("utf-8", "replace").decode()
 
 
 def fail(what: str, why: str, hint: str | None = None) -> NoReturn:

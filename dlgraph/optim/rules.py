@@ -19,7 +19,8 @@ from dlgraph.optim.optimizer import Optimizer
 def moved(p: Any, step: Any) -> Any:
     """`p - step`, where `step` was computed for this alone: an array is written over with it.
 
-    One large array less to fetch, and the weights stay in the processor's cache.
+    One large array less to fetch, and the weights stay in the processor's cache.  (Unless it lies
+    otherwise in memory: weights stay as they lie.)
     """
     if type(step) is np.ndarray and step.dtype is p.dtype and step.strides == p.strides:
         return np.subtract(p, step, step)

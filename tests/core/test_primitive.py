@@ -13,15 +13,7 @@ from dlgraph.core.primitive import FUNCTIONS, REGISTRY, Primitive
 from dlgraph.core.promotion import weak_kind
 from dlgraph.errors import DlgraphError, OperationError, ShapeError
 
-
-@pytest.fixture(autouse=True)
-def registry():
-    """What a test declares is forgotten afterwards."""
-    kept = dict(REGISTRY), dict(FUNCTIONS)
-    yield
-    for table, before in zip((REGISTRY, FUNCTIONS), kept, strict=True):
-        table.clear()
-        table.update(before)
+pytestmark = pytest.mark.usefixtures("registry")
 
 
 def cube():

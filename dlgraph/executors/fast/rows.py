@@ -82,14 +82,25 @@ class Rows:
             self.code.at(pointer, offset), self.dtype, self.dtype.itemsize, active
         )
 
-    def softened(self, pointer: str) -> tuple[str, str]:
-        """The largest element of a row, and the sum of exp of what the others are below it."""
+    def store(self, found: str, pointer: str, offset: Any, active: int) -> None:
+        """Write a vector of a row."""
+        at = self.code.at(pointer, offset)
+        self.vectors.store(found, at, self.dtype, self.dtype.itemsize, active)
+
+    def softened(self, pointer: str, out: str | None = None) -> tuple[str, str]:
+        """The largest element of a row, and the sum of exp of what the others are below it.
+
+        With `out`, these powers are written there.
+        """
         vectors, dtype = self.vectors, self.dtype
         top = self.folded("max", -np.inf, lambda o, n: self.load(pointer, o, n))
 
         def power(offset: Any, active: int) -> str:
             below = vectors.arithmetic("sub", dtype, self.load(pointer, offset, active), top)
-            return vectors.function("exp", dtype, below)
+            found = vectors.function("exp", dtype, below)
+            if out is not None:
+                self.store(found, out, offset, active)
+            return found
 
         return top, self.folded("add", 0.0, power)
 
@@ -142,71 +153,56 @@ def softmax_cross_entropy(step: Instruction, target: Target) -> Recipe:
     return Recipe(places, write)
 
 
-def _along_last(step: Instruction) -> tuple[Place, ...]:
-    """The operands of a softmax, if it goes along rows."""
+def _along_last(
+    step: Instruction, target: Target, one: Callable[[Rows, list[str]], None]
+) -> Recipe:
+    """A softmax along rows; `one` writes the code of a row, given where the operands' rows are."""
     x, out = places = _table(*step.inputs, step.output)
     if step.attrs["axis"] % len(x.shape) != len(x.shape) - 1 or x.strides is None:
         raise Unsupported("a softmax along another axis")
     if out.strides is None or out.strides[-1] != out.dtype.itemsize:
         raise Unsupported("rows that are not side by side")
-    return places
+
+    def write() -> Code:
+        rows = Rows(places, x.shape[-1], target, x.dtype)
+        rows.each(x.shape[:-1], lambda at: one(rows, at))
+        return rows.code
+
+    return Recipe(places, write)
 
 
 def log_softmax(step: Instruction, target: Target) -> Recipe:
     """z - ln(sum of exp z), along the last axis."""
-    x, _ = places = _along_last(step)
 
-    def write() -> Code:
-        rows = Rows(places, x.shape[-1], target, x.dtype)
-        vectors, dtype = rows.vectors, x.dtype
+    def row(rows: Rows, at: list[str]) -> None:
+        vectors, dtype = rows.vectors, rows.dtype
+        top, total = rows.softened(at[0])
+        rest = vectors.function("log", dtype, total)
 
-        def row(at: list[str]) -> None:
-            top, total = rows.softened(at[0])
-            rest = vectors.function("log", dtype, total)
+        def block(offset: Any, active: int) -> None:
+            # One after the other: beside a large z their sum would lose the logarithm.
+            found = vectors.arithmetic("sub", dtype, rows.load(at[0], offset, active), top)
+            rows.store(vectors.arithmetic("sub", dtype, found, rest), at[1], offset, active)
 
-            def block(offset: Any, active: int) -> None:
-                # One after the other: beside a large z their sum would lose the logarithm.
-                found = vectors.arithmetic("sub", dtype, rows.load(at[0], offset, active), top)
-                found = vectors.arithmetic("sub", dtype, found, rest)
-                vectors.store(found, rows.code.at(at[1], offset), dtype, dtype.itemsize, active)
+        rows.blocks(block)
 
-            rows.blocks(block)
-
-        rows.each(x.shape[:-1], row)
-        return rows.code
-
-    return Recipe(places, write)
+    return _along_last(step, target, row)
 
 
 def softmax(step: Instruction, target: Target) -> Recipe:
     """exp z / sum of exp z, along the last axis."""
-    x, _ = places = _along_last(step)
 
-    def write() -> Code:
-        rows = Rows(places, x.shape[-1], target, x.dtype)
-        vectors, dtype = rows.vectors, x.dtype
+    def row(rows: Rows, at: list[str]) -> None:
+        _, total = rows.softened(at[0], out=at[1])
 
-        def row(at: list[str]) -> None:
-            top = rows.folded("max", -np.inf, lambda o, n: rows.load(at[0], o, n))
+        def share(offset: Any, active: int) -> None:
+            power = rows.load(at[1], offset, active)
+            found = rows.vectors.arithmetic("div", rows.dtype, power, total)
+            rows.store(found, at[1], offset, active)
 
-            def power(offset: Any, active: int) -> str:
-                below = vectors.arithmetic("sub", dtype, rows.load(at[0], offset, active), top)
-                found = vectors.function("exp", dtype, below)
-                vectors.store(found, rows.code.at(at[1], offset), dtype, dtype.itemsize, active)
-                return found
+        rows.blocks(share)
 
-            total = rows.folded("add", 0.0, power)
-
-            def share(offset: Any, active: int) -> None:
-                found = vectors.arithmetic("div", dtype, rows.load(at[1], offset, active), total)
-                vectors.store(found, rows.code.at(at[1], offset), dtype, dtype.itemsize, active)
-
-            rows.blocks(share)
-
-        rows.each(x.shape[:-1], row)
-        return rows.code
-
-    return Recipe(places, write)
+    return _along_last(step, target, row)
 
 
 def minus_one_hot(step: Instruction, target: Target) -> Recipe:
@@ -218,17 +214,12 @@ def minus_one_hot(step: Instruction, target: Target) -> Recipe:
 
     def write() -> Code:
         rows = Rows(places, table.shape[-1], target, table.dtype)
-        code, vectors, dtype = rows.code, rows.vectors, table.dtype
-        kind, item = type_of(dtype), dtype.itemsize
+        code, kind, item = rows.code, type_of(table.dtype), table.dtype.itemsize
 
         def row(at: list[str]) -> None:
             offset = rows.label(at[1], labels.dtype)
             if table != out:
-                rows.blocks(
-                    lambda o, n: vectors.store(
-                        rows.load(at[0], o, n), code.at(at[2], o), dtype, item, n
-                    )
-                )
+                rows.blocks(lambda o, n: rows.store(rows.load(at[0], o, n), at[2], o, n))
             place = code.at(at[2], offset)
             held = code.get(kind, place, item)
             code.set(kind, code.let(f"fsub {kind} {held}, 1.0"), place, item)
