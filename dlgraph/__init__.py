@@ -199,6 +199,7 @@ from dlgraph.ops.losses import (
     cross_entropy,
     huber_loss,
     kl_div,
+    negative_log_likelihood,
     nll_loss,
     smooth_l1_loss,
 )

@@ -142,6 +142,12 @@ def _softmax(places: Sequence[Place]) -> Kernel:
     return _rows(places, ("z", "y"), lines)
 
 
+def _likelihood(places: Sequence[Place]) -> Kernel:
+    x, _, _ = places
+    write = f"if (threadIdx.y == 0) loss[0] = -x[{_at('label[0]', x)}];"
+    return _rows(places, ("x", "label", "loss"), [write])
+
+
 def _minus_one_hot(places: Sequence[Place]) -> Kernel:
     x, _, out = places
     one, zero = number(1, x.dtype), number(0, x.dtype)
@@ -168,10 +174,16 @@ def _picked(places: Sequence[Place]) -> Kernel:
 
 KERNELS: dict[str, Callable[[Any], Kernel]] = {
     "softmax_cross_entropy": _cross_entropy,
+    "negative_log_likelihood": _likelihood,
     "log_softmax": _log_softmax,
     "softmax": _softmax,
     "minus_one_hot": _minus_one_hot,
     "take_along_axis": _picked,
 }
-LABELLED = {"softmax_cross_entropy": 1, "minus_one_hot": 1, "take_along_axis": 1}
+LABELLED = {
+    "softmax_cross_entropy": 1,
+    "negative_log_likelihood": 1,
+    "minus_one_hot": 1,
+    "take_along_axis": 1,
+}
 """Which input of an operation holds labels."""

@@ -11,18 +11,24 @@ from typing import Any
 from dlgraph.core.arrays import is_array
 from dlgraph.core.eager import from_list
 from dlgraph.core.explain import describe_operand
-from dlgraph.core.primitive import composite
-from dlgraph.core.spec import Dim, show_shape, spec_of
+from dlgraph.core.primitive import composite, primitive
+from dlgraph.core.spec import Dim, Spec, same_shape, show_shape, spec_of
 from dlgraph.core.tensor import Tensor, value_of
-from dlgraph.errors import DtypeError, LabelError, OperationError, ShapeError
+from dlgraph.errors import DtypeError, OperationError, ShapeError
 from dlgraph.ops.activations import softplus
 from dlgraph.ops.comparison import greater_equal, less_equal, not_equal, where
 from dlgraph.ops.functions import log1p, xlogy
-from dlgraph.ops.index import take, take_along_axis
+from dlgraph.ops.index import put_along_axis, take
 from dlgraph.ops.labels import check_integers, check_labels
-from dlgraph.ops.nn import _paired, log_softmax, mean_cross_entropy, softmax_cross_entropy
+from dlgraph.ops.nn import (
+    _paired,
+    _places,
+    log_softmax,
+    mean_cross_entropy,
+    softmax_cross_entropy,
+)
 from dlgraph.ops.reduce import element_count, mean, sum
-from dlgraph.ops.shape import expand_dims, squeeze
+from dlgraph.ops.shape import expand_dims
 from dlgraph.ops.unary import absolute, exp, log, square
 
 ROUNDING = 1e-6  # a probability may be so far beyond 0 or 1
@@ -145,6 +151,43 @@ def _weighted(
     return sum(losses) / sum(share)
 
 
+def _likelihood_spec(log_probabilities: Spec, labels: Spec) -> Spec:
+    check_integers(labels.dtype)
+    rows = log_probabilities.shape[:-1]
+    if not log_probabilities.ndim or not same_shape(labels.shape, rows):
+        raise ShapeError(
+            f"labels {show_shape(labels.shape)} for {show_shape(log_probabilities.shape)}",
+            where=None,
+            hint="labels have the shape of the logarithms without their last axis, the classes",
+        )
+    return Spec(rows, log_probabilities.dtype)
+
+
+@primitive(kind="loss", infer=_likelihood_spec, text="nll_loss({log_probabilities}, {labels})")
+def negative_log_likelihood(xp: Any, log_probabilities: Any, labels: Any) -> Any:
+    r"""$-\ln p_{n,t_n}$, one value per sample: the `nll_loss` before its reduction.
+
+    Raises `LabelError` for a label that is not 0 ... classes - 1: looked up as it is, -1 would be
+    the last class, without a word.
+
+    >>> import dlgraph as dg
+    >>> print(dg.negative_log_likelihood(dg.Tensor([[-1.0, -2.0]]), dg.Tensor([1])))
+    [2.]
+    """
+    if labels.shape != log_probabilities.shape[:-1]:
+        _likelihood_spec(spec_of(log_probabilities), spec_of(labels))  # which says what is wrong
+    check_labels(labels, log_probabilities.shape[-1])
+    chosen = log_probabilities.take(_places(xp, labels, log_probabilities))
+    return -chosen.reshape(labels.shape)
+
+
+negative_log_likelihood.vjp(
+    log_probabilities=lambda g, like_log_probabilities, labels: put_along_axis(
+        expand_dims(-g, axis=-1), like_log_probabilities, expand_dims(labels, axis=-1), axis=-1
+    )
+)
+
+
 @composite
 def nll_loss(
     log_probabilities: Any,
@@ -159,40 +202,20 @@ def nll_loss(
     `cross_entropy` is this loss of `log_softmax(logits)`, in one step.
 
     Raises `DtypeError` for labels that are no integers, and `LabelError` for those that are no
-    class, where there are values to look at (not in a graph that is being built).
+    class.
 
     >>> import dlgraph as dg
     >>> print(dg.nll_loss(dg.Tensor([[-1.0, -2.0]]), dg.Tensor([1])))
     2.0
     """
-    labels = Tensor(labels) if isinstance(labels, (list, tuple)) else labels
+    log_probabilities, labels = from_list(log_probabilities), from_list(labels)
     weights = _class_weights("nll_loss", weights, log_probabilities)
-    found, classes = spec_of(labels), spec_of(log_probabilities)
-    if found.ndim != classes.ndim - 1:
-        raise ShapeError(
-            f"nll_loss: labels {show_shape(found.shape)} for {show_shape(classes.shape)}",
-            hint="labels have the shape of the logarithms without their last axis, the classes",
-        )
     counts = None if ignore is None else not_equal(labels, ignore)
     safe = labels if counts is None else where(counts, labels, 0)
-    _check_classes("nll_loss", log_probabilities, safe)
-    chosen = take_along_axis(log_probabilities, expand_dims(safe, axis=-1), axis=-1)
-    losses = -squeeze(chosen, axis=-1)
+    losses = negative_log_likelihood(log_probabilities, safe)
     if weights is not None:
         losses = losses * take(weights, safe)
     return _weighted("nll_loss", losses, safe, counts, weights, reduction)
-
-
-def _check_classes(name: str, scores: Any, labels: Any) -> None:
-    # Looked up as it is, -1 would be the last class, without a word.
-    data = value_of(labels) if isinstance(labels, Tensor) else labels
-    try:
-        check_integers(spec_of(labels).dtype)
-        if is_array(data):
-            check_labels(data, spec_of(scores).shape[-1])
-    except (DtypeError, LabelError) as error:
-        called = f"{name}({describe_operand(scores)}, {describe_operand(labels)})"
-        raise type(error)(f"{called}: {error.what}", hint=error.hint) from None
 
 
 @composite

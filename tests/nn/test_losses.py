@@ -234,3 +234,14 @@ def test_nll_loss_takes_no_label_that_is_no_class(wrong):
     with pytest.raises(LabelError, match=words):
         dg.nll_loss(z, [0, wrong])
     assert dg.nll_loss(z, [0, wrong], ignore=wrong).item() == 0.0
+    with dg.Graph().as_default() as graph:
+        scores = dg.placeholder((None, None), name="z")
+        labels = dg.placeholder((None,), "int64")
+        loss = dg.nll_loss(scores, labels)
+        skipped = dg.nll_loss(scores, labels, ignore=wrong)
+    feed = {scores: z.numpy(), labels: np.array([0, wrong])}
+    for executor in ("interpreter", "planned", "fast"):
+        session = dg.Session(graph, executor)
+        with pytest.raises(LabelError, match=words):
+            session.run(loss, feed)
+        assert session.run(skipped, feed) == 0.0

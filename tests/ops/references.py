@@ -75,5 +75,9 @@ def cross_entropy_from_sums(z: np.ndarray, sums: np.ndarray, labels: np.ndarray)
     return np.log(sums) - np.take_along_axis(z, labels[..., None], -1)[..., 0]
 
 
+def negative_log_likelihood(log_p: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    return -np.take_along_axis(log_p, labels[..., None], -1)[..., 0]
+
+
 def minus_one_hot(p: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return p - np.eye(p.shape[-1], dtype=p.dtype)[labels]

@@ -361,6 +361,14 @@ SAMPLES: dict[str, Entry] = {
         s(v(3), np.exp(v()), np.array(2)),
         s(v(2, 2, 3), np.exp(v(2, 2)), np.array([[0, 1], [2, 2]])),
     ),
+    "negative_log_likelihood": entry(
+        references.negative_log_likelihood,
+        s(v(4, 3), np.array([0, 2, 1, 1])),
+        s(v(3), np.array(2)),
+        s(v(2, 2, 3), np.array([[0, 1], [2, 2]])),
+        s(v(4, 3), np.array([0, 2, 1, 1], np.uint8)),
+        s(v(0, 3), np.array([], np.int64)),
+    ),
     "minus_one_hot": entry(
         references.minus_one_hot,
         s(v(4, 3), np.array([0, 2, 1, 1])),

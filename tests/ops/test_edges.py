@@ -212,7 +212,10 @@ def test_cross_entropy_is_what_its_formula_says():
 
 
 @pytest.mark.parametrize("dtype", ["int64", "int8", "uint8"])
-@pytest.mark.parametrize("name", ["softmax_cross_entropy", "mean_cross_entropy", "minus_one_hot"])
+@pytest.mark.parametrize(
+    "name",
+    ["softmax_cross_entropy", "mean_cross_entropy", "minus_one_hot", "negative_log_likelihood"],
+)
 @pytest.mark.parametrize("repeat", [1, 30])  # few labels are looked at in another way than many
 def test_labels_out_of_range(name, dtype, repeat):
     op, rows = getattr(dg, name), np.tile(FLOATS, (repeat, 1))
