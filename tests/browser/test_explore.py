@@ -24,6 +24,19 @@ y = dg.log(dg.exp(a) - 1.0)
 w = dg.explore(y)
 w"""
 
+# Loses as many questions of one kind as `window.losing` says, before the network has them.
+LOSE = """count => {
+  window.losing = count;
+  if (window.lossy) return;
+  window.lossy = true;
+  const send = WebSocket.prototype.send;
+  WebSocket.prototype.send = function (data) {
+    const text = typeof data === "string" ? data : new TextDecoder().decode(data);
+    if (window.losing && /"kind":"(hello|set)"/.test(text)) window.losing -= 1;
+    else send.call(this, data);
+  };
+}"""
+
 
 def box(page, key):
     return page.locator(f".jp-OutputArea-output [data-key={key}]").first
@@ -232,6 +245,40 @@ def test_a_dead_kernel_is_told_in_words_and_the_picture_still_answers(notebook):
     box(nb.page, "f6").click()
     nb.page.locator(".panel", has_text="2·a + 3·b").wait_for()
     nb.screenshot("dead")
+
+
+def test_a_first_message_that_is_lost_is_sent_again(notebook):
+    nb = notebook(LINE, run=False)
+    nb.page.evaluate(LOSE, 1)
+    nb.run_all()
+    slider(nb.page).press("ArrowRight")
+    shown(nb.page, "f6", "= 23.2")
+    assert nb.page.evaluate("() => window.losing") == 0
+    assert nb.page.locator(".account.wrong").count() == 0
+
+
+def test_a_moved_slider_that_python_did_not_hear_of_is_told_again(notebook):
+    nb = notebook(LINE)
+    slider(nb.page).press("ArrowRight")
+    shown(nb.page, "f6", "= 23.2")
+    nb.page.evaluate(LOSE, 1)
+    slider(nb.page).press("ArrowRight")
+    shown(nb.page, "f6", "= 23.4")
+    assert nb.page.locator(".account.wrong").count() == 0
+
+
+def test_python_that_answers_late_is_found_without_being_touched(notebook):
+    nb = notebook(LINE, run=False)
+    nb.page.evaluate(LOSE, 3)
+    nb.run_all()
+    saying(nb.page, "Python does not answer")
+    nb.screenshot("silent")
+    assert nb.page.locator(".account.wrong").count() == 0  # nobody did anything wrong
+    # It asks by itself, and what it then knows is told.
+    nb.page.wait_for_function("() => window.losing === 0")
+    nb.page.locator(".account", has_text="Python").wait_for(state="detached")
+    slider(nb.page).press("ArrowRight")
+    shown(nb.page, "f6", "= 23.2")
 
 
 def test_a_cell_that_is_run_again_starts_afresh(notebook):

@@ -52,8 +52,8 @@ function render({ model, el }) {
   }
 
   /* What was not answered has not happened: the inputs show what is known. */
-  function silence(text) {
-    say(text, true);
+  function silence(text, lost) {
+    say(text, lost);
     if (text) inputs.update(known, null, () => false);
   }
 
