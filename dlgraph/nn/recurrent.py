@@ -11,10 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from dlgraph.core.eager import from_list
+from dlgraph.core.explain import describe_operand
 from dlgraph.core.loops import scan
 from dlgraph.core.node import Node
 from dlgraph.core.parameter import Parameter
-from dlgraph.core.spec import show_shape
+from dlgraph.core.spec import same_shape, show_shape
 from dlgraph.core.tensor import Tensor
 from dlgraph.errors import OperationError, ShapeError
 from dlgraph.nn import init
@@ -97,21 +99,28 @@ class Recurrent(Module):
         if len(states) == count and self.state_parts > 1:
             states = [tuple(s) for s in states if _listed(s, self.state_parts)]
         if len(states) != count:
-            raise self._no_state(state, count)
+            one = "(h, c)" if self.state_parts > 1 else "h"
+            both = f"({one}, {one}), one for each direction"
+            raise self._no_state(state, one if count == 1 else both)
         return [s if isinstance(s, tuple) else (s,) for s in states]
 
-    def _no_state(self, state: Any, count: int) -> OperationError:
-        one = "(h, c)" if self.state_parts > 1 else "h"
-        wanted = one if count == 1 else f"({one}, {one})"
-        given = type(state).__name__
+    def _parts(self, state: Any) -> tuple:
+        """The parts of the state that a cell was given; what has none is told."""
+        if _listed(state, self.state_parts):
+            shapes = [getattr(from_list(part), "shape", ()) for part in state]
+            if all(len(s) < 3 and same_shape(s[-1:], (self.hidden,)) for s in shapes):
+                return tuple(state)
+        raise self._no_state(state, "a tuple (h, c)" if self.state_parts > 1 else "a tuple (h,)")
+
+    def _no_state(self, state: Any, wanted: str) -> OperationError:
+        given = f"a {type(state).__name__}"
         if isinstance(state, (list, tuple)):
-            given += f" of {len(state)}"
+            given += f" of {len(state)}: {', '.join(map(describe_operand, state))}"
         elif hasattr(state, "shape"):
             given += f" {show_shape(state.shape)}"
-        directions = ", one for each direction" if count > 1 else ""
         return OperationError(
-            f"{type(self).__name__}({self.extra_repr()}): the state is {wanted}{directions}; it "
-            f"is a {given}",
+            f"{type(self).__name__}({self.extra_repr()}): the state is {wanted}, of arrays "
+            f"(batch, {self.hidden}); it is {given}",
             hint="the second result of a call is such a state; without one it starts from zeros",
         )
 
@@ -169,7 +178,8 @@ class RNN(Recurrent):
 
     def cell(self, state: tuple, projected: Any, weight: Any) -> tuple:
         """See the class."""
-        return (tanh(projected + state[0] @ weight),)
+        (h,) = self._parts(state)
+        return (tanh(projected + h @ weight),)
 
 
 class LSTM(Recurrent):
@@ -191,7 +201,7 @@ class LSTM(Recurrent):
 
     def cell(self, state: tuple, projected: Any, weight: Any) -> tuple:
         """See the class."""
-        h, c = state
+        h, c = self._parts(state)
         z, n = projected + h @ weight, self.hidden
         i, f, o = (sigmoid(z[:, k * n : (k + 1) * n]) for k in (0, 1, 3))
         c = f * c + i * tanh(z[:, 2 * n : 3 * n])
@@ -214,7 +224,7 @@ class GRU(Recurrent):
 
     def cell(self, state: tuple, projected: Any, weight: Any) -> tuple:
         """See the class."""
-        (h,) = state
+        (h,) = self._parts(state)
         n = self.hidden
         carried = h @ weight
         gates = sigmoid(projected[:, : 2 * n] + carried[:, : 2 * n])

@@ -144,12 +144,16 @@ def test_the_states_of_two_directions_may_be_one_stack():
 @pytest.mark.parametrize(
     ("kind", "both", "state", "words"),
     [
-        ("LSTM", False, lambda h: h, r"LSTM\(3, 4\): the state is \(h, c\); it is a Tensor \(2, 4"),
-        ("LSTM", False, lambda h: (h,), r"the state is \(h, c\); it is a tuple of 1"),
-        ("LSTM", False, lambda h: [h, h, h], r"the state is \(h, c\); it is a list of 3"),
+        ("LSTM", False, lambda h: h, r"LSTM\(3, 4\): the state is \(h, c\), .* is a Tensor \(2, 4"),
+        ("LSTM", False, lambda h: (h,), r"the state is \(h, c\), .* it is a tuple of 1"),
+        ("LSTM", False, lambda h: [h, h, h], r"the state is \(h, c\), .* it is a list of 3"),
         ("LSTM", True, lambda h: (h, h), r"\(\(h, c\), \(h, c\)\), one for each direction"),
         ("GRU", True, lambda h: h, r"the state is \(h, h\), one for each direction"),
         ("RNN", True, lambda h: (h, h, h), r"the state is \(h, h\), .* it is a tuple of 3"),
+        ("RNN", False, lambda h: (h, h), r"tuple \(h,\), .* is a tuple of 2: \w+ \(2, 4\), "),
+        ("GRU", False, lambda h: (h, h), r"the state is a tuple \(h,\), .* it is a tuple of 2"),
+        ("GRU", False, lambda h: h[None], r"arrays \(batch, 4\); .* tensor \(1, 2, 4\)"),
+        ("LSTM", False, lambda h: (h, h[:, :3]), r"of 2: \w+ \(2, 4\), \w+ \(2, 3\)"),
     ],
 )
 def test_a_state_that_is_none_is_told(kind, both, state, words):
@@ -157,3 +161,21 @@ def test_a_state_that_is_none_is_told(kind, both, state, words):
     layer = getattr(dg.nn, kind)(3, 4, bidirectional=both, rng=dg.Stream(0))
     with pytest.raises(dg.errors.OperationError, match=words):
         layer(x, state(h))
+
+
+@pytest.mark.parametrize("kind", ["RNN", "GRU", "LSTM"])
+def test_a_cell_tells_what_is_no_state(kind):
+    layer = getattr(dg.nn, kind)(3, 4, rng=dg.Stream(0))
+    h = dg.Tensor(np.ones((2, 4), "float32"))
+    row = dg.Tensor(np.ones((2, 4 * layer.gates), "float32"))
+    state = (h,) * layer.state_parts
+    assert layer.cell(list(state), row, layer.weight_hidden)[0].shape == (2, 4)
+    assert layer.cell([[[0.0] * 4] * 2] * len(state), row, layer.weight_hidden)[0].shape == (2, 4)
+    # Unpacked as they are, two rows of h would be h and c, and what is too much lost.
+    for wrong in (h, None, 1.0, (), (*state, h), (h[:, :3],) * len(state)):
+        words = rf"{kind}\(3, 4\): the state is a tuple \(h.*\), of arrays \(batch, 4\); it is a "
+        with pytest.raises(dg.errors.OperationError, match=words) as caught:
+            layer.cell(wrong, row, layer.weight_hidden)
+        assert caught.value.hint is not None
+    with dg.Graph().as_default(), pytest.raises(dg.errors.OperationError, match="the state is"):
+        layer(dg.placeholder((None, None, 3)), dg.placeholder((None, None, 4)))
