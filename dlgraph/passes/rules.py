@@ -13,7 +13,7 @@ import dlgraph.ops.activations as activations
 import dlgraph.ops.functions as functions
 from dlgraph.core.primitive import Primitive
 from dlgraph.core.spec import normalise_axis
-from dlgraph.ops import arithmetic, comparison, copies, unary
+from dlgraph.ops import arithmetic, comparison, unary
 from dlgraph.ops.nn import log_softmax, softmax, softmax_cross_entropy
 from dlgraph.ops.reduce import logsumexp, mean
 from dlgraph.passes.algebra import RULES, Match, Rule
@@ -46,7 +46,6 @@ RULES += [
     compiled(lambda a, b: (-a) * (-b), lambda a, b: a * b, exact=True),
     # equal but for rounding
     compiled(lambda x: x + 0.0, lambda x: x),  # -0.0 + 0.0 is 0.0
-    compiled(lambda x: x - x, lambda x: copies.zeros_like(x)),  # NaN - NaN is NaN
     compiled(
         lambda x, a, b: (x * a) * b,
         lambda x, a, b: x * (a * b),
