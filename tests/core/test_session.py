@@ -16,6 +16,7 @@ from dlgraph.errors import (
     FeedError,
     FetchError,
     GrowingGraphWarning,
+    LabelError,
     OperationError,
     ShapeError,
 )
@@ -403,3 +404,19 @@ def test_a_program_is_asked_for_with_nodes():
         dg.Session(g).program(y, 5)
     session = dg.Session(g)
     assert session.program(y, x) is session.program(y, "x") is session.program(y, [x])
+
+
+def test_what_no_fetch_needs_does_not_fail():
+    with dg.Graph().as_default() as graph:
+        x, at = dg.placeholder((3,), name="x"), dg.placeholder((2,), "int64", name="at")
+        picked = dg.take(x, at)
+        shape_only, other = dg.zeros_like(picked) + 1.0, x * 2.0
+    feed = {x: np.ones(3, "float32"), at: np.array([0, 7])}
+    plain, session = dg.Session(graph, "interpreter", level=0), dg.Session(graph)
+    for one in (plain, session):
+        assert one.run(other, feed).tolist() == [2, 2, 2]
+        with pytest.raises(LabelError):
+            one.run(picked, feed)
+    with pytest.raises(LabelError):
+        plain.run(shape_only, feed)
+    assert session.run(shape_only, feed).tolist() == [1, 1]  # docs/reference/errors.md
