@@ -1,8 +1,8 @@
 """How the API reference is built: `sphinx-build -W docs docs/_build`.
 
-The text is in the docstrings, the order in `reference/`, one page per subject.  Three things are
+The text is in the docstrings, the order in `reference/`, one page per subject.  Four things are
 added to Sphinx here: the directive `reference`, docstrings written as in a notebook (`$x^2$`,
-`` `code` ``), and formulas as MathML, so that the pages need no network.
+`` `code` ``), formulas as MathML, so that the pages need no network, and links from the source.
 """
 
 from __future__ import annotations
@@ -152,9 +152,37 @@ def formula_block(translator: Any, node: Any) -> None:
     formula(translator, node, block=True)
 
 
+# ---- links from the source to its entry ----------------------------------------------------------
+
+BACK = re.compile(r'(?<=class="viewcode-back" href=")([^"#]*#)([\w.]+)')
+
+
+def ways_back(app: Sphinx, page: str, template: str, context: dict, doctree: Any) -> None:
+    """`[docs]` leads to the entry itself, under the name that the entry has.
+
+    Sphinx takes all of a source file to be documented under the module of its first entry, so that
+    beside `dlgraph.build` it looks for a `dlgraph.BuildFigure`.
+    """
+    anchors = {name: place for name, _, _, _, place, _ in app.env.get_domain("py").get_objects()}
+
+    def entry(match: re.Match) -> str:
+        page_of, tail = match.groups()
+        found = {anchors[tail]} if tail in anchors else set()
+        while not found and "." in tail:
+            tail = tail.partition(".")[2]
+            found = {at for name, at in anchors.items() if name.endswith(f".{tail}")}
+        if len(found) != 1:
+            logging.getLogger(__name__).warning("%s: entries for %s: %s", page, match[2], found)
+        return page_of + (found or {match[2]}).pop()
+
+    if page.startswith("_modules/"):
+        context["body"] = BACK.sub(entry, context["body"])
+
+
 def setup(app: Sphinx) -> None:
     """What Sphinx calls when it reads this file."""
     app.add_directive("reference", Reference)
     app.connect("autodoc-process-docstring", docstring)
     app.connect("autodoc-process-signature", signature)
+    app.connect("html-page-context", ways_back)
     app.add_html_math_renderer("mathml", (formula, None), (formula_block, None))
