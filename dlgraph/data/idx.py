@@ -12,11 +12,12 @@ import math
 import os
 import zlib
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 
-from dlgraph.errors import DataError, OperationError
+from dlgraph.errors import DataError
+from dlgraph.io.atomic import as_path
 
 # Third byte of the header: the element type.  Numbers are big-endian.
 ELEMENT_TYPES = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
@@ -52,24 +53,8 @@ def read_idx(path: str | os.PathLike[str], *, limit: int = 1 << 30) -> np.ndarra
     array([[1, 2, 3],
            [4, 5, 6]], dtype=uint8)
     """
-    path = as_path("read_idx", path)
+    path = as_path("read_idx", path, "train-images-idx3-ubyte.gz")
     return parse_idx(read_file(path, limit), path.name, limit)
-
-
-def as_path(what: str, given: Any) -> Path:
-    """A path as users write it, with `~` for their folder; raises `OperationError` if it is none.
-
-    >>> from dlgraph.data.idx import as_path
-    >>> as_path("read_idx", "a/b").name
-    'b'
-    """
-    try:
-        found = Path(given).expanduser()
-    except (TypeError, RuntimeError) as error:  # of another type; ~somebody who is not known here
-        raise OperationError(f"{what}: {given!r} is no path: {error}") from None
-    if "\0" in str(found):
-        raise OperationError(f"{what}: {given!r} is no path: it holds a null character")
-    return found
 
 
 def read_file(path: Path, limit: int) -> bytes:

@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from dlgraph.data.catalogue import RECORDS, File, Record, Sum, recognise, sum_of, sum_of_bytes
-from dlgraph.data.idx import as_path, parse_idx
+from dlgraph.data.idx import parse_idx
 from dlgraph.errors import DataError, OperationError
+from dlgraph.io.atomic import as_path
 
 VARIABLE = "DLGRAPH_DATA"
 GIVEN = "the given folder"
@@ -82,13 +83,13 @@ def locate(name: str, folder: str | os.PathLike[str] | None = None) -> list[Plac
     >>> [place.source for place in dg.data.locate("mnist", "some/folder")]
     ['the given folder', 'the given folder']
     """
-    if name not in RECORDS:
+    if not isinstance(name, str) or name not in RECORDS:
         raise OperationError(
             f"locate: there is no data set {name!r}", hint=f"one of {', '.join(RECORDS)}"
         )
     record = RECORDS[name]
     if folder is not None:
-        given = as_path("locate", folder)
+        given = as_path("locate", folder, "my-data")
         return [
             Place(record, GIVEN, given),
             Place(record, GIVEN, given / record.folder),
@@ -100,7 +101,7 @@ def _variable_place(record: Record) -> Place:
     value = os.environ.get(VARIABLE)
     if not value:
         return Place(record, f"{VARIABLE} is not set", None)
-    return Place(record, VARIABLE, as_path(VARIABLE, value) / record.folder)
+    return Place(record, VARIABLE, as_path(VARIABLE, value, "my-data") / record.folder)
 
 
 def cache_place(record: Record) -> Place:

@@ -253,7 +253,7 @@ def load_inference_model(path: str | os.PathLike) -> InferenceModel:
     [2. 4.]
     """
     folder = as_path("load_inference_model", path)
-    if folder.is_file():
+    if os.path.isfile(folder):
         raise DataError(
             f"load_inference_model: {folder.name} is a file, and a saved graph is a folder",
             hint="dg.load reads the values of a model",

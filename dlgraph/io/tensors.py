@@ -153,6 +153,8 @@ def read_bytes(path: Path) -> bytes:
         raise DataError(f"there is no file {path}", hint=there) from None
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
+    except MemoryError:
+        raise DataError(f"{path} does not fit into the memory of this machine") from None
 
 
 def _library() -> Any:

@@ -63,7 +63,7 @@ def load(path: str | os.PathLike) -> dict[str, np.ndarray]:
     {'a': array([1., 2.], dtype=float32)}
     """
     file = as_path("load", path)
-    if file.is_dir():
+    if os.path.isdir(file):  # is_dir raises for a name that is too long
         raise DataError(
             f"load: {file.name} is a folder", hint="dg.load_inference_model reads saved graphs"
         )

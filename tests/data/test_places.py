@@ -232,3 +232,9 @@ def test_locate_reports_without_reading(small, cache, tmp_path, monkeypatch):
     assert locate("mnist", tmp_path)[1].folder == tmp_path / "mnist"
     with pytest.raises(OperationError, match="there is no data set 'cifar'"):
         locate("cifar")
+
+
+@pytest.mark.parametrize("wrong", ["mnsit", [], None])
+def test_another_data_set_is_told(wrong):
+    with pytest.raises(OperationError, match=r"locate: there is no data set .*"):
+        locate(wrong)

@@ -4,6 +4,7 @@ import builtins
 import errno
 import os
 import signal
+import stat
 import subprocess
 import sys
 import textwrap
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 
 import dlgraph as dg
-from dlgraph.errors import DataError
+from dlgraph.errors import DataError, OperationError
 from dlgraph.io.atomic import write_whole
 
 
@@ -135,3 +136,64 @@ def test_a_killed_process_leaves_whole_files(tmp_path):
 def test_a_missing_folder_is_said(tmp_path):
     with pytest.raises(DataError, match="could not be written"):
         dg.save(tmp_path / "nowhere" / "a.safetensors", {"a": dg.Tensor(1.0)})
+
+
+@pytest.mark.skipif(os.name == "nt", reason="on Windows links are for administrators")
+def test_a_link_stays_a_link_and_permissions_stay(tmp_path):
+    real, link = tmp_path / "disk" / "a.bin", tmp_path / "latest.bin"
+    real.parent.mkdir()
+    write_whole(real, b"old")
+    real.chmod(0o600)
+    mode = stat.S_IMODE(real.stat().st_mode)
+    link.symlink_to(real)
+    write_whole(link, b"new")
+    assert link.is_symlink() and real.read_bytes() == b"new"
+    assert stat.S_IMODE(real.stat().st_mode) == mode
+    assert os.listdir(real.parent) == ["a.bin"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows keeps its devices elsewhere")
+def test_what_is_no_file_is_not_replaced(tmp_path):
+    # Who works as root would else have no /dev/null any more.
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("pipe", "."):
+        with pytest.raises(DataError, match=r"could not be written|is a folder"):
+            write_whole(tmp_path / name, b"new")
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+    assert os.listdir(tmp_path) == ["pipe"]
+
+
+def test_a_read_only_file_is_not_replaced(tmp_path, monkeypatch):
+    file = tmp_path / "a.bin"
+    write_whole(file, b"old")
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may do anything
+    with pytest.raises(DataError, match="it is read-only"):
+        write_whole(file, b"new")
+    assert file.read_bytes() == b"old"
+
+
+class Bytes:
+    def __fspath__(self):
+        return b"a.safetensors"
+
+
+@pytest.mark.parametrize(
+    "read",
+    [dg.load, dg.load_checkpoint, dg.load_inference_model, dg.data.read_idx],
+    ids=["load", "load_checkpoint", "load_inference_model", "read_idx"],
+)
+def test_names_that_no_file_has_are_told(read):
+    for wrong in ("\ud800", Bytes(), b"a", "", "a\0b", "~nobody-of-this-name/a", 5, None):
+        with pytest.raises(OperationError, match="is no path"):
+            read(wrong)
+    for missing in ("a" * 300, "a/" * 3000):
+        with pytest.raises(DataError, match=r"cannot (be )?read"):
+            read(missing)
+
+
+def test_the_users_folder_is_meant_by_its_sign(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    dg.save("~/a.safetensors", {"a": np.zeros(2, "float32")})
+    assert os.listdir(tmp_path) == ["a.safetensors"]
+    assert dg.load("~/a.safetensors")["a"].shape == (2,)
