@@ -174,7 +174,7 @@ def grade(lesson: str, paths: Sequence[str], csv: Path | None, seconds: int) -> 
     Raises:
         MissingPackageError: nbclient is not installed.
         DlgraphError: there is no such lesson, it has no exercise, there is nothing to mark, the
-            file for the marks is there already, or a cell is given no time at all.
+            file for the marks is there already or cannot be made, or a cell is given no time.
     """
     if seconds < 1:  # 0 would mean without end
         raise DlgraphError(f"--seconds {seconds} leaves a cell no time", hint="at least 1")
@@ -187,6 +187,8 @@ def grade(lesson: str, paths: Sequence[str], csv: Path | None, seconds: int) -> 
         )
     if csv is not None and csv.exists():
         raise DlgraphError(f"{csv} is there already", hint="give the marks another name")
+    if csv is not None and not os.access(csv.parent, os.W_OK):  # said before an hour of marking
+        raise DlgraphError(f"{csv} cannot be written: {csv.parent} is no folder to write to")
     submissions = grading.find_submissions(paths, teachers)
     os.environ.update(one_thread(os.environ)[0])  # for the kernels
     marked = []

@@ -182,6 +182,17 @@ def test_marks_are_kept_when_marking_is_stopped(tmp_path, capsys, monkeypatch):
     assert "not read" in file.read_text(encoding="utf-8-sig")
 
 
+def test_a_folder_for_the_marks_that_is_not_there_is_told_before_marking(
+    tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr(grading, "mark", lambda *given: pytest.fail("marked for nothing"))
+    lesson = str(write(tmp_path / "01_sums.ipynb", LESSON))
+    write(tmp_path / "class" / "ann" / "01_sums.ipynb", LESSON)
+    file = tmp_path / "nowhere" / "marks.csv"
+    assert cli.main(["grade", lesson, str(tmp_path / "class"), "--csv", str(file)]) == 1
+    assert "is no folder to write to" in capsys.readouterr().err
+
+
 def test_formulas_of_a_spreadsheet_are_words():
     formula = grading.Mark("sum", "not yet", "Not yet.", '=HYPERLINK("http://x")')
     written = grading.as_csv([grading.Marked(grading.Path("a.ipynb"), (formula,))])
