@@ -8,6 +8,8 @@ value.  Where there is a GPU, W1 to W6 have forms that end in `-gpu` too.
 
 from __future__ import annotations
 
+import itertools
+
 import common as shared  # the harness puts its folder on the path
 import numpy as np
 
@@ -19,24 +21,24 @@ def versions():
     return {"dlgraph": dg.__version__, "numpy": np.__version__}
 
 
-def eager(prepare, turn, check=lambda state, last: last):
-    """A workload run eagerly: `prepare()` makes the state, `turn(state)` one iteration.
+def eager(prepare, turn, check=lambda last, *state: last):
+    """A workload run eagerly: `prepare()` makes the state, `turn(*state)` one iteration.
 
-    `check(state, last)` makes the check value of what the last iteration returned; as with the
+    `check(last, *state)` makes the check value of what the last iteration returned; as with the
     other peers it is computed after the iterations, not in each.
     """
 
     def make():
-        state = {}
+        state = []
 
         def setup():
-            state.update(prepare(), i=0)
+            state[:] = prepare()
 
         def step(n):
+            given = tuple(state)
             for _ in range(n):
-                value = turn(state)
-                state["i"] += 1
-            return float(check(state, value))
+                value = turn(*given)
+            return float(check(value, *given))
 
         return setup, step
 
@@ -133,7 +135,7 @@ def statics(build, feeds):
 # ---- W1, W2: the cost of an operation ------------------------------------------------------------
 
 
-def eagers(prepare, turn, check=lambda state, last: last):
+def eagers(prepare, turn, check=lambda last, *state: last):
     """A workload run eagerly on the CPU and, if there is one, on the GPU: `prepare(device)`."""
     places = {"eager": "cpu"} | ({"eager-gpu": "gpu"} if dg.gpu.is_available() else {})
     return {
@@ -144,35 +146,33 @@ def eagers(prepare, turn, check=lambda state, last: last):
 
 def chain_state(grad, device):
     x, a, b = shared.w1_data()
-    made = {"x": dg.Tensor(x, requires_grad=grad), "a": dg.Tensor(a), "b": dg.Tensor(b)}
-    return {name: tensor.to(device) for name, tensor in made.items()}
+    made = dg.Tensor(x, requires_grad=grad), dg.Tensor(a), dg.Tensor(b)
+    return [tensor.to(device) for tensor in made]
 
 
-def chain_forward(s):
+def chain_forward(x, a, b):
     with dg.no_grad():
-        return shared.w1_chain(s["x"], s["a"], s["b"])
+        return shared.w1_chain(x, a, b)
 
 
-def chain_backward(s):
-    s["x"].grad = None
-    shared.w1_chain(s["x"], s["a"], s["b"]).sum().backward()
+def chain_backward(x, a, b):
+    x.grad = None
+    shared.w1_chain(x, a, b).sum().backward()
 
 
-def formula(s):
-    a, b = s["a"], s["b"]
+def formula(a, b):
     a.grad = b.grad = None
     y = 2 * a + 3 * b
     y.backward()
     return y
 
 
-def formula_check(s, y):
-    return y.item() + s["a"].grad.item() + s["b"].grad.item()
+def formula_check(y, a, b):
+    return y.item() + a.grad.item() + b.grad.item()
 
 
 def formula_state(device):
-    values = (("a", 3.0), ("b", 4.0))
-    return {name: dg.Tensor(v, requires_grad=True).to(device) for name, v in values}
+    return [dg.Tensor(value, requires_grad=True).to(device) for value in (3.0, 4.0)]
 
 
 # ---- W3, W4: training ----------------------------------------------------------------------------
@@ -212,14 +212,14 @@ def training(model, optimizer, data):
         net = model().to(device)
         pairs = zip(*data(), strict=True)
         batches = [(dg.Tensor(x).to(device), dg.Tensor(y).to(device)) for x, y in pairs]
-        return {"net": net, "opt": optimizer(net.parameters()), "batches": batches}
+        return net, optimizer(net.parameters()), itertools.cycle(batches)
 
-    def turn(s):
-        x, y = s["batches"][s["i"] % shared.N_BATCHES]
-        loss = dg.cross_entropy(s["net"](x), y)
-        s["opt"].zero_grad()
+    def turn(net, opt, batches):
+        x, y = next(batches)
+        loss = dg.cross_entropy(net(x), y)
+        opt.zero_grad()
         loss.backward()
-        s["opt"].step()
+        opt.step()
         return loss
 
     def build():
@@ -244,15 +244,15 @@ def w5_forms(grad):
     def prepare(device):
         x, *rest = shared.w5_data()
         rest = [dg.Tensor(v).to(device) for v in rest]
-        return {"x": dg.Tensor(x, requires_grad=grad).to(device), "rest": rest}
+        return dg.Tensor(x, requires_grad=grad).to(device), *rest
 
-    def turn(s):
-        s["x"].grad = None
-        y = shared.w5_chain(s["x"], *s["rest"], dg.tanh, dg.exp)
+    def turn(x, *rest):
+        x.grad = None
+        y = shared.w5_chain(x, *rest, dg.tanh, dg.exp)
         if not grad:
             return y.mean()
         y.sum().backward()
-        return s["x"].grad.mean()
+        return x.grad.mean()
 
     def build():
         x, *rest = shared.w5_data()
@@ -285,13 +285,13 @@ def w6_forms():
         rows = [dg.Tensor(x).to(device) for x in xs]
         opt = dg.optim.SGD(weights, lr=shared.LSTM_LR)
         target = dg.Tensor(target).to(device)
-        return {"xs": rows, "target": target, "weights": weights, "opt": opt, "device": device}
+        return rows, target, weights, opt, device
 
-    def turn(s):
-        loss = lstm_loss(s["xs"], s["target"], *s["weights"], device=s["device"])
-        s["opt"].zero_grad()
+    def turn(xs, target, weights, opt, device):
+        loss = lstm_loss(xs, target, *weights, device=device)
+        opt.zero_grad()
         loss.backward()
-        s["opt"].step()
+        opt.step()
         return loss
 
     def build():
@@ -328,9 +328,9 @@ def scale(size):
 def workloads():
     """Every workload by `name/form`."""
     small = {
-        "W1.fwd": eagers(lambda on: chain_state(False, on), chain_forward, lambda s, y: y.sum()),
+        "W1.fwd": eagers(lambda on: chain_state(False, on), chain_forward, lambda y, *_: y.sum()),
         "W1.fwdbwd": eagers(
-            lambda on: chain_state(True, on), chain_backward, lambda s, _: s["x"].grad.sum()
+            lambda on: chain_state(True, on), chain_backward, lambda _, x, *rest: x.grad.sum()
         ),
         "W2": eagers(formula_state, formula, formula_check),
     }

@@ -37,6 +37,8 @@ from dlgraph.errors import (
 # drawn with its values and gradients.  Larger ones are let go: that is memory (16 KiB).
 KEEP_BYTES = 16 * 1024
 
+NO_ATTRS: dict[str, Any] = {}  # of records without any, and of those that were let go
+
 
 def backward(root: Any, gradient: Any, retain: bool, create_graph: bool) -> None:
     """What `Tensor.backward` does: one sweep, then `.grad` of all tensors that took part."""
@@ -133,26 +135,29 @@ _BY_ORDER = attrgetter("_order")
 
 def reachable(roots: Iterable[Any]) -> tuple[list[Any], list[Any]]:
     """What the roots were computed from: computed tensors, roots included, latest last; leaves."""
-    stack, seen, computed, leaves = [], set(), [], []
+    computed: list[Any] = []
+    leaves: dict[int, Any] = {}
+    seen: set[int] = set()
     for root in roots:
         if root.requires_grad and root._order not in seen:
             seen.add(root._order)
-            stack.append(root)
-    for tensor in stack:  # which grows meanwhile
-        if tensor._op is None:
-            leaves.append(tensor)
-            continue
+            if root._op is None:
+                leaves[root._order] = root
+            else:
+                computed.append(root)
+    for tensor in computed:  # which grows meanwhile
         if tensor._used is not None:
-            raise _used_up(tensor, stack)
-        computed.append(tensor)
+            raise _used_up(tensor, computed)
         for x in tensor._inputs:
             if x.requires_grad:
                 order = x._order
-                if order not in seen:
+                if x._op is None:
+                    leaves[order] = x
+                elif order not in seen:
                     seen.add(order)
-                    stack.append(x)
+                    computed.append(x)
     computed.sort(key=_BY_ORDER)
-    return computed, leaves
+    return computed, list(leaves.values())
 
 
 def sweep(
@@ -207,12 +212,13 @@ def sweep(
                     continue
                 if gx.shape != x._data.shape:
                     gx = unbroadcast(op, gx, x if as_tensors else x._data)
-                held = get(number)
-                grads[number] = gx if held is None else accumulate(held, gx)
+                if number in grads:
+                    gx = accumulate(grads[number], gx)
+                grads[number] = gx
         if mark:
             tensor._grad, tensor._used = g, place
             if not keep:
-                tensor._inputs = ()
+                tensor._inputs, tensor._attrs = (), NO_ATTRS
                 grads.pop(made, None)
     for leaf in sorted(leaves, key=_BY_ORDER, reverse=True) if HOOKS else ():
         if leaf._order in HOOKS and leaf._order in grads:

@@ -11,6 +11,7 @@ from dlgraph.core.explain import check_one_device, explain
 from dlgraph.core.mode import MODE
 from dlgraph.core.primitive import MADE_ARRAYS, Primitive
 from dlgraph.core.promotion import target_dtype, weak_kind
+from dlgraph.core.pulls import RESIDUAL
 from dlgraph.core.tensor import Tensor, result, value_of
 from dlgraph.core.values import operand
 from dlgraph.errors import DtypeError
@@ -55,12 +56,18 @@ def apply_eager(primitive: Primitive, inputs: tuple, attrs: dict[str, Any]) -> T
             xp = arrays.module_of(*operands)
             if xp is not np:
                 check_one_device(primitive, inputs)
-        data = primitive.forward(xp, *operands, **attrs)
+        if wants_grad and primitive.residual and (mode is None or mode.recording):
+            data, residual = primitive.residual(xp, *operands, **attrs)
+        else:
+            data, residual = primitive.forward(xp, *operands, **attrs), None
     except Exception as error:
         raise explain(primitive, inputs, attrs, error) from None
     if wants_grad and not primitive.steps:
         wants_grad = primitive.differentiable
-    return result(data, primitive, kept, wants_grad, attrs)
+    made = result(data, primitive, kept, wants_grad, attrs)
+    if residual is not None:
+        made._attrs = {**attrs, RESIDUAL: residual}
+    return made
 
 
 def eager_operands(primitive: Primitive, inputs: tuple) -> list[Any]:

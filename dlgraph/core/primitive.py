@@ -13,10 +13,10 @@ ten lines, in `dlgraph/ops`:
 
 A gradient rule is one function per differentiable input.  The names of its parameters say what it
 needs: `g` is the incoming gradient, `y` the output, anything else an input or an attribute;
-`like_x` is an input of which only shape and dtype are read.  So `lambda g, y` keeps the output
-alive for the backward pass and lets the input go.  Rules use only
-operators and primitives, hence the same rule runs on plain arrays (numbers), on Tensors (recorded
-again, for higher derivatives) and on graph Nodes (the gradient as a graph).
+`like_x` is an input of which only shape and dtype are read; `residual` is what the forward kept for
+it.  So `lambda g, y` keeps the output alive for the backward pass and lets the input go.  Rules use
+only operators and primitives, hence the same rule runs on plain arrays (numbers), on Tensors
+(recorded again, for higher derivatives) and on graph Nodes (the gradient as a graph).
 
 Calling a primitive looks at the inputs: a Node makes a node, a Tensor computes and may record,
 plain arrays just compute.  Next: `operators.py`, then `tensor.py` and `graph.py`, the two carriers.
@@ -104,6 +104,7 @@ class Primitive:
         self.shape_only: tuple[str, ...] = facts.pop("shape_only", ())
         self.unused: tuple[str, ...] = facts.pop("unused", ())
         self.into: Callable[..., Any] | None = facts.pop("into", None)
+        self.residual: Callable[..., Any] | None = facts.pop("residual", None)
         self.joint: Joint | None = None
         self.lacks_rule: bool = lacks_rule(function, self.kind)  # until one is stated
         self.rules: dict[str, Rule] = {}
@@ -286,7 +287,9 @@ def primitive(*bare: Any, **facts: Any) -> Callable[[Callable[..., Any]], Primit
     float32), `promotes` (positions of inputs that must share a dtype),
     `shape_only` (inputs of which only the shape is read), `unused` (inputs that a run does not
     need), `effect` (changes state), `into` (a second forward that writes into planned memory; see
-    `executors/writers.py`).  The first parameter of the function is `xp`, the array module.
+    `executors/writers.py`), `residual` (a second forward, for eager code: it returns the result and
+    what a gradient rule would compute again, which rules read as `residual`; they get None where
+    they run on Tensors or Nodes).  The first parameter of the function is `xp`, the array module.
 
     Raises `OperationError` for a declaration that says too little, and for a name that dlgraph has
     itself: it would take the place of that operation everywhere.

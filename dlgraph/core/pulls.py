@@ -22,6 +22,7 @@ def parameters_of(rule: Rule) -> tuple[str, ...]:
     return tuple(inspect.signature(rule).parameters)
 
 
+RESIDUAL = "residual"  # what a forward kept for its gradient, among the attributes of the record
 # What a rule reads beside the gradient: the input at this position, or one of these.
 GRADIENT, OUTPUT, MORE = -1, -2, -3
 
@@ -58,6 +59,7 @@ def pull_of(primitive: Any, rule: Rule) -> Pull:
         for name in parameters_of(rule)
     )
     known = {"g", "y", "position", *inputs, *primitive.attributes}
+    known |= {RESIDUAL} if primitive.residual else set()
     if not set(names) <= known:
         raise OperationError(
             f"gradient rule of {primitive.name}: unknown parameters "
@@ -79,6 +81,8 @@ def pull_of(primitive: Any, rule: Rule) -> Pull:
                 values.append(y)
             elif name in position:
                 values.append(inputs if primitive.variadic else inputs[position[name]])
+            elif name == RESIDUAL:
+                values.append(attrs.get(name))
             else:
                 values.append(attrs[name])
         return rule(*values)

@@ -9,6 +9,7 @@ import numpy as np
 from dlgraph.core.building import building
 from dlgraph.core.graph import Graph
 from dlgraph.core.primitive import FUNCTIONS, Primitive
+from dlgraph.core.pulls import RESIDUAL
 from dlgraph.core.spec import spec_of
 from dlgraph.core.tensor import Tensor, value_of
 from dlgraph.core.where import name_in_frame, user_frame
@@ -50,7 +51,8 @@ def _operation(graph: Graph, tensor: Tensor, index: dict[int, int]) -> int:
     ]
     spec = spec_of(value_of(tensor))
     op: Any = tensor._op
-    return graph.add(op, tuple(inputs), tensor._attrs, spec, tensor.name).index
+    attrs = {name: value for name, value in tensor._attrs.items() if name != RESIDUAL}
+    return graph.add(op, tuple(inputs), attrs, spec, tensor.name).index
 
 
 def _primitive(name: str) -> Primitive:

@@ -16,6 +16,7 @@ import numpy as np
 
 from dlgraph.core import arrays, autodiff, hooks
 from dlgraph.core.arrays import FLOATS, constant, kept_constant
+from dlgraph.core.autodiff import NO_ATTRS
 from dlgraph.core.memory import keep_freed_blocks
 from dlgraph.core.mode import MODE
 from dlgraph.core.primitive import FUNCTIONS, Primitive
@@ -39,7 +40,6 @@ __all__ = ["Tensor", "as_array", "describe", "result", "show_value", "value_of"]
 keep_freed_blocks()
 
 _order = itertools.count(1).__next__  # every tensor and every change gets the next number
-_NO_ATTRS: dict[str, Any] = {}
 DETACHED: dict[str, Any] = {"made by": "detach"}  # the attributes of what was cut off
 
 
@@ -78,7 +78,7 @@ def _binary(name: str) -> Callable[[Any, Any], Any]:
                     made._grad = made._used = made._where = made.name = None
                     made._changed = 0
                     made._order = _order()
-                    made._attrs = _NO_ATTRS
+                    made._attrs = NO_ATTRS
                     wants_grad = x.requires_grad or other.requires_grad
                     if wants_grad and (mode is None or mode.recording):
                         made._op = primitive
@@ -180,7 +180,7 @@ class Tensor(Values):
         self._grad: Any = None
         self._op: Primitive | None = None
         self._inputs: tuple = ()
-        self._attrs: dict[str, Any] = _NO_ATTRS
+        self._attrs: dict[str, Any] = NO_ATTRS
         self._order: int = _order()
         self._used: Spot | None = None  # where backward() consumed the record
         self._changed: int = 0  # order number of the last in-place change
@@ -422,7 +422,7 @@ def result(
     primitive: Primitive,
     inputs: tuple,
     wants_grad: bool,
-    attrs: dict[str, Any] = _NO_ATTRS,
+    attrs: dict[str, Any] = NO_ATTRS,
 ) -> Any:
     """Wrap the outcome of an operation, and record it if a gradient may be asked for."""
     mode = MODE.get()
@@ -441,7 +441,7 @@ def result(
     else:
         made._op = None
         made._inputs = ()
-        made._attrs = _NO_ATTRS
+        made._attrs = NO_ATTRS
         made.requires_grad = False
     if mode is not None and mode.watch is not None:
         _watched(mode.watch, made, primitive, inputs, attrs)
@@ -472,6 +472,6 @@ def _plain(data: Any) -> Tensor:
     made = _new(Tensor)
     made._data = data
     made._grad = made._used = made._where = made.name = made._op = None
-    made._inputs, made._attrs, made._changed, made._order = (), _NO_ATTRS, 0, _order()
+    made._inputs, made._attrs, made._changed, made._order = (), NO_ATTRS, 0, _order()
     made.requires_grad = False
     return made

@@ -143,9 +143,10 @@ class Values(Operators):
         return held, slots
 
     def __setstate__(self, state: tuple[Any, dict[str, Any]]) -> None:
-        from dlgraph.core.tensor import _NO_ATTRS, _order
+        from dlgraph.core.autodiff import NO_ATTRS
+        from dlgraph.core.tensor import _order
 
-        fresh = {"_attrs": _NO_ATTRS, "_changed": 0, "_inputs": (), "_order": _order()}
+        fresh = {"_attrs": NO_ATTRS, "_changed": 0, "_inputs": (), "_order": _order()}
         fresh |= dict.fromkeys(("_op", "_used", "_where"))
         held, slots = state
         for name, value in {**fresh, **slots, **(held or {})}.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -36,16 +37,21 @@ def check_integers(dtype: Any, hint: str = 'labels.astype("int64")') -> None:
 
 
 _UNSIGNED = {size: np.dtype(f"u{size}") for size in (1, 2, 4, 8)}
-FEW = 32
+FEW, MANY = 64, 1024
+
+
+@lru_cache(maxsize=8)
+def _numbers(classes: int) -> frozenset[int]:
+    return frozenset(range(classes))
 
 
 def _all_below(labels: Any, classes: int) -> bool:
     """Are they all 0 ... classes - 1?"""
     if not labels.size:
         return True
-    if labels.size <= FEW and type(labels) is np.ndarray:  # Python is quicker than NumPy then
-        values = labels.reshape(-1).tolist()
-        return min(values) >= 0 and max(values) < classes
+    if labels.size <= FEW and classes <= MANY and type(labels) is np.ndarray:
+        # Python is quicker than NumPy then.
+        return _numbers(classes).issuperset(labels.reshape(-1).tolist())
     # Read as unsigned, a negative label is enormous: one comparison finds both kinds.
     # In 8 or 16 bits not enormous enough: -1 is 255, which may be a class.
     size = labels.dtype.itemsize if labels.ndim else 0

@@ -90,14 +90,16 @@ def cross_entropy(
     >>> print(dg.cross_entropy(dg.Tensor([[9.0, 0.0], [0.0, 0.0]]), dg.Tensor([-1, 0]), ignore=-1))
     0.69315
     """
+    usual = weights is None and ignore is None and not smoothing
+    soft = _kind(labels) == "f"
+    if usual and not soft and reduction == "mean":
+        return mean_cross_entropy(logits, labels)
     logits = from_list(logits)
     if not 0 <= smoothing <= 1:
         raise OperationError(f"cross_entropy: smoothing is a share from 0 to 1, not {smoothing}")
-    if _kind(labels) == "f" and spec_of(labels).ndim == spec_of(logits).ndim:
+    if soft and spec_of(labels).ndim == spec_of(logits).ndim:
         return _soft_cross_entropy(logits, labels, weights, smoothing, reduction)
-    if weights is None and ignore is None and not smoothing:
-        if reduction == "mean":
-            return mean_cross_entropy(logits, labels)
+    if usual:
         return reduced("cross_entropy", softmax_cross_entropy(logits, labels), reduction)
     weights = _class_weights("cross_entropy", weights, logits)
     counts = None if ignore is None else not_equal(labels, ignore)

@@ -16,6 +16,7 @@ from dlgraph.core.eager import from_list
 from dlgraph.core.explain import describe_operand
 from dlgraph.core.primitive import composite, primitive
 from dlgraph.core.spec import Spec, normalise_axis, same_shape, show_shape, spec_of
+from dlgraph.core.tensor import Tensor
 from dlgraph.errors import DtypeError, ShapeError
 from dlgraph.ops.copies import astype
 from dlgraph.ops.labels import check_integers, check_labels
@@ -29,13 +30,24 @@ def _along_axis(x: Spec, axis: int) -> Spec:
     return x
 
 
+@lru_cache(maxsize=8)
+def row_starts(shape: tuple[int, ...]) -> np.ndarray:
+    """The number of the first element of every row, when the rows are laid end to end."""
+    made = np.arange(math.prod(shape[:-1]), dtype=np.int64) * shape[-1]
+    made.flags.writeable = False
+    return made
+
+
 def _largest(x: Any, axis: int) -> Any:
     """The largest along the axis, which stays, with one place."""
     if type(x) is not np.ndarray:
         return x.max(axis=axis, keepdims=True)
-    if axis % x.ndim == 1 and x.ndim == 2 and x.shape[0] > x.shape[1] and x.size > 256:
-        # NumPy compares whole rows ten times faster than the elements of one.
-        return np.maximum.reduce(x.T.copy())[:, None]
+    if x.ndim == 2 and x.size and axis % 2:
+        if x.shape[0] > 20 * x.shape[1]:
+            # NumPy compares whole rows ten times faster than the elements of one,
+            return np.maximum.reduce(x.T.copy())[:, None]
+        # and in a row it finds the position of the largest faster than what it is.
+        return x.take(row_starts(x.shape) + x.argmax(1))[:, None]
     return np.maximum.reduce(x, axis, keepdims=True)
 
 
@@ -102,14 +114,6 @@ def _cross_entropy_spec(logits: Spec, labels: Spec) -> Spec:
     return Spec(logits.shape[:-1], logits.dtype)
 
 
-@lru_cache(maxsize=8)
-def row_starts(shape: tuple[int, ...]) -> np.ndarray:
-    """The number of the first element of every row, when the rows are laid end to end."""
-    made = np.arange(math.prod(shape[:-1]), dtype=np.int64) * shape[-1]
-    made.flags.writeable = False
-    return made
-
-
 def _places(xp: Any, labels: Any, rows: Any) -> Any:
     """Where the element of each label stands when the rows are laid end to end."""
     starts = row_starts(rows.shape) if xp is np else xp.arange(0, rows.size, rows.shape[-1])
@@ -117,9 +121,25 @@ def _places(xp: Any, labels: Any, rows: Any) -> Any:
     return starts + (flat if flat.dtype.kind == "i" else flat.astype(np.int64))
 
 
+def _losses(xp: Any, logits: Any, labels: Any) -> tuple[Any, Any]:
+    """The losses, and what their gradient needs: exponentials, their sums, places of the labels."""
+    if labels.shape != logits.shape[:-1] or logits.dtype.kind != "f":
+        _cross_entropy_spec(spec_of(logits), spec_of(labels))  # which says what is wrong
+    check_labels(labels, logits.shape[-1])
+    exponentials = logits - _largest(logits, -1)
+    places = _places(xp, labels, exponentials)
+    chosen = exponentials.take(places)
+    if labels.ndim != 1:
+        chosen = chosen.reshape(labels.shape)
+    xp.exp(exponentials, out=exponentials)
+    sums = xp.add.reduce(exponentials, -1)
+    return xp.log(sums) - chosen, (exponentials, sums, places)
+
+
 @primitive(
     kind="loss",
     infer=_cross_entropy_spec,
+    residual=_losses,
     onnx="SoftmaxCrossEntropyLoss",
 )
 def softmax_cross_entropy(xp: Any, logits: Any, labels: Any) -> Any:
@@ -133,18 +153,7 @@ def softmax_cross_entropy(xp: Any, logits: Any, labels: Any) -> Any:
     >>> print(dg.softmax_cross_entropy(dg.Tensor([[1000.0, 0.0]]), dg.Tensor([1])))
     [1000.]
     """
-    return _losses(xp, logits, labels)
-
-
-def _losses(xp: Any, logits: Any, labels: Any) -> Any:
-    if labels.shape != logits.shape[:-1] or logits.dtype.kind != "f":
-        _cross_entropy_spec(spec_of(logits), spec_of(labels))  # which says what is wrong
-    check_labels(labels, logits.shape[-1])
-    shifted = logits - _largest(logits, -1)
-    chosen = shifted.take(_places(xp, labels, shifted))
-    if labels.ndim != 1:
-        chosen = chosen.reshape(labels.shape)
-    return xp.log(xp.add.reduce(xp.exp(shifted, out=shifted), -1)) - chosen
+    return _losses(xp, logits, labels)[0]
 
 
 def _minus_one_hot_spec(probabilities: Spec, labels: Spec) -> Spec:
@@ -170,17 +179,21 @@ def minus_one_hot(xp: Any, probabilities: Any, labels: Any) -> Any:
 minus_one_hot.vjp(probabilities=lambda g: g)
 
 
-def _cross_entropy_rule(g: Any, logits: Any, labels: Any) -> Any:
-    if type(logits) is np.ndarray and labels.ndim and logits.flags.c_contiguous:
-        return _slope(logits, labels, g[..., None])
+def _cross_entropy_rule(g: Any, logits: Any, labels: Any, residual: Any) -> Any:
+    if residual is not None and not isinstance(g, Tensor):
+        return _slope(residual, g[..., None])
     return minus_one_hot(softmax(logits), labels) * expand_dims(g, axis=-1)
 
 
-def _slope(logits: np.ndarray, labels: np.ndarray, factor: Any) -> np.ndarray:
-    """The rules of the cross-entropies on arrays: the same bits, all steps in one array."""
-    slope = softmax.forward(np, logits)
-    slope.reshape(-1)[_places(np, labels, logits)] -= 1
-    return np.multiply(slope, factor, slope)
+def _slope(residual: Any, factor: Any) -> Any:
+    """The rules of the cross-entropies on arrays: the same bits, from what is known already."""
+    exponentials, sums, places = residual
+    slope = exponentials / sums[..., None]
+    flat = slope.reshape(-1)
+    flat[places] -= 1
+    slope = flat.reshape(slope.shape)
+    slope *= factor
+    return slope
 
 
 softmax_cross_entropy.vjp(logits=_cross_entropy_rule)
@@ -190,9 +203,15 @@ def _mean_spec(logits: Spec, labels: Spec) -> Spec:
     return Spec((), _cross_entropy_spec(logits, labels).dtype)
 
 
+def _mean_loss(xp: Any, logits: Any, labels: Any) -> tuple[Any, Any]:
+    losses, residual = _losses(xp, logits, labels)
+    return xp.add.reduce(losses, None) / losses.size, residual
+
+
 @primitive(
     kind="loss",
     infer=_mean_spec,
+    residual=_mean_loss,
     text="cross_entropy({logits}, {labels})",
     onnx="SoftmaxCrossEntropyLoss",
 )
@@ -205,13 +224,12 @@ def mean_cross_entropy(xp: Any, logits: Any, labels: Any) -> Any:
     >>> print(dg.mean_cross_entropy(dg.Tensor([[4.0, 0.0], [0.0, 4.0]]), dg.Tensor([0, 0])))
     2.01815
     """
-    losses = _losses(xp, logits, labels)
-    return xp.add.reduce(losses, None) / losses.size
+    return _mean_loss(xp, logits, labels)[0]
 
 
-def _mean_cross_entropy_rule(g: Any, logits: Any, labels: Any) -> Any:
-    if type(logits) is np.ndarray and labels.ndim and logits.flags.c_contiguous:
-        return _slope(logits, labels, g / labels.size)
+def _mean_cross_entropy_rule(g: Any, logits: Any, labels: Any, residual: Any) -> Any:
+    if residual is not None and not isinstance(g, Tensor):
+        return _slope(residual, g / residual[1].size)
     samples = element_count(logits, axis=tuple(range(logits.ndim - 1)))
     return minus_one_hot(softmax(logits), labels) * (g / samples)
 

@@ -7,7 +7,7 @@ A rule is written with operators only (`rules.py`).  `step()` runs it on arrays 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache, partial
 from typing import Any
 
@@ -93,6 +93,10 @@ class Optimizer:
         """The first value of every element of a slot."""
         return 0.0
 
+    def plain(self, options: Mapping[str, Any]) -> Callable[[Any, Any, Any], Any] | None:
+        """The rule as a function of parameter, gradient and learning rate, if that is all of it."""
+        return None
+
     def factors(self, lr: Any, count: Any, **options: Any) -> dict[str, Any]:
         """Scalars that the rule needs, computed once per step in float64."""
         return {"lr": lr}
@@ -110,7 +114,8 @@ class Optimizer:
         now, ready = _order(), False
         for one in self.groups:
             dtype, rule = None, self.rule  # with what neighbours of the same dtype share
-            slotted = bool(self.slots_of(one.options))
+            descend = self.plain(one.options)
+            slotted = descend is None and bool(self.slots_of(one.options))
             for p in one.parameters:
                 g, old = p._grad, p._data
                 if g is None:
@@ -125,7 +130,14 @@ class Optimizer:
                     old = value_of(p)  # raises in words
                 if old.dtype is not dtype:
                     dtype = old.dtype
-                    rule = self._with_factors(one, dtype)
+                    if descend is not None:
+                        lr = _scalar(float(value_of(one.rate)), dtype)
+                    else:
+                        rule = self._with_factors(one, dtype)
+                if descend is not None:
+                    p._data = descend(old, g, lr)
+                    p._changed = now
+                    continue
                 if not slotted:
                     (p._data,) = rule(old, g)
                     p._changed = now
@@ -149,7 +161,7 @@ class Optimizer:
             if not isinstance(value, float):
                 given[name] = astype(value, dtype)
             else:
-                given[name] = dtype.type(value) if arrays.MODULES else _factor(value, dtype)
+                given[name] = _scalar(value, dtype)
         return partial(self.rule, **given)
 
     def _nothing_ready(self) -> Exception:
@@ -345,9 +357,13 @@ for _name, _here in OPTIMIZERS_ELSEWHERE.items():
     setattr(Optimizer, _name, NotSetHere(_name, _here))
 
 
+def _scalar(value: float, dtype: Any) -> Any:
+    # NumPy multiplies faster by an array without axes than by its own scalars; CuPy takes these.
+    return dtype.type(value) if arrays.MODULES else _factor(value, dtype)
+
+
 @lru_cache(maxsize=16)
 def _factor(value: float, dtype: Any) -> np.ndarray:
-    # NumPy multiplies faster by an array without axes than by its own scalars; CuPy takes these.
     made = np.array(value, dtype)
     made.flags.writeable = False
     return made

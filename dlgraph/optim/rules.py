@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
+from numpy import ndarray, subtract
 
 from dlgraph.errors import OperationError
 from dlgraph.ops.arithmetic import maximum, power
@@ -22,9 +22,14 @@ def moved(p: Any, step: Any) -> Any:
     One large array less to fetch, and the weights stay in the processor's cache.  (Unless it lies
     otherwise in memory: weights stay as they lie.)
     """
-    if type(step) is np.ndarray and step.dtype is p.dtype and step.strides == p.strides:
-        return np.subtract(p, step, step)
+    if type(step) is ndarray and step.dtype is p.dtype and step.strides == p.strides:
+        return subtract(p, step, step)
     return p - step
+
+
+def descended(p: Any, g: Any, lr: Any) -> Any:
+    """Gradient descent with nothing else."""
+    return moved(p, lr * g)
 
 
 class SGD(Optimizer):
@@ -63,6 +68,11 @@ class SGD(Optimizer):
         """The velocity, if there is momentum."""
         return ("velocity",) if options["momentum"] else ()
 
+    def plain(self, options: Mapping[str, Any]) -> Any:
+        """Without momentum and decay it is descent.  (A subclass may have another rule.)"""
+        more = options["momentum"] or options["weight_decay"] or type(self) is not SGD
+        return None if more else descended
+
     def rule(  # type: ignore[override]
         self,
         p: Any,
@@ -78,7 +88,7 @@ class SGD(Optimizer):
         if weight_decay:
             g = g + weight_decay * p
         if velocity is None:
-            return (moved(p, lr * g),)
+            return (descended(p, g, lr),)
         velocity = momentum * velocity + g
         return moved(p, lr * (g + momentum * velocity if nesterov else velocity)), velocity
 

@@ -181,3 +181,25 @@ def test_numpy_hyperparameters_do_not_widen_the_parameters(make, way):
         loop.step()
     assert w.numpy().dtype == np.float32
     assert all(slot.numpy().dtype == np.float32 for slot in optimizer.state_of(w).values())
+
+
+class Signed(dg.optim.SGD):
+    """Descends by the sign of the gradient."""
+
+    def rule(self, p, g, *, lr, **options):
+        return (p - lr * dg.sign(g),)
+
+
+class Halved(dg.optim.SGD):
+    """Descends half as far."""
+
+    def factors(self, lr, count, **options):
+        return {"lr": lr / 2}
+
+
+@pytest.mark.parametrize("kind, expected", [(Signed, 3.5), (Halved, 2.0), (dg.optim.SGD, 0.0)])
+def test_descent_of_a_subclass_is_its_own(kind, expected):
+    w = dg.Parameter(4.0)
+    (w * w).backward()
+    kind([w], lr=0.5).step()
+    assert w.item() == expected
