@@ -133,7 +133,11 @@ class Exploration:
             if kind == "select":
                 return self._select(message)
         except DlgraphError as error:
-            return self._refused(error, message)
+            words = f"{error.what}; {error.hint}" if error.hint else error.what
+            return self._refused(words, message)
+        except Exception as error:  # of an operation of the reader's own; silence would mislead
+            words = f"computing again failed with {type(error).__name__}: {clean(error)}"
+            return self._refused(f"{words}; the last values stay as they were", message)
         return self.state(message)
 
     def _set(self, message: dict[str, Any]) -> tuple[Change, list[int]]:
@@ -231,8 +235,7 @@ class Exploration:
         leaves = {*self.live.leaves}
         return sum(not records[i].inputs and i not in leaves for i in self.live.nodes)
 
-    def _refused(self, error: DlgraphError, message: dict[str, Any]) -> Answer:
-        words = f"{error.what}; {error.hint}" if error.hint else error.what
+    def _refused(self, words: str, message: dict[str, Any]) -> Answer:
         return self._with_array("refused", message, {"words": words})
 
     def _select(self, message: dict[str, Any]) -> Answer:

@@ -229,6 +229,27 @@ def test_whole_numbers_from_a_slider_stay_whole():
     assert content["kind"] == "refused" and content["leaves"][0]["value"] == 2
 
 
+def test_an_operation_of_ones_own_that_fails_is_told(registry):
+    @dg.primitive(kind="elementwise", floating=True)
+    def halved(xp, x):
+        r"""Half of every number up to 5."""
+        if xp.max(x) > 5:
+            raise ValueError("at most 5, please")
+        return 0.5 * x
+
+    halved.vjp(x=lambda g, y: 0.5 * g)
+    exploration = Exploration(halved(dg.Tensor(1.0, requires_grad=True, name="x")))
+    content, _ = ask(exploration, kind="set", node=0, value=7.0, seq=3)
+    assert (content["kind"], content["seq"]) == ("refused", 3)
+    assert content["words"] == (
+        "computing again failed with ValueError: at most 5, please; "
+        "the last values stay as they were"
+    )
+    assert content["leaves"][0]["value"] == 1.0
+    with pytest.raises(ValueError, match="at most 5"):
+        exploration.set("x", 7.0)
+
+
 @pytest.mark.parametrize("value", [0.0, 1.0, -0.02, 3e5, 1e-30, 7e30])
 def test_sliders_hold_their_value_and_its_double(value):
     low, high, step = slider_range(np.float32(value))
