@@ -15,7 +15,7 @@ from typing import Any
 from dlgraph.draw import shapes, theme
 from dlgraph.draw.events import record
 from dlgraph.draw.figure import Figure
-from dlgraph.draw.frames import drawn, headline, with_texts, wrapped
+from dlgraph.draw.frames import drawn, headline, with_texts
 from dlgraph.draw.layout import Layout, lay_out
 from dlgraph.draw.moments import Half, Moment, prefixed, tell
 from dlgraph.draw.page import html
@@ -23,7 +23,7 @@ from dlgraph.draw.payload import pack, payload_of
 from dlgraph.draw.shapes import number
 from dlgraph.draw.steps import Texts, unknown_picture
 from dlgraph.draw.svg import TITLE, _background, _document
-from dlgraph.draw.text import clean
+from dlgraph.draw.text import clean, wrapped
 from dlgraph.errors import OperationError
 
 HEADINGS = ("eager: computed line by line", "define-then-run: written down, run later")
@@ -215,7 +215,7 @@ def _pane(
     parts += [*drawn(layout, shown, half.waiting()), "</g>"]
     bottom = HEAD + layout.height
     small = f' font-size="{theme.SMALL_SIZE}" text-anchor="start"'
-    lines = wrapped(note, wide, 6)
+    lines = wrapped(note, wide, 6, theme.SMALL_SIZE)
     parts += [
         shapes.text(0, bottom + 15 * row, escape(line), small) for row, line in enumerate(lines)
     ]

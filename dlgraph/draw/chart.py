@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from dlgraph.draw import theme
 from dlgraph.draw.shapes import number
-from dlgraph.draw.text import clean, fit, text_width
+from dlgraph.draw.text import clean, fit, text_width, wrapped
 
 PLOT = 420  # px of the axis
 ROW = 22
@@ -27,6 +27,8 @@ CURVES = 96  # px of height for the curves
 NAME_ROW = 14
 TICKS = 5
 SAMPLE = 22  # px of a bar in the legend
+NOTE_ROW = 16
+READ = 440  # px of a line of the notes: all of it is seen on a narrow page, too
 
 STROKES = {
     "forward": (theme.FORWARD, "#cfe4f2", ""),
@@ -74,7 +76,8 @@ class Chart(NamedTuple):
     """What is drawn: rows, an axis from 0 to `extent`, curves, and a mark with a word.
 
     `ticks` are pairs of place and word; `unit` is the word under the axis; `most` is the word at
-    the highest value of the curves.
+    the highest value of the curves and `scale` what they count.  `notes` are sentences below the
+    picture, for words in it that a reader may not know.
     """
 
     title: str
@@ -85,6 +88,8 @@ class Chart(NamedTuple):
     curves: tuple[Curve, ...] = ()
     most: str = ""
     mark: tuple[float, str] | None = None
+    scale: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def render(chart: Chart, sentence: str, description: str) -> str:
@@ -107,6 +112,12 @@ def render(chart: Chart, sentence: str, description: str) -> str:
     if len(styles := [style for style in STROKES if any(b.style == style for b in chart.bars)]) > 1:
         parts.append(_legend(styles, left + PLOT / 2, height))
         height += ROW
+    if chart.notes:
+        height += NOTE_ROW // 2
+    for note in chart.notes:
+        for line in wrapped(note, READ, len(note), theme.SMALL_SIZE):
+            parts.append(_words(theme.MARGIN, height, line, "start", muted=True))
+            height += NOTE_ROW
     body = "".join(parts)
     name = "dg-" + hashlib.sha256((sentence + body).encode()).hexdigest()[:10]
     return (
@@ -221,6 +232,8 @@ def _curves(chart: Chart, left: float, top: float) -> str:
                      f'stroke="{colour}" stroke-width="1.5"{dash}/>')  # fmt: skip
     parts += _names(chart.curves, left, floor, highest)
     parts.append(_words(left - 8, top + 5, chart.most, "end", muted=True))
+    if chart.scale:
+        parts.append(_words(left - 8, top + CURVES / 2 + 4, chart.scale, "end", muted=True))
     parts.append(_words(left - 8, floor + 4, "0", "end", muted=True))
     return "".join(parts)
 

@@ -18,7 +18,7 @@ from dlgraph.draw.layout import Layout, Placed
 from dlgraph.draw.shapes import number
 from dlgraph.draw.steps import Texts
 from dlgraph.draw.svg import TITLE, _background, _document
-from dlgraph.draw.text import ELLIPSIS, clean, fit, text_width
+from dlgraph.draw.text import clean, fit, wrapped
 
 WIDTH, HEIGHT = 360, 250  # of the window
 GAP = 20
@@ -120,7 +120,7 @@ def _frame(
     size = f'width="{number(wide)}" height="{number(tall)}"'
     parts.append(f'</svg><rect x="0" y="{HEAD}" {size} {edge}/>')
     small = f' font-size="{theme.SMALL_SIZE}" text-anchor="start"'
-    for row, line in enumerate(wrapped(frame.caption, wide - 4, CAPTION_LINES)):
+    for row, line in enumerate(wrapped(frame.caption, wide - 4, CAPTION_LINES, theme.SMALL_SIZE)):
         parts.append(shapes.text(2, HEAD + tall + LINE * (row + 1), escape(line), small))
     return "".join(parts)
 
@@ -201,28 +201,3 @@ def _halo(placed: Placed) -> str:
     size = f'width="{box.width + 8}" height="{box.height + 8}"'
     stroke = theme.BOXES[box.style].stroke
     return f'<rect {place} {size} rx="10" fill="none" stroke="{stroke}" stroke-width="2.5"/>'
-
-
-def wrapped(text: str, room: float, lines: int, size: float = theme.SMALL_SIZE) -> list[str]:
-    """Words in at most so many lines; the last is cut if there is more to say.
-
-    >>> from dlgraph.draw.frames import wrapped
-    >>> wrapped("one two three four", 60, 2)
-    ['one two', 'three four']
-    """
-    found: list[str] = [""]
-    words = clean(text, 2000).split(" ")
-    for place, word in enumerate(words):
-        longer = f"{found[-1]} {word}".strip()
-        if text_width(longer, size) <= room:
-            found[-1] = longer
-        elif len(found) < lines:
-            found.append(fit(word, size, room))
-        else:
-            rest = " ".join([found[-1], *words[place:]])
-            cut = rest
-            while cut and text_width(cut + ELLIPSIS, size) > room:
-                cut = cut[:-1]
-            found[-1] = cut + ELLIPSIS
-            break
-    return found

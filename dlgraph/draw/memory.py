@@ -1,8 +1,8 @@
 """`memory`: which value of a program is in memory when, and why it still is.
 
-A row per stretch of memory, from the step that fills it to the last that reads it; above the rows,
+A row per piece of memory, from the step that fills it to the last that reads it; above the rows,
 the bytes in use at every step, beside what they would be without reuse, and if values were computed
-again rather than held.
+again rather than held.  Every word in the picture that is no plain English is explained below it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from dlgraph.errors import OperationError
 from dlgraph.executors.plan import Block, Plan
 from dlgraph.passes.cost import show_bytes
 
-ROWS = 24  # stretches of memory with a row of their own: the largest
+ROWS = 24  # pieces of memory with a row of their own: the largest
+SCRATCH = " (scratch)"  # after the name of the operation whose memory it is
 
 
 class ChartFigure(Figure):
@@ -63,7 +64,7 @@ def memory(program: Any, budget: int | None = None) -> ChartFigure:
     """Draw the memory of a planned program: who is there when, and why.
 
     `program` is what `session.program(fetches, feed)` gave; its plan is drawn, for the shapes that
-    were fed last.  Every row is a stretch of memory, from the step that fills it to the last that
+    were fed last.  Every row is a piece of memory, from the step that fills it to the last that
     reads it.  The curves are the bytes in use at each step: if no memory were used twice; as
     planned; and if values that are cheap to make were computed again until `budget` bytes are
     enough, or as few as can be (by default half of what is planned; see `dg.passes.Recompute`).
@@ -100,7 +101,7 @@ def chart_of(plan: Plan, less: Plan | None = None) -> tuple[Chart, str]:
     peak, naive_peak = show_bytes(plan.peak), show_bytes(plan.naive_peak)
     curves = [
         Curve(f"without reuse: {naive_peak}", naive, "naive"),
-        Curve(f"planned: {peak}", alive, "planned"),
+        Curve(f"planned: at most {peak}", alive, "planned"),
     ]
     words = (
         f"memory of {steps} step{'s' * (steps != 1)}: at most {peak} at once, "
@@ -110,32 +111,54 @@ def chart_of(plan: Plan, less: Plan | None = None) -> tuple[Chart, str]:
         more = len(less.instructions) - steps
         least = show_bytes(less.peak)
         words += f", {least} with {more} step{'s' * (more != 1)} of recomputation"
-        curves.append(Curve(f"recomputed: {least}", _curves(less, steps + more)[0], "again"))
+        curves.append(
+            Curve(f"recomputed: at most {least}", _curves(less, steps + more)[0], "again")
+        )
     elif less is not None:
         words += "; recomputation saves nothing"
     largest = sorted(plan.blocks, key=lambda b: (-b.size, b.first, b.offset))[:ROWS]
     bars = [
         _bar(plan, block, steps) for block in sorted(largest, key=lambda b: (b.first, b.offset))
     ]
-    hidden = len(plan.blocks) - len(bars)
-    unit = "step of the program" + (
-        f" ({hidden} smaller stretches of memory are not shown)" if hidden else ""
-    )
     records = plan.graph.records
     turn = next(
         (k for k, s in enumerate(plan.instructions) if records[s.record].role == "backward"), None
     )
     chart = Chart(
         "Who is in memory, and when",
-        unit,
+        "step of the program",
         max(steps, 1),
         ticks_of(steps),
         tuple(bars),
         tuple(curves),
         show_bytes(max(plan.peak, plan.naive_peak)),
         (turn, "backward begins") if turn is not None else None,
+        "bytes in use",
+        tuple(_notes(bars, curves, len(plan.blocks) - len(bars))),
     )
     return chart, words
+
+
+def _notes(bars: list[Bar], curves: list[Curve], hidden: int) -> list[str]:
+    """What the words of the picture mean; only of those that are in it."""
+    notes = ["A row: a piece of memory, from the step that fills it to the last that reads it."]
+    shared = next((bar.label for bar in bars if " + " in bar.label), None)
+    if shared:
+        name, _, others = shared.rpartition(" + ")
+        values = "1 more value shares" if others == "1" else f"{others} more values share"
+        notes.append(f"“{shared}”: {values} the piece that {name} fills first.")
+    if any(bar.label.endswith(SCRATCH) for bar in bars):
+        notes.append("Scratch: numbers that an operation needs only while it runs.")
+    notes.append("Planned: what this program uses.")
+    notes.append("Without reuse: if every value had memory of its own.")
+    if any(curve.style == "again" for curve in curves):
+        notes.append(
+            "Recomputed: if values that are cheap to make were made again rather than kept."
+        )
+    if hidden:
+        pieces = "1 smaller piece of memory is" if hidden == 1 else f"{hidden} smaller pieces are"
+        notes.append(f"{pieces} not shown.")
+    return notes
 
 
 def _curves(plan: Plan, steps: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -153,14 +176,19 @@ def _curves(plan: Plan, steps: int) -> tuple[tuple[float, ...], tuple[float, ...
 def _bar(plan: Plan, block: Block, steps: int) -> Bar:
     records = plan.graph.records
     first = records[block.records[0] if block.records else plan.instructions[block.first].record]
-    names = [records[i].name for i in block.records] or [f"work space of {first.name}"]
-    short = ["/".join(name.split("/")[-2:]) for name in names]
-    label = short[0] if len(short) == 1 else f"{short[0]} + {len(short) - 1}"
+    names = [records[i].name for i in block.records]
+    label = "/".join((names[0] if names else first.name).split("/")[-2:])
+    if not names:
+        label += SCRATCH
+        names = [f"scratch memory of {first.name}"]
+    elif len(names) > 1:
+        label += f" + {len(names) - 1}"
     style = {"backward": "gradient", "update": "update"}.get(first.role, "forward")
     last = min(block.last, steps - 1)
     lines = [
         names[0],
-        f"{show_bytes(block.size)} at byte {block.offset:,} of the arena",
+        f"{show_bytes(block.size)}: bytes {block.offset:,} to {block.offset + block.size - 1:,} "
+        f"of the program's {plan.buffers[0].size:,}",
         f"from step {block.first} to step {last}",
         _reason(plan, block, steps),
     ]

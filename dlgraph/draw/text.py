@@ -139,3 +139,28 @@ def fit(text: str, size: float, room: float) -> str:
         left -= step
         head, tail = (head + 1, tail) if front else (head, tail - 1)
     return text[:head] + ELLIPSIS + text[tail:]
+
+
+def wrapped(text: str, room: float, lines: int, size: float) -> list[str]:
+    """Words in at most so many lines; the last is cut if there is more to say.
+
+    >>> from dlgraph.draw.text import wrapped
+    >>> wrapped("one two three four", 60, 2, 11)
+    ['one two', 'three four']
+    """
+    found: list[str] = [""]
+    words = clean(text, 2000).split(" ")
+    for place, word in enumerate(words):
+        longer = f"{found[-1]} {word}".strip()
+        if text_width(longer, size) <= room:
+            found[-1] = longer
+        elif len(found) < lines:
+            found.append(fit(word, size, room))
+        else:
+            rest = " ".join([found[-1], *words[place:]])
+            cut = rest
+            while cut and text_width(cut + ELLIPSIS, size) > room:
+                cut = cut[:-1]
+            found[-1] = cut + ELLIPSIS
+            break
+    return found

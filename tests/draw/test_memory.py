@@ -98,3 +98,42 @@ def test_the_bundle_is_the_same_every_time():
 def test_what_has_no_plan_is_an_error(wrong):
     with pytest.raises(dg.errors.OperationError, match="memory plan"):
         dg.memory(wrong)
+
+
+def test_a_student_understands_it_from_the_picture_alone():
+    figure = dg.memory(program())
+    assert "arena" not in figure.svg + figure.describe()
+    notes = " ".join(figure.chart.notes).lower()
+    for shown in ("without reuse", "planned", "a row", "/matmul + 3”: 3 more values", "scratch"):
+        assert shown in notes, shown
+    assert all(note.split()[-1] in figure.svg for note in figure.chart.notes)
+    assert "bytes in use" in figure.svg
+
+
+def test_only_what_is_there_is_explained():
+    with dg.Graph().as_default() as graph:
+        x = dg.placeholder((1000,), name="x")
+        y = dg.matmul(x, x)
+    notes = " ".join(dg.memory(dg.Session(graph).program(y, [x])).chart.notes).lower()
+    for absent in ("scratch", " + ", "recomputed", "not shown"):
+        assert absent not in notes, absent
+    assert "recomputed" in " ".join(dg.memory(chain(), budget=20_000).chart.notes).lower()
+
+
+def test_a_row_says_which_bytes_it_is():
+    found = program()
+    size = max(block.offset + block.size for block in found.plan.blocks)
+    blocks = {f"m{block.offset}-{block.first}": block for block in found.plan.blocks}
+    for bar in dg.memory(found).chart.bars:
+        block = blocks[bar.key]
+        last = block.offset + block.size - 1
+        place = f"bytes {block.offset:,} to {last:,} of the program's {size:,}"
+        assert any(line.endswith(place) for line in bar.lines), bar.lines
+
+
+def test_scratch_memory_is_not_taken_for_the_value_itself():
+    bars = dg.memory(program()).chart.bars
+    scratch = [bar for bar in bars if bar.lines[0].startswith("scratch")]
+    assert len(scratch) > 5
+    assert all(bar.label.endswith("(scratch)") for bar in scratch)
+    assert not any("(scratch)" in bar.label for bar in bars if bar not in scratch)

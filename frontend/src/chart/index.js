@@ -25,6 +25,7 @@ svg [data-c=turning]{stroke:var(--g)}
 [data-key]:hover [data-c=row],.selected [data-c=row]{fill:color-mix(in srgb,var(--f) 12%,var(--bg))}
 [data-key]:focus [data-c=row]{stroke:var(--ink);stroke-width:1.5}
 .selected [data-c~=stretch]{stroke-width:3}
+.panel p{display:none}
 `;
 
 /** Start the chart in `host`; called by the script of the page. */

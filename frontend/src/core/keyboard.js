@@ -62,6 +62,8 @@ function across(figure, direction) {
 
 function leave(figure) {
   if (figure.closeOver) figure.closeOver();
-  else if (figure.selected) figure.select(null);
-  else figure.root.shadowRoot.activeElement?.blur();
+  else if (figure.selected) {
+    figure.select(null);
+    figure.focus(figure.focused); // what had the keyboard may be among the details
+  } else figure.root.shadowRoot.activeElement?.blur();
 }

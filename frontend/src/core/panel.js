@@ -43,8 +43,12 @@ export function showPanel(figure) {
   const buttons = [
     ["trace inputs", "inputs"],
     ["trace outputs", "readers"],
-  ].map(([words, way]) => {
-    const pressed = { "aria-pressed": String(traced === way), onclick: () => figure.trace(way) };
+  ].map(([words, way], place) => {
+    const onclick = () => {
+      figure.trace(way);
+      panel.querySelectorAll("button")[place].focus({ preventScroll: true }); // a new one
+    };
+    const pressed = { "aria-pressed": String(traced === way), onclick };
     const disabled = !figure[way](key).length;
     return h("button", { type: "button", tabindex: -1, disabled, ...pressed }, words);
   });

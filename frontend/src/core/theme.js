@@ -58,12 +58,10 @@ svg{font-size:12px;text-anchor:middle;fill:var(--ink);--c:var(--f)}
 .box:focus>.ring{stroke:var(--ink);stroke-width:2}
 .faint{opacity:.25}
 .shapes text{text-anchor:start;stroke:var(--bg);stroke-width:3px;paint-order:stroke}
-.panel{border-top:1px solid var(--frame);padding:8px 14px;width:0;min-width:100%}
+.over,.panel{border-top:1px solid var(--frame);padding:8px 14px;width:0;min-width:100%}
 h4,dl,dd,p{margin:0 0 4px;overflow-wrap:anywhere}
 dd{margin:0}
 dl{display:grid;grid-template-columns:max-content 1fr;column-gap:14px}
-.over{position:absolute;z-index:2;right:6px;top:34px;max-width:96%;background:var(--bg);
-border:1px solid var(--frame);border-radius:6px;padding:6px 8px;max-height:300px;overflow:auto}
 .said{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
 [hidden]{display:none!important}
 @media(prefers-reduced-motion:no-preference){.box,.line{transition:opacity .15s}}

@@ -63,11 +63,16 @@ export function addTools(figure) {
   };
 }
 
-/** Show `content` over the figure; `figure.closeOver()` takes it away. */
+/** Show `content` above the picture; `figure.closeOver()` takes it away. */
 export function openOver(figure, label, ...content) {
   figure.closeOver?.();
-  const over = h("div", { class: "over", role: "dialog", "aria-label": label }, ...content);
-  figure.frame.append(over);
+  const over = h(
+    "div",
+    { class: "over", role: "dialog", "aria-label": label, tabindex: -1 },
+    ...content,
+  );
+  figure.bar.after(over);
+  over.focus(); // whoever is far down in the picture is led to it
   figure.closeOver = () => {
     over.remove();
     figure.closeOver = null;

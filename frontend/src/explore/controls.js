@@ -3,7 +3,7 @@
 import { h } from "../core/dom.js";
 
 export const CONTROLS = `
-.inputs{display:grid;grid-template-columns:max-content minmax(80px,260px) 7.5em;gap:2px 10px;
+.inputs{display:grid;grid-template-columns:minmax(3em,max-content) minmax(60px,260px) 7.5em;gap:2px 10px;
 align-items:center;padding:6px 14px 2px}
 .inputs:empty{display:none}
 .inputs label{font-weight:bold;max-width:12em;overflow:hidden;text-overflow:ellipsis;

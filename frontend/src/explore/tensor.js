@@ -25,7 +25,7 @@ const GAP = 1; // cells between two tiles
 
 /** `set(node, value, at, ended)` changes one element. */
 export function tensor(set) {
-  const canvas = h("canvas", { tabindex: 0, role: "img" });
+  const canvas = h("canvas", { tabindex: 0, role: "group" });
   const mark = h("div", { class: "mark", hidden: true });
   const at = h("p", { class: "at", "aria-live": "polite" });
   const facts = h("p", { class: "facts" });
@@ -66,7 +66,8 @@ export function tensor(set) {
     Object.assign(canvas, { width, height });
     canvas.style.width = `${width * scale}px`;
     canvas.style.height = `${Math.max(height * scale, 12)}px`;
-    canvas.setAttribute("aria-label", shown.words.join(", "));
+    const keys = "arrow keys go from cell to cell";
+    canvas.setAttribute("aria-label", [...shown.words, keys].join(", "));
     const image = new ImageData(width, height);
     for (let k = 0; 3 * k < colours.length; k++) {
       const [x, y] = place(k);
@@ -122,7 +123,9 @@ export function tensor(set) {
       mark.style.cssText = `left:${left}px;top:${top}px;width:${wide}px;height:${high}px`;
     }
     if (k < 0 || k >= shown.values.length) {
-      at.textContent = shown.editable ? "click a cell to change it" : "point at a cell";
+      at.textContent = shown.editable
+        ? "click a cell, or go there with the arrow keys, to change it"
+        : "point at a cell, or go there with the arrow keys";
       editing.hidden = true;
       return;
     }

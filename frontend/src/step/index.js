@@ -27,7 +27,7 @@ border:solid currentColor;border-width:0 1.5px;border-radius:6px;font-variant-nu
 .cell .sign{font-weight:normal}
 .answer{display:flex;gap:4px;flex-wrap:wrap;margin:4px 0}
 .answer input{width:9em}
-.verdict{font-weight:bold}
+.verdict{font-weight:bold;display:block}
 .verdict::before{content:"✓ "}
 .verdict.wrong::before{content:"✗ "}
 .verdict:empty{display:none}

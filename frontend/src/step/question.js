@@ -28,7 +28,7 @@ export function question({ facts, quiz }, { done, wrong, leave, say }) {
   };
   const input = h("input", {
     ...{ type: "text", inputmode: "text", autocomplete: "off", "aria-label": "your prediction" },
-    ...{ size: 8, tabindex: -1 },
+    size: 8,
     onkeydown: (event) => {
       if (event.key === "Enter") check();
       if (event.key === "Escape") leave();
@@ -46,8 +46,8 @@ export function question({ facts, quiz }, { done, wrong, leave, say }) {
     h("div", { class: "row" }, formula, ...cells),
     h(
       ...["div", { class: "answer" }, input],
-      h("button", { type: "button", tabindex: -1, onclick: check }, "Check"),
-      h("button", { type: "button", tabindex: -1, onclick: () => done(false, "") }, "Show"),
+      h("button", { type: "button", onclick: check }, "Check"),
+      h("button", { type: "button", onclick: () => done(false, "") }, "Show"),
     ),
     verdict,
   );

@@ -82,8 +82,8 @@ export async function main(host, payload) {
     if (k < 0) {
       at.textContent =
         tiles.length > 1
-          ? "Point at a pixel; click a slice to enlarge it."
-          : "Point at an element.";
+          ? "Point at a pixel, or use the arrow keys; a click or Enter enlarges a slice."
+          : "Point at an element, or use the arrow keys.";
       return;
     }
     const [x, y, width, height] = place(k);
@@ -126,14 +126,13 @@ export async function main(host, payload) {
       point((tile * rows + row) * columns + column);
     };
     const go = (by, words) => {
-      const onclick = () => enlarge((tile + by + tiles.length) % tiles.length);
+      const onclick = () => {
+        enlarge((tile + by + tiles.length) % tiles.length);
+        large.querySelector(`[aria-label="${words}"]`).focus(); // it stands for the pressed one
+      };
       return h("button", { type: "button", "aria-label": words, onclick }, by < 0 ? "‹" : "›");
     };
-    const close = h(
-      "button",
-      { type: "button", onclick: () => set(large, { hidden: true }) },
-      "close",
-    );
+    const close = h("button", { type: "button", onclick: closeLarge }, "close");
     large.hidden = false;
     large.replaceChildren(
       s("svg", { width, height, onpointermove }, image),
@@ -146,6 +145,16 @@ export async function main(host, payload) {
     );
   }
 
+  function closeLarge() {
+    large.hidden = true;
+    stage.focus({ preventScroll: true });
+  }
+
+  large.onkeydown = (event) => {
+    if (event.key !== "Escape") return;
+    event.stopPropagation();
+    closeLarge();
+  };
   stage.onpointermove = (event) => {
     const k = under(event);
     if (!fixed || k >= 0) point(k);
@@ -168,7 +177,7 @@ export async function main(host, payload) {
       mark.scrollIntoView({ block: "nearest", inline: "nearest" });
     } else if (event.key === "Enter" && tiles.length > 1 && cell >= 0)
       enlarge(Math.floor(cell / (rows * columns)));
-    else if (event.key === "Escape") point(-1);
+    else if (event.key === "Escape") large.hidden ? point(-1) : closeLarge();
     else return;
     fixed = cell >= 0;
     event.preventDefault();
