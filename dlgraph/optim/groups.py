@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from dlgraph.core.names import nearest
+from dlgraph.core.node import Node
 from dlgraph.core.parameter import Parameter
+from dlgraph.core.program import needed
 from dlgraph.core.tensor import Tensor
 from dlgraph.core.words import counted
-from dlgraph.errors import OperationError
+from dlgraph.errors import OperationError, UnknownNameError
 from dlgraph.optim.options import checked, within
 
 
@@ -32,6 +35,11 @@ class Group:
         self.rate = Parameter(0.0, dtype="float64", name="lr", requires_grad=False)
         self.lr = lr
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if "rate" in vars(self) and not hasattr(self, name):
+            raise no_setting(f"{self.who}: a group", name, self.options)
+        object.__setattr__(self, name, value)
+
     @property
     def lr(self) -> float:
         """The learning rate; set it at any time, in both modes it counts from the next step."""
@@ -50,6 +58,16 @@ class Group:
         count = len(self.parameters)
         shown = "".join(f", {name}={value}" for name, value in self.options.items())
         return f"Group({counted(count, 'parameter')}, lr={self.lr:g}{shown})"
+
+
+def no_setting(who: str, name: str, options: Iterable[str]) -> UnknownNameError:
+    """The error for `optimizer.momentun = 0.9`, which would be kept and read by nobody."""
+    known = ["lr", *options]
+    given = f"options are given when the optimiser is made: {name}=..."
+    return UnknownNameError(
+        f"{who} has no attribute {name!r} to set",
+        hint=given if name in known else nearest(name, known) or "optimizer.lr = 0.01 can be set",
+    )
 
 
 def make_groups(who: str, given: Any, lr: float, options: dict[str, Any]) -> list[Group]:
@@ -125,3 +143,11 @@ def leaves(who: str, parameters: Any) -> list[Tensor]:
             f"requires gradients is passed itself: {who}([w])",
         )
     return list(chosen.values())
+
+
+def variables_of(loss: Node) -> list[Tensor]:
+    """The parameters that a node of a graph depends on, each once."""
+    records = loss.graph.records
+    tensors = [records[i].attrs.get("tensor") for i in needed(records, [loss.index], set())]
+    unique = {id(t): t for t in tensors if isinstance(t, Parameter) and t.requires_grad}
+    return list(unique.values())

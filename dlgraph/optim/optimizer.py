@@ -8,13 +8,12 @@ A rule is written with operators only (`rules.py`).  `step()` runs it on arrays 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
-
-import numpy as np
 
 from dlgraph.core import arrays
 from dlgraph.core.building import building
+from dlgraph.core.declared import is_ours
 from dlgraph.core.gradients import gradients
 from dlgraph.core.names import OPTIMIZERS_ELSEWHERE, NotSetHere, names_of
 from dlgraph.core.node import Node
@@ -26,8 +25,9 @@ from dlgraph.errors import BackwardError, OperationError
 from dlgraph.nn import init
 from dlgraph.ops.copies import astype
 from dlgraph.optim.clipping import clip_by_norm, clip_by_value
-from dlgraph.optim.groups import Group, leaves, make_groups
-from dlgraph.optim.state import checked_state, state_of_optimizer
+from dlgraph.optim.groups import Group, leaves, make_groups, no_setting, variables_of
+from dlgraph.optim.scalars import scalar
+from dlgraph.optim.state import checked_state, follow, state_of_optimizer
 
 
 class Optimizer:
@@ -60,10 +60,10 @@ class Optimizer:
                 f"{who}({parameters!r}): the first argument is the parameters",
                 hint=f"{who}(model.parameters(), lr={parameters!r})",
             )
-        self.groups: list[Group] = make_groups(who, parameters, lr, options)
         self._open = parameters is None  # minimize adds what the loss depends on
         self._count = Parameter(0.0, dtype="float64", name="steps", requires_grad=False)
         self._state: dict[int, dict[str, Parameter]] = {}
+        self.groups: list[Group] = make_groups(who, parameters, lr, options)
 
     @property
     def parameters(self) -> list[Tensor] | None:
@@ -83,6 +83,11 @@ class Optimizer:
     def lr(self, value: float) -> None:
         for one in self.groups:
             one.lr = value
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if is_ours(type(self)) and "groups" in vars(self) and not hasattr(self, name):
+            raise no_setting(type(self).__name__, name, self.groups[0].options)
+        object.__setattr__(self, name, value)
 
     # ---- what subclasses write
     def slots_of(self, options: Mapping[str, Any]) -> tuple[str, ...]:
@@ -131,7 +136,7 @@ class Optimizer:
                 if old.dtype is not dtype:
                     dtype = old.dtype
                     if descend is not None:
-                        lr = _scalar(float(value_of(one.rate)), dtype)
+                        lr = scalar(value_of(one.rate), dtype)
                     else:
                         rule = self._with_factors(one, dtype)
                 if descend is not None:
@@ -144,7 +149,7 @@ class Optimizer:
                     continue
                 slots = self.state_of(p, one)
                 if arrays.MODULES:
-                    _follow(slots, old)
+                    follow(slots, old)
                 held = {name: slot._data for name, slot in slots.items()}
                 p._data, *rest = rule(old, g, **held)
                 p._changed = now
@@ -156,13 +161,8 @@ class Optimizer:
     def _with_factors(self, one: Group, dtype: Any) -> Any:
         """The rule, given the options of a group and the factors of this step in this dtype."""
         factors = self.factors(value_of(one.rate), value_of(self._count), **one.options)
-        given = dict(one.options)
-        for name, value in factors.items():
-            if not isinstance(value, float):
-                given[name] = astype(value, dtype)
-            else:
-                given[name] = _scalar(value, dtype)
-        return partial(self.rule, **given)
+        cast = {name: scalar(value, dtype) for name, value in factors.items()}
+        return partial(self.rule, **{**one.options, **cast})
 
     def _nothing_ready(self) -> Exception:
         who = type(self).__name__
@@ -277,7 +277,7 @@ class Optimizer:
     def _chosen(self, loss: Node, parameters: Iterable[Tensor] | None) -> list[Tensor]:
         who = type(self).__name__
         if self._open:
-            chosen = leaves(who, _variables_of(loss) if parameters is None else parameters)
+            chosen = leaves(who, variables_of(loss) if parameters is None else parameters)
             known = {id(p) for p in self.groups[0].parameters}
             self.groups[0].parameters += [p for p in chosen if id(p) not in known]
             return chosen
@@ -355,33 +355,3 @@ class Optimizer:
 
 for _name, _here in OPTIMIZERS_ELSEWHERE.items():
     setattr(Optimizer, _name, NotSetHere(_name, _here))
-
-
-def _scalar(value: float, dtype: Any) -> Any:
-    # NumPy multiplies faster by an array without axes than by its own scalars; CuPy takes these.
-    return dtype.type(value) if arrays.MODULES else _factor(value, dtype)
-
-
-@lru_cache(maxsize=16)
-def _factor(value: float, dtype: Any) -> np.ndarray:
-    made = np.array(value, dtype)
-    made.flags.writeable = False
-    return made
-
-
-def _follow(slots: dict[str, Parameter], p: Any) -> None:
-    """Bring the state of a parameter to the device that the parameter was moved to."""
-    for slot in slots.values():
-        if arrays.device_of(slot._data) != arrays.device_of(p):
-            slot._replace(arrays.like_device(slot._data, p))
-
-
-def _variables_of(loss: Node) -> list[Tensor]:
-    from dlgraph.core.program import needed
-
-    graph = loss.graph
-    tensors = [
-        graph.records[i].attrs.get("tensor") for i in needed(graph.records, [loss.index], set())
-    ]
-    unique = {id(t): t for t in tensors if isinstance(t, Parameter) and t.requires_grad}
-    return list(unique.values())

@@ -1,4 +1,4 @@
-"""The state of an optimiser as plain values, and back, checked before anything is changed."""
+"""The state of an optimiser: beside its parameter, and as plain values and back, checked first."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from dlgraph.core.arrays import to_numpy
+from dlgraph.core.arrays import device_of, like_device, to_numpy
+from dlgraph.core.parameter import Parameter
 from dlgraph.core.spec import Spec, spec_of
 from dlgraph.core.tensor import Tensor, value_of
 from dlgraph.errors import DtypeError, OperationError, ShapeError
@@ -15,6 +16,13 @@ from dlgraph.optim.options import within
 
 if TYPE_CHECKING:
     from dlgraph.optim.optimizer import Optimizer
+
+
+def follow(slots: Mapping[str, Parameter], p: Any) -> None:
+    """Bring the state of a parameter to the device that the parameter was moved to."""
+    for slot in slots.values():
+        if device_of(slot._data) != device_of(p):
+            slot._replace(like_device(slot._data, p))
 
 
 def state_of_optimizer(optimizer: Optimizer) -> dict[str, Any]:

@@ -329,3 +329,42 @@ def test_names_of_other_libraries_lead_to_ours():
     assert not [n for n in OPTIMIZERS_ELSEWHERE if hasattr(optimizer, n) or n in dir(optimizer)]
     assert "lr" in dir(optimizer) and copy.deepcopy(optimizer).lr == 0.5
     assert optimizer.groups[0].lr == 0.5  # what the hint says
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("lr_", r"did you mean lr\?"),
+        ("momentun", r"did you mean momentum\?"),
+        ("momentum", r"when the optimiser is made: momentum="),
+        ("anything", r"optimizer\.lr = 0\.01 can be set"),
+    ],
+)
+def test_a_setting_that_nobody_would_read_is_refused(name, hint):
+    optimizer = dg.optim.SGD(parameters(), lr=0.5)
+    for owner in (optimizer, optimizer.groups[0]):
+        with pytest.raises(UnknownNameError, match=rf"no attribute '{name}' to set(.|\n)*{hint}"):
+            setattr(owner, name, 0.1)
+        assert name not in vars(owner)
+    optimizer.lr = 0.25
+    optimizer.groups[0].lr = 0.125
+    again = copy.deepcopy(optimizer)
+    again.groups = optimizer.groups  # what is there may be replaced
+    assert again.lr == 0.125
+
+
+def test_an_optimiser_of_your_own_may_keep_what_it_likes():
+    class Descent(dg.optim.Optimizer):
+        def __init__(self, parameters, momentum=0.5):
+            super().__init__(parameters, 0.1, momentum=momentum)
+            self.momentum = momentum
+
+        def rule(self, p, g, *, lr, momentum):
+            return (p - lr * self.momentum * g,)
+
+    p, _ = parameters()
+    optimizer = Descent([p])
+    optimizer.history = []
+    (p * 2).sum().backward()
+    optimizer.step()
+    assert p.tolist() == pytest.approx([0.9]) and optimizer.history == []
