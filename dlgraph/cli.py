@@ -31,7 +31,8 @@ no look for updates, because a class may have no network."""
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status.
 
-    0 means done, 1 a problem that is explained on standard error, 2 a wrong way to call it.
+    0 means done, 1 a problem that is explained on standard error, 2 a wrong way to call it, 130
+    that Ctrl-C stopped it.
 
     >>> from dlgraph.cli import main
     >>> main(["lab", "some-folder", "--fresh", "no-such-lesson"])
@@ -56,6 +57,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         error.where = None  # a person at a command line has no line of code to look at
         print(f"dlgraph {options.command}: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print(f"dlgraph {options.command}: stopped", file=sys.stderr)
+        return 130
     parser.print_help()
     return 2
 
@@ -185,7 +189,7 @@ def grade(lesson: str, paths: Sequence[str], csv: Path | None, seconds: int) -> 
             f"{teachers} has no exercise",
             hint="a cell defines check_NAME(answer), another one prints check_NAME(answer)",
         )
-    if csv is not None and csv.exists():
+    if csv is not None and os.path.exists(csv):
         raise DlgraphError(f"{csv} is there already", hint="give the marks another name")
     if csv is not None and not os.access(csv.parent, os.W_OK):  # said before an hour of marking
         raise DlgraphError(f"{csv} cannot be written: {csv.parent} is no folder to write to")

@@ -14,10 +14,14 @@ All the same it is the learners' code that runs here, with your rights.  `cli.py
 from __future__ import annotations
 
 import ast
+import asyncio
+import contextlib
 import csv
 import io
 import json
+import os
 import re
+import signal
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -29,10 +33,8 @@ from dlgraph.errors import DlgraphError, MissingPackageError
 from dlgraph.io.plain import writable
 
 RIGHT, NOT_YET, NOT_ATTEMPTED, MISSING = "right", "not yet", "not attempted", "missing"
-SECONDS = 120
-"""What a cell may take, unless the teacher says otherwise."""
-LARGEST = 50 * 2**20
-"""Bytes of a notebook file; a lesson with all its figures has half a MiB."""
+SECONDS = 120  # what a cell may take, unless the teacher says otherwise
+LARGEST = 50 * 2**20  # bytes of a notebook file; a lesson with all its figures has half a MiB
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ def find_teachers(text: str) -> Path:
     """The teacher's notebook: a file, or the start of a packaged lesson's name ("01")."""
     path = Path(text)
     if path.suffix == ".ipynb":
-        if not path.is_file():
+        if not os.path.isfile(path):  # is_file raises for a name that is too long
             raise DlgraphError(f"there is no file {path}", hint="name the lesson, 01 for example")
         return path
     source = lessons.lesson_source()
@@ -96,14 +98,14 @@ def find_submissions(given: Iterable[str], teachers: Path) -> list[Path]:
     """
     found: dict[Path, None] = {}
     for path in map(Path, given):
-        if path.is_dir():
+        if os.path.isdir(path):
             for one in sorted(path.rglob("*.ipynb")):
                 hidden = any(part.startswith(".") for part in one.relative_to(path).parts)
                 if teachers.stem not in one.name or hidden or not one.is_file():
                     continue
                 if one.resolve() != teachers.resolve():
                     found[one] = None
-        elif path.is_file():
+        elif os.path.isfile(path):
             found[path] = None
         else:
             raise DlgraphError(f"{path} is neither a file nor a folder")
@@ -196,8 +198,7 @@ def with_checks(learners: Sequence[str], wanted: Sequence[Exercise]) -> list[tup
 def mark(path: Path, wanted: Sequence[Exercise], seconds: int = SECONDS) -> Marked:
     """Run one notebook with the teacher's checks and say what became of each exercise.
 
-    Raises:
-        MissingPackageError: nbclient is not installed.
+    Raises `MissingPackageError` if nbclient is not installed.
     """
     try:
         cells = with_checks(code_cells(path), wanted)
@@ -264,6 +265,14 @@ def run(cells: Sequence[tuple[str, str]], seconds: int) -> list[list[Any]]:
             "nbclient, which runs notebooks, is not installed",
             hint='install it: pip install "dlgraph[lab]"',
         ) from error
+    stops: list[bool] = []
+
+    def on_stop(**_: Any) -> None:
+        # nbclient's answer to Ctrl-C ends the kernel: the learner is told so, and the next is run.
+        task: Any = asyncio.current_task()
+        with contextlib.suppress(RuntimeError):  # Windows has no such answers; nor has a thread
+            task.get_loop().add_signal_handler(signal.SIGINT, lambda: stops.append(task.cancel()))
+
     notebook = v4.new_notebook(cells=[v4.new_code_cell(source) for source, _ in cells])
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         client = NotebookClient(
@@ -275,10 +284,13 @@ def run(cells: Sequence[tuple[str, str]], seconds: int) -> list[list[Any]]:
             store_widget_state=True,  # without it nbclient fails on widgets
             extra_arguments=["--log-level=ERROR"],
             resources={"metadata": {"path": folder}},
+            on_notebook_start=on_stop,
         )
         try:
             client.execute()
         except (CellTimeoutError, DeadKernelError, RuntimeError) as error:
+            if stops:
+                raise KeyboardInterrupt from None
             said = str(error).strip().splitlines() or [type(error).__name__]
             raise DlgraphError(f"its kernel ended while it ran: {said[-1]}") from error
     return [cell.outputs for cell in notebook.cells]

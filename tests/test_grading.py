@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import re
 import textwrap
 
@@ -177,8 +178,8 @@ def test_marks_are_kept_when_marking_is_stopped(tmp_path, capsys, monkeypatch):
     for who in ("ann", "bob"):
         write(tmp_path / "class" / who / "01_sums.ipynb", LESSON)
     file = tmp_path / "marks.csv"
-    with pytest.raises(KeyboardInterrupt):
-        cli.main(["grade", lesson, str(tmp_path / "class"), "--csv", str(file)])
+    assert cli.main(["grade", lesson, str(tmp_path / "class"), "--csv", str(file)]) == 130
+    assert "dlgraph grade: stopped" in capsys.readouterr().err
     assert "not read" in file.read_text(encoding="utf-8-sig")
 
 
@@ -191,6 +192,23 @@ def test_a_folder_for_the_marks_that_is_not_there_is_told_before_marking(
     file = tmp_path / "nowhere" / "marks.csv"
     assert cli.main(["grade", lesson, str(tmp_path / "class"), "--csv", str(file)]) == 1
     assert "is no folder to write to" in capsys.readouterr().err
+
+
+def test_a_name_that_is_too_long_is_told(tmp_path, capsys):
+    lesson = str(write(tmp_path / "01_sums.ipynb", LESSON))
+    assert cli.main(["grade", lesson, "a" * 300]) == 1
+    assert "is neither a file nor a folder" in capsys.readouterr().err
+    assert cli.main(["grade", "a" * 300 + ".ipynb", lesson]) == 1
+    assert "there is no file" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
+def test_ctrl_c_in_the_middle_of_a_cell_stops_marking(tmp_path):
+    # Else it is the learner who is told that the kernel ended, and the next one is marked.
+    cell = "import os, signal, time\nos.kill(os.getppid(), signal.SIGINT)\ntime.sleep(100)"
+    path = write(tmp_path / "01_sums.ipynb", [cell, *LESSON])
+    with pytest.raises(KeyboardInterrupt):
+        grading.mark(path, grading.exercises(LESSON))
 
 
 def test_formulas_of_a_spreadsheet_are_words():
