@@ -84,7 +84,7 @@ def _mode_of(path: Path) -> int | None:
         return None
     if not stat.S_ISREG(mode):
         raise OSError("it is no file that can be replaced")
-    if not os.access(path, os.W_OK):
+    if not os.access(path, os.W_OK) and os.path.exists(path):  # somebody may have just removed it
         raise OSError("it is read-only")
     return stat.S_IMODE(mode)
 

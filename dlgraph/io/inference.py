@@ -7,10 +7,13 @@ its content.  The weights are written first, under a name that nothing refers to
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
+import time
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,6 +34,7 @@ from dlgraph.io.tensors import from_bytes, read_bytes, to_bytes
 from dlgraph.io.values import Reader, Writer
 
 WEIGHTS = re.compile(r"weights-[0-9a-f]{16}\.safetensors")
+FORGOTTEN = 24 * 3600  # seconds after which weights that no graph names are those of a crash
 
 
 class InferenceModel:
@@ -166,11 +170,26 @@ def _write(path: Any, name: str, weights: bytes, content: bytes) -> None:
         folder.mkdir(exist_ok=True)
     except OSError as error:
         raise DataError(f"the folder {folder} cannot be made: {error.strerror}") from error
+    before = _weights_of(folder)
     write_whole(folder / name, weights)
     write_whole(folder / "graph.json", content)
+    # Others may be those of somebody who saves at the same time, with graph.json still to come.
+    now = _weights_of(folder)
     for old in folder.glob("weights-*.safetensors"):
-        if WEIGHTS.fullmatch(old.name) and old.name != name:
-            old.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            useless = old.name == before or time.time() - old.stat().st_mtime > FORGOTTEN
+            if useless and WEIGHTS.fullmatch(old.name) and old.name not in (name, now):
+                old.unlink()
+
+
+def _weights_of(folder: Path) -> str | None:
+    """The name of the weights that the graph of this folder has; it stands near the top."""
+    try:
+        with open(folder / "graph.json", encoding="utf-8", errors="replace") as stream:
+            found = WEIGHTS.search(stream.read(4096))
+    except OSError:
+        return None
+    return found and found[0]
 
 
 def _named(what: str, nodes: Any) -> dict[str, Node]:

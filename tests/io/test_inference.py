@@ -11,6 +11,7 @@ import pytest
 
 import dlgraph as dg
 from dlgraph.errors import DataError, FeedError, FetchError, OperationError
+from dlgraph.io import inference
 
 
 def rng(seed=0):
@@ -266,3 +267,27 @@ def test_a_place_without_a_saved_graph_is_told(tmp_path):
     with pytest.raises(dg.errors.DataError) as caught:
         dg.load_inference_model(tmp_path / "nowhere")
     assert caught.value.hint == f"there is no folder {tmp_path / 'nowhere'} either"
+
+
+def test_two_who_save_at_once_leave_one_whole_model(tmp_path, monkeypatch):
+    def graph(value):
+        w = dg.Parameter([value] * 50, name="w")
+        with dg.Graph().as_default():
+            return dg.variable(w) * 2.0
+
+    mine, theirs, written = graph(1.0), graph(3.0), inference.write_whole
+
+    def interrupted(path, content):
+        written(path, content)
+        if path.name != "graph.json":  # the other one saves all of theirs in between
+            monkeypatch.setattr(inference, "write_whole", written)
+            dg.save_inference_model(tmp_path, {}, {"y": theirs})
+
+    dg.save_inference_model(tmp_path, {}, {"y": graph(0.0)})
+    monkeypatch.setattr(inference, "write_whole", interrupted)
+    dg.save_inference_model(tmp_path, {}, {"y": mine})
+    assert dg.load_inference_model(tmp_path)()[0] == 2.0
+    for file in tmp_path.glob("weights-*"):  # what nobody needs any more goes, a day later
+        os.utime(file, (0, 0))
+    dg.save_inference_model(tmp_path, {}, {"y": mine})
+    assert len(list(tmp_path.iterdir())) == 2
