@@ -58,7 +58,7 @@ class Split:
         >>> x.shape, x.dtype.name, y.dtype.name, float(x.min()), float(x.max())
         ((1415, 784), 'float32', 'int64', -1.0, 1.0)
         """
-        if scale not in SCALES:
+        if not isinstance(scale, str) or scale not in SCALES:
             raise OperationError(
                 f"arrays: there is no scale {scale!r}",
                 hint="; ".join(f"scale={name!r} is {text}" for name, text in SCALES.items()),

@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from dlgraph.errors import DataError
+from dlgraph.errors import DataError, OperationError
 from dlgraph.io.atomic import as_path
 
 # Third byte of the header: the element type.  Numbers are big-endian.
@@ -41,7 +41,8 @@ def read_idx(path: str | os.PathLike[str], *, limit: int = 1 << 30) -> np.ndarra
     has the shape and dtype of the header, in this machine's byte order, and is read-only.
 
     Raises `DataError` if the file is missing, is not IDX, is damaged, promises more than `limit`,
-    or holds fewer or more values than its header promises, `OperationError` for what is no path.
+    or holds fewer or more values than its header promises, `OperationError` for what is no path
+    or no limit.
 
     >>> import pathlib, tempfile
     >>> import dlgraph as dg
@@ -53,6 +54,8 @@ def read_idx(path: str | os.PathLike[str], *, limit: int = 1 << 30) -> np.ndarra
     array([[1, 2, 3],
            [4, 5, 6]], dtype=uint8)
     """
+    if not isinstance(limit, (int, np.integer)) or limit < 1:
+        raise OperationError(f"read_idx: limit is a number of bytes, a whole one, not {limit!r}")
     path = as_path("read_idx", path, "train-images-idx3-ubyte.gz")
     return parse_idx(read_file(path, limit), path.name, limit)
 

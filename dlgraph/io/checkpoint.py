@@ -14,7 +14,7 @@ import numpy as np
 
 from dlgraph.errors import DataError, OperationError
 from dlgraph.io.atomic import as_path, write_whole
-from dlgraph.io.plain import fail, field, fields, read_json, write_json
+from dlgraph.io.plain import fail, field, fields, is_text, read_json, write_json
 from dlgraph.io.tensors import from_bytes, read_bytes, to_bytes
 from dlgraph.io.values import stream_of
 from dlgraph.nn.module import Module
@@ -161,7 +161,14 @@ def _streams(model: Module | None, more: Mapping[str, Stream] | None) -> dict[st
     found = {"default": default_stream()}
     if model is not None:
         found |= {f"model/{name}": stream for name, stream in named_streams(model)}
+    if more is not None and not isinstance(more, Mapping):
+        raise OperationError(
+            f"checkpoint: streams is a {type(more).__name__}, not a dictionary",
+            hint='a name for each: streams={"noise": stream}',
+        )
     for name, stream in (more or {}).items():
+        if not isinstance(name, str) or not is_text(name):
+            raise OperationError(f"checkpoint: {name!r} is no name for a stream")
         if not isinstance(stream, Stream):
             raise OperationError(f"checkpoint: streams[{name!r}] is a {type(stream).__name__}")
         found[f"other/{name}"] = stream

@@ -46,6 +46,8 @@ def test_bad_arguments_of_arrays(split):
     with pytest.raises(OperationError, match="there is no scale 'pm1'") as caught:
         split.arrays("pm1")
     assert "'unit'" in caught.value.hint and "'symmetric'" in caught.value.hint
+    with pytest.raises(OperationError, match=r"there is no scale \[0, 1\]"):
+        split.arrays([0, 1])
     with pytest.raises(DtypeError, match="int64 cannot hold them"):
         split.arrays(dtype=np.int64)
 

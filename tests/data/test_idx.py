@@ -146,6 +146,12 @@ def test_what_is_no_path_is_told(wrong, monkeypatch):
             locate("mnist")
 
 
+@pytest.mark.parametrize("limit", [None, "1", 1.5, 0, -1])
+def test_a_limit_that_is_none_is_told(tmp_path, limit):
+    with pytest.raises(OperationError, match="limit is a number of bytes"):
+        read_idx(write(tmp_path, b"any"), limit=limit)
+
+
 def test_reads_the_real_thing(shared_data):
     labels = read_idx(shared_data / "mnist" / "t10k-labels-idx1-ubyte.gz")
     assert labels.shape == (10000,) and labels[:5].tolist() == [7, 2, 1, 0, 4]

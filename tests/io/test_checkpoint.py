@@ -173,3 +173,11 @@ def test_parts_are_what_they_are_called(tmp_path, name):
         with pytest.raises(OperationError, match=f"a dict is no {name}"):
             call(tmp_path / "run.safetensors", **{name: {}})
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("streams", [["noise"], {1: dg.Stream(0)}, {"\ud800": dg.Stream(0)}, 5])
+def test_streams_without_a_name_are_told(tmp_path, streams):
+    file = tmp_path / "run.safetensors"
+    with pytest.raises(OperationError, match=r"checkpoint: .*(not a dictionary|no name)"):
+        dg.save_checkpoint(file, streams=streams)
+    assert not file.exists()
