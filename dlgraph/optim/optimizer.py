@@ -85,7 +85,7 @@ class Optimizer:
             one.lr = value
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if is_ours(type(self)) and "groups" in vars(self) and not hasattr(self, name):
+        if is_ours(type(self)) and "groups" in vars(self) and name not in object.__dir__(self):
             raise no_setting(type(self).__name__, name, self.groups[0].options)
         object.__setattr__(self, name, value)
 

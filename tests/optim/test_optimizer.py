@@ -321,7 +321,9 @@ def test_a_parameter_without_a_slot_has_none_in_a_copy():
 
 def test_names_of_other_libraries_lead_to_ours():
     optimizer = dg.optim.Adam(parameters(), lr=0.5)
-    with pytest.raises(UnknownNameError, match=r"no attribute 'learning_rate'(.|\n)*optimizer\.lr"):
+    with pytest.raises(
+        UnknownNameError, match=r"no attribute 'learning_rate'\n(.|\n)*here it is optimizer\.lr"
+    ):
         optimizer.learning_rate = 3
     assert optimizer.lr == 0.5
     with pytest.raises(UnknownNameError, match=r"here it is optimizer\.groups"):
