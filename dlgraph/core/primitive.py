@@ -136,7 +136,8 @@ class Primitive:
         )
         self.steps = ()
         if rules and not self.variadic and not self.optional:
-            self.steps = tuple((i, *step_of(self, name)) for i, name in enumerate(self.inputs))
+            found = [(i, name) for i, name in enumerate(self.inputs) if name in rules]
+            self.steps = tuple((i, *step_of(self, name)) for i, name in found)
         return self
 
     def pulled(

@@ -33,9 +33,7 @@ def step_of(primitive: Any, name: str) -> tuple[int, Any]:
     It is `(GRADIENT, rule(g))`, `(OUTPUT, rule(g, y))`, `(k, rule(g, inputs[k]))`, or else
     `(MORE, pull(g, y, inputs, attrs))`.
     """
-    rule = primitive.rules.get(name)
-    if rule is None:
-        return GRADIENT, _no_gradient
+    rule = primitive.rules[name]
     first, *others = parameters_of(rule)
     reads = [other.removeprefix("like_") for other in others]
     if first == "g" and not others:
@@ -45,10 +43,6 @@ def step_of(primitive: Any, name: str) -> tuple[int, Any]:
     if first == "g" and len(reads) == 1 and reads[0] in primitive.inputs:
         return primitive.inputs.index(reads[0]), rule
     return MORE, pull_of(primitive, rule)
-
-
-def _no_gradient(g: Any) -> None:
-    return None
 
 
 def pull_of(primitive: Any, rule: Rule) -> Pull:
@@ -68,9 +62,12 @@ def pull_of(primitive: Any, rule: Rule) -> Pull:
         )
     position = {name: i for i, name in enumerate(inputs)}
     read = [name for name in names[1:] if name in position]
-    if len(read) > 1 and names == ("g", *read) and not primitive.variadic:  # often, so quicker
+    if len(read) > 1 and not primitive.variadic:  # often, so quicker
         take = itemgetter(*(position[name] for name in read))
-        return lambda g, y, inputs, attrs: rule(g, *take(inputs))
+        if names == ("g", *read):
+            return lambda g, y, inputs, attrs: rule(g, *take(inputs))
+        if names == ("g", *read, RESIDUAL):
+            return lambda g, y, inputs, attrs: rule(g, *take(inputs), attrs.get(RESIDUAL))
 
     def pull(g: Any, y: Any, inputs: Any, attrs: dict[str, Any]) -> Any:
         values = []
