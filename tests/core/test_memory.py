@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +11,6 @@ import pytest
 import dlgraph as dg
 from dlgraph.core.memory import KEPT, MIB, keep_freed_blocks
 
-THP = "/sys/kernel/mm/transparent_hugepage/enabled"
 gnu = pytest.mark.skipif(not keep_freed_blocks(), reason="the allocator has no such settings")
 
 
@@ -54,25 +52,6 @@ def test_no_more_than_so_much_is_kept():
         "print(before, resident())\n"
     )
     assert after - before < KEPT + 32 * MIB
-
-
-@gnu
-@pytest.mark.skipif(not Path(THP).exists(), reason="this system has no large pages on request")
-def test_what_is_kept_lies_in_large_pages_and_takes_no_memory_before_it_is_used():
-    asked, more = figures(
-        "import resource, numpy as np\n"
-        "def resident():\n"
-        "    words = open('/proc/self/statm').read().split()\n"
-        "    return int(words[1]) * resource.getpagesize()\n"
-        "from dlgraph.core import memory\n"
-        "before = resident()\n"
-        "memory.keep_freed_blocks()\n"
-        "more = resident() - before\n"
-        "heap = open('/proc/self/smaps').read().split('[heap]')[1:]\n"
-        "asked = [part.split('VmFlags:')[1].split('\\n')[0] for part in heap]\n"
-        "print(sum(' hg' in flags for flags in asked), more)\n"
-    )
-    assert asked > 0 and more < 8 * MIB
 
 
 def test_values_that_are_held_stay_while_others_come_and_go():
