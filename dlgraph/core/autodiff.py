@@ -202,7 +202,7 @@ def sweep(
                         _check_unchanged(tensor, other)
                     gx = rule(g, _value(other) if as_tensors else other._data)
                 elif reads == GRADIENT:
-                    gx = rule(g) if rule else g
+                    gx = g if rule is None else rule(g)
                 elif reads == OUTPUT:
                     gx = rule(g, tensor if as_tensors else tensor._data)
                 else:

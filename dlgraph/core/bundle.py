@@ -11,6 +11,7 @@ from typing import Any
 from dlgraph.core.arrays import Rows, single
 from dlgraph.core.eager import from_list
 from dlgraph.core.primitive import composite, primitive
+from dlgraph.core.pulls import unchanged
 from dlgraph.core.spec import BundleSpec, Dim, Spec, show_shape
 from dlgraph.errors import ShapeError
 
@@ -49,7 +50,7 @@ def add_bundles(xp: Any, a: Any, b: Any) -> Any:
     return a + b
 
 
-add_bundles.vjp(a=lambda g: g, b=lambda g: g)
+add_bundles.vjp(a=unchanged, b=unchanged)
 
 
 def _rows_spec(x: Spec) -> BundleSpec:

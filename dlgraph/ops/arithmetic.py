@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from dlgraph.core.primitive import composite, primitive
+from dlgraph.core.pulls import unchanged
 from dlgraph.core.spec import Spec, broadcast, spec_of
 from dlgraph.errors import DtypeError
 from dlgraph.ops.comparison import where
@@ -41,7 +42,7 @@ def add(xp: Any, a: Any, b: Any) -> Any:
     """
 
 
-add.vjp(a=lambda g: g, b=lambda g: g)
+add.vjp(a=unchanged, b=unchanged)
 
 
 @primitive(
@@ -61,7 +62,7 @@ def subtract(xp: Any, a: Any, b: Any) -> Any:
     """
 
 
-subtract.vjp(a=lambda g: g, b=lambda g: -g)
+subtract.vjp(a=unchanged, b=lambda g: -g)
 
 
 @primitive(

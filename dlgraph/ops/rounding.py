@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from dlgraph.core.primitive import composite, primitive
+from dlgraph.core.pulls import unchanged
 from dlgraph.core.spec import Spec, broadcast, spec_of
 from dlgraph.errors import DtypeError
 from dlgraph.ops.comparison import equal, less, logical_and, not_equal, where
@@ -103,7 +104,7 @@ def remainder(xp: Any, a: Any, b: Any) -> Any:
     return xp.remainder(a, b)
 
 
-remainder.vjp(a=lambda g: g, b=lambda g, a, b: -(g * floor_divide(a, b)))
+remainder.vjp(a=unchanged, b=lambda g, a, b: -(g * floor_divide(a, b)))
 
 
 @composite

@@ -53,6 +53,30 @@ def test_a_rule_names_what_it_needs():
     assert caught.value.hint == "its inputs are x"
 
 
+class Empty:
+    """A rule that is no plain function, and counts as false."""
+
+    def __len__(self):
+        return 0
+
+    def __call__(self, g):
+        return 3.0 * g
+
+
+class Slope(np.float32):
+    def known(self, g):  # the same bytecode as `lambda g: g`
+        return self
+
+
+@pytest.mark.parametrize("rule", [Empty(), Empty().__call__, Slope(3.0).known])
+def test_a_rule_may_be_any_callable(rule):
+    op = cube()
+    op.vjp(x=rule)
+    x = dg.Tensor(2.0, requires_grad=True)
+    op(x).backward()
+    assert x.grad.item() == 3.0
+
+
 def test_a_rule_that_returns_the_wrong_shape_is_found():
     op = cube()
     op.vjp(x=lambda g, x: dg.sum(g * x))
