@@ -1,8 +1,8 @@
 """The chain rule over a recorded eager computation, iteratively.
 
-`sweep` walks the record from results to leaves, the latest first.  Every tensor
-carries a number that grows with time, so sorting by it is a topological order: no recursion, and
-each operation is visited once however many paths lead to it.  The rules run on plain arrays; with
+`sweep` walks the record from results to leaves, the latest first.  Every tensor carries a number
+that grows with time, so taking the latest that waits is a topological order: no recursion, and each
+operation is visited once however many paths lead to it.  The rules run on plain arrays; with
 `create_graph` they run on Tensors, and are recorded themselves.
 
 (This file sees Tensors only by their attributes; `tensor.py` imports it, not the reverse.)
@@ -10,6 +10,7 @@ each operation is visited once however many paths lead to it.  The rules run on 
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Iterable
 from functools import partial
 from operator import attrgetter
@@ -54,30 +55,23 @@ def backward(root: Any, gradient: Any, retain: bool, create_graph: bool) -> None
             "through",
             hint="call backward() on a result that was computed from it, usually the loss",
         )
-    seed = _seed(root, gradient, create_graph)
-    order, leaves = reachable([root])
-    keep = True
-    for tensor in order:
-        if tensor._data.nbytes > KEEP_BYTES:
-            keep = retain
-            break
+    grads = {root._order: _seed(root, gradient, create_graph)}
     place = None if retain else user_spot(3)
-    walked = order.copy() if keep else []
-    grads = {root._order: seed}
     run = sweep_recorded if create_graph else sweep
     try:
-        run(order, grads, leaves, mark=True, place=place, keep=keep)
-    except Exception:
-        for tensor in walked:  # the record is as good as it was
-            tensor._used = None
+        leaves = run([root], grads, mark=True, place=place)
+    except BaseException:
+        # The record is as good as it was, unless parts of it were let go.
+        for tensor in recorded([root], place) if place is not None else ():
+            if tensor._inputs:
+                tensor._used = None
         raise
     for leaf in leaves:
-        g = grads.get(leaf._order)
-        if g is not None:
-            if leaf._grad is None:
-                leaf._grad = g
-            else:
-                _accumulate(leaf, g)
+        g = grads[leaf._order]
+        if leaf._grad is None:
+            leaf._grad = g
+        else:
+            _accumulate(leaf, g)
 
 
 def _accumulate(leaf: Any, g: Any) -> None:
@@ -88,6 +82,7 @@ def _accumulate(leaf: Any, g: Any) -> None:
         leaf._grad = held + g
 
 
+_BY_ORDER = attrgetter("_order")
 _ONES = {scalar: scalar(1) for scalar in (np.float16, np.float32, np.float64)}
 
 
@@ -130,105 +125,107 @@ def _seed(root: Any, gradient: Any, as_tensor: bool) -> Any:
     return made
 
 
-_BY_ORDER = attrgetter("_order")
-
-
-def reachable(roots: Iterable[Any]) -> tuple[list[Any], list[Any]]:
-    """What the roots were computed from: computed tensors, roots included, latest last; leaves."""
-    computed: list[Any] = []
-    leaves: dict[int, Any] = {}
-    seen: set[int] = set()
-    for root in roots:
-        if root.requires_grad and root._order not in seen:
-            seen.add(root._order)
-            if root._op is None:
-                leaves[root._order] = root
-            else:
-                computed.append(root)
-    for tensor in computed:  # which grows meanwhile
-        if tensor._used is not None:
-            raise _used_up(tensor, computed)
-        for x in tensor._inputs:
-            if x.requires_grad:
-                order = x._order
-                if x._op is None:
-                    leaves[order] = x
-                elif order not in seen:
-                    seen.add(order)
-                    computed.append(x)
-    computed.sort(key=_BY_ORDER)
-    return computed, list(leaves.values())
-
-
 def sweep(
-    order: list[Any],
+    roots: list[Any],
     grads: dict[int, Any],
-    leaves: list[Any],
     *,
     as_tensors: bool = False,
     needed: set[int] | None = None,
     mark: bool = False,
     place: Spot | None = None,
-    keep: bool = True,
-) -> None:
-    """Run the gradient rules over computed tensors sorted latest last; empties `order`.
+) -> list[Any]:
+    """Run the gradient rules of all that the roots were computed from; returns the leaves met.
 
-    `grads` maps order numbers to the gradients known at the start, afterwards to all of them; they
-    are arrays, or Tensors with `as_tensors`.  With `needed`, gradients of other tensors are not
-    computed.  With `mark`, the tensors remember their gradient and the place that used them up.
-    Without `keep`, links and gradients are let go once the sweep is past: memory that is free again
-    at once is used again at once, while it is still in the cache.
+    `grads` maps order numbers to the gradients of the roots, afterwards to all of them; they are
+    arrays, or Tensors with `as_tensors`.  With `needed`, gradients of other tensors are not
+    computed.  With `mark`, the tensors remember their gradient and the place that used them up; if
+    one of them is large, links and gradients are let go once the sweep is past: memory that is free
+    again at once is used again at once, while it is still in the cache.
     """
-    hooked, get = bool(HOOKS), grads.get
-    while order:
-        # Whatever adds to its gradient came before it in this order, so it is complete here.
-        tensor = order.pop()
+    hooked, keep = bool(HOOKS), True
+    leaves: list[Any] = []
+    waiting: list[Any] = []  # the latest last
+    for root in {root._order: root for root in roots if root._order in grads}.values():
+        if root._used is not None:
+            raise _used_up(root)
+        (leaves if root._op is None else waiting).append(root)
+    waiting.sort(key=_BY_ORDER)
+    while waiting:
+        # Whatever adds to its gradient came later, and so before it here: it is complete.
+        tensor = waiting.pop()
         made = tensor._order
-        if hooked and made in HOOKS and made in grads:
-            grads[made] = run_hooks(tensor, grads[made])
-        g = get(made)
-        if g is not None:
-            op, inputs = tensor._op, tensor._inputs
-            for i, reads, rule in op.steps or _found_together(tensor, g, as_tensors, needed):
-                x = inputs[i]
-                if not x.requires_grad:
-                    continue
-                number = x._order
-                if needed is not None and number not in needed:
-                    continue
-                if reads >= 0:
-                    other = inputs[reads]
-                    if other._changed > made:
-                        _check_unchanged(tensor, other)
-                    gx = rule(g, _value(other) if as_tensors else other._data)
-                elif reads == GRADIENT:
-                    gx = g if rule is None else rule(g)
-                elif reads == OUTPUT:
-                    gx = rule(g, tensor if as_tensors else tensor._data)
-                else:
-                    y = tensor if as_tensors else tensor._data
-                    gx = rule(g, y, _values(tensor, as_tensors), tensor._attrs)
-                if gx is None:
-                    continue
-                if gx.shape != x._data.shape:
-                    gx = unbroadcast(op, gx, x if as_tensors else x._data)
-                if number in grads:
-                    gx = accumulate(grads[number], gx)
-                grads[number] = gx
+        g = grads[made]
+        if hooked and made in HOOKS:
+            g = grads[made] = run_hooks(tensor, g)
+        op, inputs = tensor._op, tensor._inputs
+        for i, reads, rule in op.steps or _found_together(tensor, g, as_tensors, needed):
+            x = inputs[i]
+            if not x.requires_grad:
+                continue
+            number = x._order
+            if needed is not None and number not in needed:
+                continue
+            if reads >= 0:
+                other = inputs[reads]
+                if other._changed > made:
+                    _check_unchanged(tensor, other)
+                gx = rule(g, _value(other) if as_tensors else other._data)
+            elif reads == GRADIENT:
+                gx = g if rule is None else rule(g)
+            elif reads == OUTPUT:
+                gx = rule(g, tensor if as_tensors else tensor._data)
+            else:
+                y = tensor if as_tensors else tensor._data
+                gx = rule(g, y, _values(tensor, as_tensors), tensor._attrs)
+            if gx is None:
+                continue
+            if gx.shape != x._data.shape:
+                gx = unbroadcast(op, gx, x if as_tensors else x._data)
+            if number in grads:
+                grads[number] = accumulate(grads[number], gx)
+                continue
+            grads[number] = gx
+            if x._op is None:
+                leaves.append(x)
+            elif x._used is not None:
+                raise _used_up(x, [tensor])
+            elif not waiting or waiting[-1]._order < number:
+                waiting.append(x)
+            else:
+                insort(waiting, x, key=_BY_ORDER)
         if mark:
             tensor._grad, tensor._used = g, place
             if not keep:
                 tensor._inputs, tensor._attrs = (), NO_ATTRS
-                grads.pop(made, None)
-    for leaf in sorted(leaves, key=_BY_ORDER, reverse=True) if HOOKS else ():
-        if leaf._order in HOOKS and leaf._order in grads:
-            grads[leaf._order] = run_hooks(leaf, grads[leaf._order])
+                del grads[made]
+            elif place is not None and tensor._data.nbytes > KEEP_BYTES:
+                keep = False
+                for walked in recorded(roots, place):
+                    walked._inputs, walked._attrs = (), NO_ATTRS
+                    del grads[walked._order]
+    if hooked:
+        for leaf in sorted(leaves, key=_BY_ORDER, reverse=True):
+            if leaf._order in HOOKS:
+                grads[leaf._order] = run_hooks(leaf, grads[leaf._order])
+    return leaves
 
 
-def sweep_recorded(*given: Any, **options: Any) -> None:
+def sweep_recorded(*given: Any, **options: Any) -> list[Any]:
     """`sweep` on Tensors, so that it is recorded itself: for derivatives of derivatives."""
     with enable_grad():
-        sweep(*given, as_tensors=True, **options)
+        return sweep(*given, as_tensors=True, **options)
+
+
+def recorded(roots: Iterable[Any], place: Spot | None = None) -> list[Any]:
+    """Computed tensors behind these, which are among them; with `place`, those it used up."""
+    found, waiting = {}, list(roots)
+    for tensor in waiting:  # which grows meanwhile
+        if not tensor.requires_grad or tensor._op is None or tensor._order in found:
+            continue
+        if place is None or tensor._used is place:
+            found[tensor._order] = tensor
+            waiting += tensor._inputs
+    return list(found.values())
 
 
 def _value(x: Any) -> Any:
@@ -298,19 +295,22 @@ def gradients_of(
     outputs: list[Any], seeds: list[Any], targets: list[Any], *, create_graph: bool, retain: bool
 ) -> list[Any]:
     """Gradients of the targets, None where no path leads there; `.grad` is left alone."""
-    order, leaves = reachable(outputs)
+    order = sorted(recorded(outputs), key=_BY_ORDER)
+    for tensor in order:
+        if tensor._used is not None:
+            raise _used_up(tensor, order)
     needed = restrict(order, targets)
     grads: dict[int, Any] = {}
     for output, seed in zip(outputs, seeds, strict=True):
         if output.requires_grad:
             held = grads.get(output._order)
             grads[output._order] = seed if held is None else held + seed
-    walked = [] if retain else order.copy()
     run = sweep_recorded if create_graph else sweep
-    run(order, grads, leaves, needed=needed)
-    place = user_spot(3) if walked else None
-    for tensor in walked:
-        tensor._used = place
+    run(outputs, grads, needed=needed)
+    if not retain:
+        place = user_spot(3)
+        for tensor in order:
+            tensor._used = place
     return [grads.get(target._order) for target in targets]
 
 
@@ -329,10 +329,10 @@ def _check_unchanged(result: Any, x: Any) -> None:
     )
 
 
-def _used_up(tensor: Any, walked: list[Any]) -> BackwardError:
+def _used_up(tensor: Any, later: Iterable[Any] = ()) -> BackwardError:
     first = line_of(tensor._used)
     again = "pass retain_graph=True there, or compute the result again before this backward()"
-    stepped = next((t for t in walked if _is_step(t, tensor)), None)
+    stepped = next((t for t in later if _is_step(t, tensor)), None)
     if stepped is not None:
         from dlgraph.core.explain import display_name
 

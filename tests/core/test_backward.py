@@ -272,6 +272,42 @@ def test_a_large_record_that_is_retained_stays():
     assert h() is None
 
 
+def test_what_was_walked_before_the_first_large_tensor_is_let_go_with_it():
+    x = leaf(np.ones(LARGE, np.float32))
+    h = dg.tanh(x)
+    small = h.sum()
+    held, between = weakref.ref(h), weakref.ref(small)
+    loss = small * small
+    del h, small
+    loss.backward()
+    assert held() is None and between() is None
+
+
+@pytest.mark.parametrize("stop", [ValueError, KeyboardInterrupt])
+@pytest.mark.usefixtures("registry")
+def test_a_backward_pass_that_was_stopped_can_be_made_again(stop):
+    stops = [stop]
+
+    def rule(g):
+        if stops:
+            raise stops.pop()("stopped")
+        return 3.0 * g
+
+    @dg.primitive(kind="elementwise", floating=True)
+    def triple(xp, x):
+        """Three times as much."""
+        return 3.0 * x
+
+    triple.vjp(x=rule)
+    x = leaf([1.0, 2.0])
+    loss = (triple(x) * 2.0).sum()
+    with pytest.raises(stop, match="stopped"):
+        loss.backward()
+    assert x.grad is None
+    loss.backward()
+    assert x.grad.numpy().tolist() == [6.0, 6.0]
+
+
 def test_large_leaves_do_not_make_a_small_record_large():
     data = leaf(np.ones((LARGE, 1), np.float32))
     total = data.sum()
