@@ -58,29 +58,27 @@ def _binary(name: str) -> Callable[[Any, Any], Any]:
             primitive = FUNCTIONS[name]
             of_arrays = primitive.of_arrays
         mode = MODE.get()
+        if mode is not None and (mode.tracing or mode.watch is not None):
+            return primitive(x, other)
+        made: Any = None
         try:
             a = x._data
-            if type(other) is Tensor or isinstance(other, Tensor):
-                b = other._data
-                kind = type(a)
-                if kind is ndarray:
-                    dtype, compute = a.dtype, of_arrays
-                    fits = b.dtype is dtype and (dtype is DEFAULT_FLOAT or dtype.kind == "f")
-                else:
-                    compute = primitive.operator
-                    if type(b) is kind and kind in FLOATS:
-                        fits = True
-                    else:
-                        fits = b.dtype is a.dtype and a.dtype.kind == "f"
-                if fits and (mode is None or (mode.watch is None and not mode.tracing)):
+            if not (type(other) is Tensor or isinstance(other, Tensor)):
+                made = of_number(x, other)
+            elif type(a) is not ndarray:
+                made = of_scalars(x, other)
+            else:
+                b, dtype = other._data, a.dtype
+                if b.dtype is dtype and (dtype is DEFAULT_FLOAT or dtype.kind == "f"):
                     made = _new(Tensor)
-                    made._data = compute(a, b)
+                    made._data = of_arrays(a, b)
                     made._grad = made._used = made._where = made.name = None
                     made._changed = 0
                     made._order = _order()
                     made._attrs = NO_ATTRS
-                    wants_grad = x.requires_grad or other.requires_grad
-                    if wants_grad and (mode is None or mode.recording):
+                    if (x.requires_grad or other.requires_grad) and (
+                        mode is None or mode.recording
+                    ):
                         made._op = primitive
                         made._inputs = (x, other)
                         made.requires_grad = True
@@ -89,15 +87,25 @@ def _binary(name: str) -> Callable[[Any, Any], Any]:
                         made._inputs = ()
                         made.requires_grad = False
                     return made
-            elif type(other) is float or type(other) is int:
-                kind = type(a) if type(a) in FLOATS else a.dtype.type
-                if kind in FLOATS:
-                    number = constant(other, kind)
-                    data = primitive.operator(a, number._data)
-                    return result(data, primitive, (x, number), x.requires_grad)
         except (ValueError, AttributeError, TypeError, OverflowError):
-            pass
-        return primitive(x, other)
+            made = None
+        return primitive(x, other) if made is None else made
+
+    def of_scalars(x: Any, other: Any) -> Any:
+        a, b = x._data, other._data
+        if b.dtype is not a.dtype or a.dtype.kind != "f":
+            return None
+        wants_grad = x.requires_grad or other.requires_grad
+        return result(primitive.operator(a, b), primitive, (x, other), wants_grad)
+
+    def of_number(x: Any, number: Any) -> Any:
+        a = x._data
+        kind = type(a) if type(a) in FLOATS else a.dtype.type
+        if kind not in FLOATS or not (type(number) is float or type(number) is int):
+            return None
+        right = constant(number, kind)
+        data = primitive.operator(a, right._data)
+        return result(data, primitive, (x, right), x.requires_grad)
 
     return operate
 
