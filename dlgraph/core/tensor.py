@@ -51,27 +51,23 @@ def _binary(name: str) -> Callable[[Any, Any], Any]:
     """
     primitive: Any = None
     of_arrays: Any = None
+    of_scalars: Any = None
 
     def operate(x: Any, other: Any) -> Any:
-        nonlocal primitive, of_arrays
+        nonlocal primitive, of_arrays, of_scalars
         if of_arrays is None:  # looked up once; it is defined above this layer
             primitive = FUNCTIONS[name]
-            of_arrays = primitive.of_arrays
+            of_arrays, of_scalars = primitive.of_arrays, primitive.operator
         mode = MODE.get()
         if mode is not None and (mode.tracing or mode.watch is not None):
             return primitive(x, other)
-        made: Any = None
         try:
             a = x._data
-            if not (type(other) is Tensor or isinstance(other, Tensor)):
-                made = of_number(x, other)
-            elif type(a) is not ndarray:
-                made = of_scalars(x, other)
-            else:
+            if type(other) is Tensor or isinstance(other, Tensor):
                 b, dtype = other._data, a.dtype
                 if b.dtype is dtype and (dtype is DEFAULT_FLOAT or dtype.kind == "f"):
                     made = _new(Tensor)
-                    made._data = of_arrays(a, b)
+                    made._data = of_arrays(a, b) if type(a) is ndarray else of_scalars(a, b)
                     made._grad = made._used = made._where = made.name = None
                     made._changed = 0
                     made._order = _order()
@@ -87,25 +83,15 @@ def _binary(name: str) -> Callable[[Any, Any], Any]:
                         made._inputs = ()
                         made.requires_grad = False
                     return made
+            elif type(other) is float or type(other) is int:
+                kind = type(a) if type(a) in FLOATS else a.dtype.type
+                if kind in FLOATS:
+                    number = constant(other, kind)
+                    data = of_scalars(a, number._data)
+                    return result(data, primitive, (x, number), x.requires_grad)
         except (ValueError, AttributeError, TypeError, OverflowError):
-            made = None
-        return primitive(x, other) if made is None else made
-
-    def of_scalars(x: Any, other: Any) -> Any:
-        a, b = x._data, other._data
-        if b.dtype is not a.dtype or a.dtype.kind != "f":
-            return None
-        wants_grad = x.requires_grad or other.requires_grad
-        return result(primitive.operator(a, b), primitive, (x, other), wants_grad)
-
-    def of_number(x: Any, number: Any) -> Any:
-        a = x._data
-        kind = type(a) if type(a) in FLOATS else a.dtype.type
-        if kind not in FLOATS or not (type(number) is float or type(number) is int):
-            return None
-        right = constant(number, kind)
-        data = primitive.operator(a, right._data)
-        return result(data, primitive, (x, right), x.requires_grad)
+            pass
+        return primitive(x, other)
 
     return operate
 
