@@ -170,9 +170,7 @@ class _Reader:
     def _node(self, index: int) -> PictureNode:
         record = self.graph.records[index]
         tensor = self.graph.recorded.get(index)
-        kind = _kind(record, tensor)
-        if isinstance(captured(self.graph, index), Parameter):
-            kind = "parameter"
+        kind = self._kind(index)
         leaf, several = kind in LEAVES, isinstance(record.spec, BundleSpec)
         name = self.names[index] = self._name(index, record, tensor)
         value = _value(record, tensor)
@@ -188,7 +186,7 @@ class _Reader:
             where = None  # a number in the user's code: the record does not say where it stood
         return PictureNode(
             id=index,
-            label=(name or kind) if leaf else self._label(index),
+            label=(name if leaf else "") or self._label(index),
             kind=kind,
             role="forward" if index in self.owners.state else record.role,
             name=name,
@@ -204,6 +202,11 @@ class _Reader:
             numbers=numbers_text(record.primitive, operands, value),
         )
 
+    def _kind(self, index: int) -> str:
+        if isinstance(captured(self.graph, index), Parameter):
+            return "parameter"
+        return _kind(self.graph.records[index], self.graph.recorded.get(index))
+
     def _name(self, index: int, record: Any, tensor: Tensor | None) -> str:
         """The name the user gave, or that of the user's variable; empty if there is neither."""
         if index in self.longer:
@@ -217,8 +220,10 @@ class _Reader:
         return name_in_frame(held, self.frame) or ""
 
     def _label(self, index: int) -> str:
-        """The name of the operation; which value of several; whose function is called."""
+        """The operation; which value of several; whose function is called; the kind of a leaf."""
         record = self.graph.records[index]
+        if not record.inputs and (kind := self._kind(index)) in LEAVES:
+            return kind
         if _is_item(record):
             whole = self.graph.records[record.inputs[0]].spec
             alone = isinstance(whole, BundleSpec) and len(whole.items) == 1
@@ -228,7 +233,7 @@ class _Reader:
     def _formula(self, index: int) -> tuple[str, int]:
         record = self.graph.records[index]
         if not record.inputs:
-            return record.primitive.name, ATOM
+            return self._label(index), ATOM
         if record.primitive.name in NESTED:
             return nested_label(record), ATOM
         if _is_item(record):

@@ -40,7 +40,7 @@ _EMOJI = 136
 # First and last code point of each block, and its width.  Looked up only outside WIDTHS.
 BLOCKS = (
     (0x0300, 0x036F, 0),
-    (0x200B, 0x200D, 0),
+    (0x200B, 0x200F, 0),
     (0x2600, 0x27BF, _EMOJI),
     (0x2E80, 0xA4CF, _FULL),
     (0xAC00, 0xD7A3, _FULL),
@@ -52,11 +52,17 @@ BLOCKS = (
 )
 
 _BREAK = re.compile("[\t\n\r\u2028\u2029\u0085]")
+# Hebrew, Arabic and their neighbours.  What follows such a name would be shown to the left of it,
+# `2·x = 8` as `2·8 = x`; a left-to-right mark after the name, which has no width, keeps the order.
+_MARK = "\u200e"
+_LEFTWARD = "\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff"
+_WORDS = re.compile(f"((?>[{_LEFTWARD}]+(?:[ _\u200c\u200d]+[{_LEFTWARD}]+)*))(?!{_MARK})")
 # Characters that XML forbids, and marks that turn the direction of text around: they could make a
 # label lie about what it says.
 _REFUSED = re.compile(
     "[\\x00-\\x1f\\x7f-\\x9f\\ud800-\\udfff\\ufffe\\uffff"
-    "\\u061c\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069]"
+    "\\u061c\\u200f\\u202a-\\u202e\\u2066-\\u2069]"
+    f"|(?<![{_LEFTWARD}]){_MARK}"
 )
 
 
@@ -91,7 +97,8 @@ def clean(text: object, limit: int = NAME_LIMIT) -> str:
     """One line of harmless characters, cut in the middle beyond `limit` characters.
 
     Line breaks become spaces; characters that XML forbids, and marks that reverse the direction
-    of text, become the replacement character, so that nothing is hidden.
+    of text, become the replacement character, so that nothing is hidden.  A name written from the
+    right is followed by a mark that keeps what comes after it in order.
 
     >>> from dlgraph.draw.text import clean
     >>> clean("two\\nlines"), clean("a" * 10, limit=5)
@@ -101,8 +108,9 @@ def clean(text: object, limit: int = NAME_LIMIT) -> str:
     if len(raw) > limit:
         kept = max(limit - 1, 0)
         raw = raw[: (kept + 1) // 2] + ELLIPSIS + (raw[-(kept // 2) :] if kept > 1 else "")
-    # Whatever is refused is not printable either, and nearly every name is.
-    return raw if raw.isprintable() else _REFUSED.sub("\ufffd", _BREAK.sub(" ", raw))
+    if raw.isascii() and raw.isprintable():
+        return raw  # nearly every name
+    return _WORDS.sub(rf"\1{_MARK}", _REFUSED.sub("\ufffd", _BREAK.sub(" ", raw)))
 
 
 def harmless(text: str) -> str:

@@ -56,6 +56,19 @@ def test_eager_line_is_the_picture_of_the_lesson():
     assert len(ids) == 7 and len(made.edges) == 6
 
 
+def test_a_formula_calls_a_leaf_without_a_name_as_its_box_does():
+    weight = dg.Tensor([1.0, 2.0], requires_grad=True, name="w")
+    assert texts(draw(weight * dg.Tensor([3.0, 4.0])), "f") == {
+        "w": ("(2,)", ()),
+        "input": ("(2,)", ()),
+        "multiply": ("w·input = [3, 8]", ()),
+    }
+    with dg.Graph().as_default() as graph:
+        dg.placeholder((2, 3)) @ dg.placeholder((3, 2), name="w")
+    assert [node.formula for node in picture_of(graph).nodes] == ["", "", "input @ w"]
+    assert [node.label for node in picture_of(graph).nodes] == ["input", "w", "matmul"]
+
+
 def test_drawing_computes_and_changes_nothing():
     a, _, y = line_of_two()
     assert draw(y).svg

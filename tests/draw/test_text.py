@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlgraph.draw.text import WIDTHS, clean, fit, text_width
+from dlgraph.draw.text import WIDTHS, clean, fit, harmless, text_width
 
 
 def test_widths_cover_printable_ascii():
@@ -20,7 +20,7 @@ def test_wide_scripts_count_as_wide():
 
 
 @pytest.mark.parametrize(
-    ("raw", "harmless"),
+    ("raw", "shown"),
     [
         ("a\x00b\x1bc", "a\ufffdb\ufffdc"),
         ("two\nlines\tand\u2028more", "two lines and more"),
@@ -31,8 +31,24 @@ def test_wide_scripts_count_as_wide():
         ("重み 🙂 ∂y", "重み 🙂 ∂y"),
     ],
 )
-def test_clean(raw, harmless):
-    assert clean(raw) == harmless
+def test_clean(raw, shown):
+    assert clean(raw) == shown
+
+
+@pytest.mark.parametrize(
+    ("raw", "read_in_order"),
+    [
+        ("2·אלף = 8", "2·אלף\u200e = 8"),  # without the mark a browser shows 2·8 = אלף
+        ("متغير = 1e-30", "متغير\u200e = 1e-30"),
+        ("אלף_1·בית", "אלף\u200e_1·בית\u200e"),
+        ("שם ארוך_מאוד: 2", "שם ארוך_מאוד\u200e: 2"),  # the words of one name stay in their order
+        ("می\u200cخواهم 3", "می\u200cخواهم\u200e 3"),
+    ],
+)
+def test_what_follows_a_name_written_from_the_right_stands_right_of_it(raw, read_in_order):
+    assert clean(raw) == read_in_order
+    assert clean(clean(raw)) == harmless(clean(raw)) == read_in_order
+    assert text_width(clean(raw), 10) == text_width(raw, 10)
 
 
 def test_clean_cuts_in_the_middle():
