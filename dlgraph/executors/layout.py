@@ -78,6 +78,39 @@ def elementwise(places: Sequence[Place], shape: tuple[int, ...], dtype: np.dtype
     return walk.operands[-1].strides
 
 
+def product(a: Place, b: Place, shape: tuple[int, ...], dtype: np.dtype) -> tuple:
+    """The strides of a product: matrices row by row, a stack of them in the order of the operands.
+
+    >>> from dlgraph.executors.layout import product
+    >>> from dlgraph.executors.plan import Place
+    >>> turned = Place(0, 0, (2, 3, 5, 5), (100, 200, 20, 4), np.dtype("float32"))
+    >>> product(turned, turned, (2, 3, 5, 5), np.dtype("float32"))
+    (100, 200, 20, 4)
+    """
+    stack = stack_of(a, b, shape)
+    if stack < 2 or 0 in shape:
+        return strides_of(shape, dtype.itemsize)
+    axes = []
+    for place in (a, b):
+        own = max(len(place.shape) - 2, 0)  # the last axes of the stack; a missing one is -1
+        axes.append([-1] * (stack - own) + [*range(own)] + [-1] * (len(shape) - stack))
+    walk = np.nditer(
+        [_empty(a), _empty(b), None],
+        _FLAGS,
+        [_READ, _READ, _MADE],
+        op_dtypes=[None, None, dtype],
+        casting="unsafe",
+        op_axes=[*axes, list(range(len(shape)))],
+        itershape=shape,
+    )  # type: ignore[call-overload]
+    return walk.operands[2].strides
+
+
+def stack_of(a: Place, b: Place, shape: Sequence[int]) -> int:
+    """How many axes of a product of this shape count matrices."""
+    return len(shape) - (len(a.shape) > 1) - (len(b.shape) > 1)
+
+
 def reduced(place: Place, axis: Any, keepdims: bool, dtype: np.dtype) -> tuple:
     """The strides of what `reduce` over these axes gives."""
     axes = set(normalise_axes(axis, len(place.shape)))

@@ -202,13 +202,22 @@ class Lowering(Leaves):
         if _loop(primitive.ufunc, tuple(p.dtype for p in inputs)) != spec.dtype:
             return None
         if primitive.name == "matmul":
-            out = self._arena(index, spec.shape, None, spec.dtype)
-            return self._step(index, primitive, attrs, tuple(inputs), out, "product")
+            return self._product(index, primitive, attrs, inputs, spec)
         if primitive.kind != "elementwise" or not all(p.known for p in inputs):
             return None
         strides = layout.elementwise(inputs, spec.shape, spec.dtype)
         out = self._arena(index, spec.shape, strides, spec.dtype)
         return self._step(index, primitive, attrs, tuple(inputs), out, "ufunc")
+
+    def _product(self, index: int, primitive: Any, attrs: dict, inputs: list, spec: Any) -> Any:
+        strides, (a, b) = None, inputs  # row by row
+        if layout.stack_of(a, b, spec.shape) > 1:
+            if a.known and b.known:
+                strides = layout.product(a, b, spec.shape, spec.dtype)
+            elif self.exact:
+                return None
+        out = self._arena(index, spec.shape, strides, spec.dtype)
+        return self._step(index, primitive, attrs, tuple(inputs), out, "product")
 
     def _placed(self, index: int, primitive: Any, attrs: dict, inputs: list, spec: Any) -> Any:
         """An operation for which the executor has code that writes to given memory."""

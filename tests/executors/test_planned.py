@@ -595,3 +595,27 @@ def test_an_einsum_that_only_turns_is_no_view_of_memory_that_others_take():
     for level in range(4):
         found, _ = dg.Session(graph, level=level).run([turned, other], feed)
         np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (1, 0, 2, 3), (2, 3, 0, 1), (3, 1, 0, 2)])
+@pytest.mark.parametrize("other", [(4,), (4, 7), (3, 4, 7), (1, 4, 7), (5, 1, 4, 7)])
+@pytest.mark.parametrize("executor", ["planned", "fast"])
+def test_a_stack_of_products_lies_as_numpy_lays_it_so_later_sums_have_its_bits(
+    executor, other, order
+):
+    if executor == "fast":
+        pytest.importorskip("llvmlite")
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=[(5, 3, 6, 4)[axis] for axis in order]).astype("float32")
+    right = rng.normal(size=other).astype("float32")
+
+    def formula(x):
+        y = dg.transpose(x, tuple(np.argsort(order))) @ right
+        return [dg.mean(dg.square(y)), dg.sum(dg.sin(y), axis=(0, 2)), dg.tanh(y)]
+
+    with dg.Graph().as_default() as graph:
+        node = dg.placeholder(x.shape, name="x")
+        ys = formula(node)
+    found = dg.Session(graph, executor=executor, exact=True).run(ys, {node: x})
+    for want, got in zip(formula(dg.Tensor(x)), found, strict=True):
+        np.testing.assert_array_equal(want.numpy(), got)
