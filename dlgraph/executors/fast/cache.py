@@ -17,6 +17,9 @@ from pathlib import Path
 
 from dlgraph.data.places import cache_folder
 
+with contextlib.suppress(ImportError):
+    import platformdirs  # noqa: F401  # which `cache_folder` needs: now, not in the first run
+
 LIMIT = 64 * 2**20  # bytes in all; the files that were not used for longest go first
 _MARK = b"dlgraph object 1\n"
 _DIGEST = hashlib.sha256().digest_size
