@@ -6,6 +6,8 @@
 The canonical form keeps diffs small: cell ids come from the cells' content, times, widget state
 and the patch version of Python are left out, and an output that differs from the stored one only
 in what `tests/nbval_sanitize.cfg` calls noise stays as it was.  So a second run changes nothing.
+Cells that are not compared keep their outputs while all others say the same: no number in one cell
+is older than that of another.
 """
 
 from __future__ import annotations
@@ -86,7 +88,8 @@ def run(text: str, folder: Path) -> str:
     """Run the notebook in `folder` and return it in canonical form.
 
     Outputs that say the same as the stored ones are kept as they were, unless their cell was
-    edited since: its id is still that of what it was.
+    edited since: its id is still that of what it was.  Those that are not compared may show what
+    an edited cell computed, so they are not kept either.
     """
     # What conftest.py sets for nbval's kernels: the same figures, the same sums.
     os.environ.update(SOURCE_DATE_EPOCH="0", PYTHONHASHSEED="0")
@@ -94,9 +97,12 @@ def run(text: str, folder: Path) -> str:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     notebook = parse(text)
     old = canonical(copy.deepcopy(notebook))
-    for cell, stored in zip(old.cells, notebook.cells, strict=True):
-        if cell.cell_type == "code" and cell.id != stored.get("id"):
-            cell.outputs = []
+    code = [
+        pair for pair in zip(old.cells, notebook.cells, strict=True) if pair[0].cell_type == "code"
+    ]
+    edited = [cell for cell, stored in code if cell.id != stored.get("id")]
+    for cell in edited + [cell for cell, _ in code if edited and is_ignored(cell)]:
+        cell.outputs = []
     NotebookClient(
         notebook,
         timeout=CELL_SECONDS,
@@ -133,12 +139,27 @@ def canonical(notebook: NotebookNode) -> NotebookNode:
 
 
 def keep_equal_outputs(old: NotebookNode, new: NotebookNode, rules: Rules) -> None:
-    """Put back the old outputs of each cell whose new ones differ from them in noise only."""
+    """Put back the old outputs of each cell whose new ones differ from them in noise only.
+
+    Those of cells that are not compared are put back if that is so of all others.
+    """
+    ignored, equal, unequal = [], [], []
     for before, after in zip(old.cells, new.cells, strict=True):
-        if before.cell_type == "code" and before.outputs:
-            ignored = "nbval-ignore-output" in after.metadata.get("tags", [])
-            if ignored or scrub(before.outputs, rules) == scrub(after.outputs, rules):
-                after.outputs = before.outputs
+        if before.cell_type != "code":
+            continue
+        if is_ignored(after):
+            ignored.append((before, after))
+        elif scrub(before.outputs, rules) == scrub(after.outputs, rules):
+            equal.append((before, after))
+        else:
+            unequal.append(after)
+    for before, after in equal if unequal else equal + ignored:
+        after.outputs = before.outputs or after.outputs
+
+
+def is_ignored(cell: NotebookNode) -> bool:
+    """May its output differ from run to run?"""
+    return "nbval-ignore-output" in cell.metadata.get("tags", [])
 
 
 def scrub(value: Any, rules: Rules) -> Any:

@@ -75,6 +75,25 @@ def test_ignored_output_is_not_kept_if_the_cell_was_edited(tmp_path):
     assert tool.main(["--check", str(path)]) == 0
 
 
+@pytest.mark.parametrize("change", ["result", "source"])
+def test_ignored_output_is_not_kept_if_another_cell_says_something_else(tmp_path, change):
+    """A lesson told 40 launches in one cell, and in its summary 43 of an older run."""
+    path = tmp_path / "a.ipynb"
+    shown = new_code_cell("count = 40\ncount")
+    summary = new_code_cell("print(count)", metadata={"tags": ["nbval-ignore-output"]})
+    tool.main([str(store(path, shown, summary))])
+    assert outputs(path)[1][0].text == "40\n"
+    if change == "source":
+        path.write_text(path.read_text().replace("count = 40", "count = 43"))
+    else:  # what the library computes is another number now
+        path.write_text(path.read_text().replace('"40"', '"43"').replace('"40\\n"', '"43\\n"'))
+        assert outputs(path)[1][0].text == "43\n"
+    assert tool.main([str(path)]) == 0
+    assert outputs(path)[1][0].text == ("43\n" if change == "source" else "40\n")
+    before = path.read_text()
+    assert tool.main([str(path)]) == 0 and path.read_text() == before
+
+
 def test_failing_lesson_is_left_as_it_was_and_the_next_is_run(tmp_path, capsys):
     bad = store(tmp_path / "bad.ipynb", new_code_cell("1 / 0"))
     good = store(tmp_path / "good.ipynb", new_code_cell("1 + 1"))
