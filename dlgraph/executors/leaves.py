@@ -157,8 +157,11 @@ class Leaves:
     # ---- helpers
     def _arena(self, index: int, shape: tuple, strides: Any, dtype: np.dtype) -> Place:
         size = math.prod(shape) * dtype.itemsize
-        root = self.draft.root("arena", size, None, index)
         found = strides_of(shape, dtype.itemsize) if strides is None else tuple(strides)
+        if strides is not None and size:  # there may be gaps
+            steps = ((n - 1) * abs(s) for n, s in zip(shape, found, strict=True))
+            size = sum(steps, dtype.itemsize)
+        root = self.draft.root("arena", size, None, index)
         return Place(root.number, 0, tuple(shape), found, dtype)
 
     def _step(

@@ -309,7 +309,7 @@ class Lowering(Leaves):
         if not fixed or primitive.kind != "random":
             strides = None
         root = self.draft.root("made", size if fixed else 0, index, index)
-        fresh = primitive.kind in FRESH and is_ours(primitive)
+        fresh = (primitive.kind in FRESH or primitive.ufunc is not None) and is_ours(primitive)
         if not fresh:
             data = self._data(primitive, inputs)
             root.keeps = tuple(dict.fromkeys(p.buffer for p in data))

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from dlgraph.core.spec import Spec
-from dlgraph.executors.layout import _empty
+from dlgraph.executors.layout import _empty, elementwise
 from dlgraph.executors.plan import Place, strides_of
 from dlgraph.executors.writers import Calls, Room, in_order, room_in, writer, written
 from dlgraph.ops.conv import _slabs
 from dlgraph.ops.conv_columns import Columns, columns_of
-from dlgraph.ops.pool import ONE, _lowest, tiles
+from dlgraph.ops.pool import ONE, _inside, _lowest, _share, tiles
 
 
 def _output(places: Sequence[Place], spec: Spec, attrs: dict[str, Any]) -> tuple[int, ...]:
@@ -25,11 +25,12 @@ def _output(places: Sequence[Place], spec: Spec, attrs: dict[str, Any]) -> tuple
     return _ordered(spec, columns_of(x.shape, w.shape, spec.shape, **attrs))
 
 
-def _unpadded(places: Sequence[Place], spec: Spec, attrs: dict[str, Any]) -> tuple | None:
-    # With a margin the result is the inner part of something larger: a call makes it.
+def _inner(places: Sequence[Place], spec: Spec, attrs: dict[str, Any]) -> tuple[int, ...]:
+    """As the inner part of the input with its margin."""
     dy, w, _ = places
     form = columns_of(spec.shape, w.shape, dy.shape, **attrs)
-    return None if _margin(attrs["padding"]) else _ordered(spec, form)
+    steps = strides_of(form.wide, spec.dtype.itemsize)
+    return tuple(steps[axis] for axis in form.back)
 
 
 def _ordered(spec: Spec, form: Columns) -> tuple[int, ...]:
@@ -105,7 +106,7 @@ def _conv2d_filters(
     ]
 
 
-@writer("conv2d_input", _unpadded)
+@writer("conv2d_input", _inner)
 def _conv2d_input(
     out: Any, dy: Any, w: Any, like: Any, *, room: Room, **attrs: Any
 ) -> Calls | None:
@@ -121,10 +122,14 @@ def _conv2d_input(
     if form.by_row:
         calls.append((columns.fill, (0,)))
         calls += [(np.add, (part, piece, part)) for part, piece in form.sums(pieces, columns)]
-    split = form.split(out.transpose(form.order))
-    calls.append((out.fill, (0,)))
+    margin = _margin(attrs["padding"])
+    wide = room(form.wide, out.dtype) if margin else out.transpose(form.order)
+    split = form.split(wide)
+    calls.append((wide.fill, (0,)))
     for part, source in form.pairs:
         calls.append((np.add, (split[source], columns[part], split[source])))
+    if margin:
+        calls.append((np.copyto, (out, wide[form.inside].transpose(form.back))))
     return calls
 
 
@@ -143,7 +148,9 @@ def _wide(shape: tuple[int, ...], padding: Any) -> tuple[int, ...]:
 
 
 def _like_input(places: Sequence[Place], spec: Spec, attrs: dict[str, Any]) -> tuple[int, ...]:
-    return np.empty_like(_empty(places[1]), dtype=spec.dtype).strides
+    """As the inner part of an array like the input, with its margin."""
+    wide = _wide(spec.shape, attrs["padding"])
+    return np.empty_like(_empty(places[1]), dtype=spec.dtype, shape=wide).strides
 
 
 def _room_like(room: Room, x: Any, dtype: Any, shape: Any = None) -> Any:
@@ -181,20 +188,20 @@ def _max_pool2d(out: Any, x: Any, *, room: Room, **attrs: Any) -> Calls | None:
 def _max_pool2d_spread(
     out: Any, dy: Any, x: Any, top: Any, *, room: Room, **attrs: Any
 ) -> Calls | None:
-    if not out.size or not top.size or _margin(attrs["padding"]):
+    if not out.size or not top.size:
         return None
     free, wins = (_room_like(room, top, bool) for _ in range(2))
     share = _room_like(room, top, dy.dtype)
     calls: Calls = [(free.fill, (True,))]
-    alone = tiles(x.shape, **attrs)
+    alone, padding = tiles(x.shape, **attrs), attrs["padding"]
     if alone and dy.strides != top.strides:
         given, dy = dy, _room_like(room, top, dy.dtype)
         calls.append((np.copyto, (dy, given)))
-    if not alone:
-        calls.append((out.fill, (0,)))
+    x = _widened(calls, x, padding, _lowest(x.dtype), room)
+    wide = _around(calls, out, padding, room, zero=not alone)
     kernel, stride, dilation = attrs["kernel"], attrs["stride"], attrs["dilation"]
     for _, index in _slabs(kernel, stride, dilation, top.shape[-2:]):
-        slab = out[index]
+        slab = wide[index]
         calls += [
             (np.equal, (x[index], top, wins)),
             (np.logical_and, (wins, free, wins)),
@@ -203,4 +210,67 @@ def _max_pool2d_spread(
         ]
         if not alone:
             calls.append((np.add, (slab, share, slab)))
-    return calls
+    return calls + _brought_in(out, wide, padding)
+
+
+# ---- the mean ------------------------------------------------------------------------------------
+
+
+def _mean_of(places: Sequence[Place], spec: Spec, attrs: dict[str, Any]) -> tuple[int, ...]:
+    """As the quotient of the sums and of what they are divided by."""
+    total = Place(0, 0, spec.shape, _pooled(places, spec, attrs), spec.dtype)
+    share = _shares(places[0], spec.shape, attrs, spec.dtype)
+    divisor = Place(0, 0, share.shape, share.strides, share.dtype)
+    return elementwise((total, divisor), spec.shape, spec.dtype)
+
+
+def _shares(x: Any, windows: Any, attrs: dict[str, Any], dtype: Any) -> Any:
+    """What the sums of the windows of `x` are divided by."""
+    facts = (attrs[name] for name in ("kernel", "stride", "padding", "counted"))
+    return np.asarray(attrs["divisor"] or _share(np, x.shape[-2:], windows[-2:], *facts), dtype)
+
+
+@writer("avg_pool2d", _mean_of)
+def _avg_pool2d(out: Any, x: Any, *, room: Room, **attrs: Any) -> Calls | None:
+    if not out.size:
+        return None
+    calls: Calls = []
+    wide = _widened(calls, x, attrs["padding"], 0, room)
+    slabs = _slabs(attrs["kernel"], attrs["stride"], ONE, out.shape[-2:])
+    first, *others = (wide[index] for _, index in slabs)
+    calls.append((np.copyto, (out, first)))
+    calls += [(np.add, (out, slab, out)) for slab in others]
+    return [*calls, (np.divide, (out, _shares(x, out.shape, attrs, x.dtype), out))]
+
+
+def _in_order_inside(places: Sequence[Place], spec: Spec, attrs: dict[str, Any]) -> tuple[int, ...]:
+    """As the inner part of an array in the order of its indices, with its margin."""
+    return strides_of(_wide(spec.shape, attrs["padding"]), spec.dtype.itemsize)
+
+
+@writer("avg_pool2d_spread", _in_order_inside)
+def _avg_pool2d_spread(out: Any, dy: Any, like: Any, *, room: Room, **attrs: Any) -> Calls | None:
+    if not out.size or not dy.size:
+        return None
+    each, padding = _room_like(room, dy, dy.dtype), attrs["padding"]
+    calls: Calls = [(np.divide, (dy, _shares(like, dy.shape, attrs, dy.dtype), each))]
+    wide = _around(calls, out, padding, room, zero=True)
+    for _, index in _slabs(attrs["kernel"], attrs["stride"], ONE, dy.shape[-2:]):
+        calls.append((np.add, (wide[index], each, wide[index])))
+    return calls + _brought_in(out, wide, padding)
+
+
+# ---- margins of results --------------------------------------------------------------------------
+
+
+def _around(calls: Calls, out: Any, padding: Any, room: Room, zero: bool) -> Any:
+    """Where a result is added up that has a margin: the result itself if there is none."""
+    wide = _room_like(room, out, out.dtype, _wide(out.shape, padding)) if _margin(padding) else out
+    if zero:
+        calls.append((wide.fill, (0,)))
+    return wide
+
+
+def _brought_in(out: Any, wide: Any, padding: Any) -> Calls:
+    """The result without its margin is put where the plan has it."""
+    return [(np.copyto, (out, _inside(wide, padding)))] if wide is not out else []

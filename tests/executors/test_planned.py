@@ -367,6 +367,43 @@ def test_the_peak_of_the_plan_is_what_a_run_takes():
     assert program.plan.peak < program.plan.naive_peak
 
 
+def pictures(pool, norm):
+    first = [dg.nn.Conv2d(1, 8, 3, padding=1), *([dg.nn.BatchNorm(8)] if norm else [])]
+    return dg.nn.Sequential(
+        *first,
+        dg.nn.ReLU(),
+        pool(2),
+        dg.nn.Conv2d(8, 8, 3, padding=1, stride=2 if norm else 1),
+        dg.nn.Tanh(),
+        pool(2),
+        dg.nn.Flatten(),
+        dg.nn.Linear(8 * (9 if norm else 49), 10),
+    )
+
+
+@pytest.mark.parametrize("norm", [False, True])
+@pytest.mark.parametrize("pool", [dg.nn.MaxPool2d, dg.nn.AvgPool2d])
+def test_a_step_of_a_network_for_pictures_takes_what_the_plan_says(pool, norm):
+    with dg.Graph().as_default() as graph:
+        x, y = dg.placeholder((96, 1, 28, 28)), dg.placeholder((96,), "int64")
+        net = pictures(pool, norm)
+        loss = dg.cross_entropy(net(x), y)
+        step = dg.optim.SGD(net.parameters(), lr=0.01).minimize(loss)
+    session = dg.Session(graph)
+    session.run(graph.startup)
+    feed = {x: np.ones((96, 1, 28, 28), np.float32), y: np.zeros(96, np.int64)}
+    gc.collect()
+    tracemalloc.start()
+    plan = session.program([loss, step], feed).plan
+    objects = tracemalloc.get_traced_memory()[0] - plan.buffers[0].size
+    session.run([loss, step], feed)
+    tracemalloc.reset_peak()
+    session.run([loss, step], feed)
+    peak = tracemalloc.get_traced_memory()[1] - objects
+    tracemalloc.stop()
+    assert plan.peak == pytest.approx(peak, rel=0.1)
+
+
 def test_no_two_values_that_live_at_once_share_memory():
     graph, _tensors, fetches, feed = next(filter(None, map(build_or_skip, range(40, 60))))
     plan = dg.Session(graph).program(fetches, feed).plan

@@ -17,6 +17,8 @@ CONV = {"stride": (1, 1), "padding": NONE, "dilation": (1, 1), "groups": 1}
 LONG = {**CONV, "stride": (2, 1), "padding": ((1, 1), (0, 2)), "groups": 2}
 WIDE = {"stride": (2, 1), "padding": ((1, 1), (0, 2)), "dilation": (1, 2), "groups": 2}
 POOL = {"kernel": (2, 2), "stride": (2, 2), "padding": NONE, "dilation": (1, 1)}
+MEAN = {"kernel": (2, 2), "stride": (2, 2), "padding": NONE, "counted": NONE, "divisor": None}
+MARGIN = ((1, 1), (1, 0))
 
 
 def f(*shape):
@@ -88,6 +90,8 @@ CASES = {
         ((f(2, 6, 4, 6), f(6, 4, 3, 2), f(2, 4, 6, 7)), CONV),
         ((f(2, 24, 4, 6), f(24, 4, 3, 2), f(2, 4, 6, 7)), CONV),
         ((f(64, 6, 4, 6), f(6, 4, 3, 2), f(64, 4, 6, 7)), CONV),
+        ((f(64, 6, 3, 7), f(6, 2, 3, 2), f(64, 4, 6, 7)), LONG),
+        ((f(2, 6, 3, 7), f(6, 2, 3, 2), f(2, 4, 6, 7)), WIDE),
     ],
     "conv2d_filters": [
         ((f(2, 4, 6, 7), f(2, 24, 4, 6), f(24, 4, 3, 2)), CONV),
@@ -103,6 +107,22 @@ CASES = {
     "max_pool2d_spread": [
         ((f(2, 3, 3, 2), np.round(f(2, 3, 6, 4)), f(2, 3, 3, 2)), POOL),
         ((f(2, 3, 3, 2), np.round(f(2, 3, 7, 4)), f(2, 3, 3, 2)), POOL),  # a row is left over
+        (
+            (f(2, 3, 4, 2), np.round(f(2, 3, 6, 4)), f(2, 3, 4, 2)),
+            {**POOL, "padding": ((1, 1), (1, 0))},
+        ),
+    ],
+    "avg_pool2d": [
+        ((f(2, 3, 6, 4),), MEAN),
+        ((f(2, 3, 6, 4),), {**MEAN, "divisor": 3}),
+        ((f(2, 3, 6, 4),), {**MEAN, "padding": MARGIN, "counted": MARGIN}),
+        ((f(2, 3, 6, 4),), {**MEAN, "stride": (1, 1), "padding": MARGIN}),
+    ],
+    "avg_pool2d_spread": [
+        ((f(2, 3, 3, 2), f(2, 3, 6, 4)), MEAN),
+        ((f(2, 3, 3, 2), f(2, 3, 7, 5)), {**MEAN, "divisor": 3}),
+        ((f(2, 3, 4, 2), f(2, 3, 6, 4)), {**MEAN, "padding": MARGIN, "counted": MARGIN}),
+        ((f(2, 3, 7, 4), f(2, 3, 6, 4)), {**MEAN, "stride": (1, 1), "padding": MARGIN}),
     ],
 }
 
@@ -129,8 +149,9 @@ def compare(primitive, values, attrs):
     strides = found.layout(places, spec_of(want), attrs)
     if strides is None:
         return 0
-    out = np.ndarray(want.shape, want.dtype, strides=strides)
-    out.fill(7)
+    extent = sum((n - 1) * s for n, s in zip(want.shape, strides, strict=True) if n)
+    memory = np.full(extent + want.itemsize, 7, np.uint8)  # there may be gaps
+    out = np.ndarray(want.shape, want.dtype, memory, 0, strides)
     room = lambda shape, dtype: np.full(shape, 3).astype(dtype)  # noqa: E731
     calls = found.write(out, *values, room=room, **attrs)
     if calls is None:
