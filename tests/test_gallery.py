@@ -21,7 +21,15 @@ ANSWERS = {
     "first_number": ("6", {"1": "does not compute it", "5": "look for session.run"}),
     "best_pass": ("'factors'", {"'update'": "says what it saves", "'cse'": "FLOP"}),
     "reader": ("'sequential/1/relu'", {"'matmul'": "for which gradient", "'add'": "last word"}),
-    "with_nan": ("11", {"12": "counted from 0", "0": "colour of its own"}),
+    "with_nan": (
+        "11",
+        {
+            "12": "counted from 0",
+            "0": "colour of its own",
+            "np.argwhere(np.isnan(images))": "one answer is wanted, here are 3",
+            "dg.Tensor([11, 4, 7])": "one answer is wanted, here are 3",
+        },
+    ),
     "dearest": ("'matmul'", {"'relu'": "work of every step", "'add'": "work of every step"}),
     "b_value": ("-1", {"1": "to make 5", "-2.5": "2 times 4 is 8"}),
 }
