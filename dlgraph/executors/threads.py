@@ -87,6 +87,17 @@ class _Limits:
                 finally:
                     del self._counts[who]
 
+    def before(self, library: Blas) -> int:
+        """The number without any limit."""
+        with self._lock:
+            return self._before if self._counts else library.get()
+
+    def allowed(self, library: Blas) -> int:
+        """The most that a plan may use: what the latest block says, whichever plans run."""
+        with self._lock:
+            blocks = [n for who, n in self._counts.items() if not isinstance(who, Threads)]
+            return blocks[-1] if blocks else self.before(library)
+
 
 _LIMITS = _Limits()
 
@@ -134,14 +145,14 @@ def choose(products: Sequence[tuple[float, Callable[[], Any]]]) -> list[Choice]:
     """The number of threads for each product, given as its operations and a way to run it once.
 
     Small ones are not run.  The others are timed with one thread and with all that the BLAS
-    was set to use when this is called.
+    may use when this is called.
 
     >>> from dlgraph.executors.threads import choose
     >>> choose([(1e6, lambda: None)])[0].threads
     1
     """
     library = blas()
-    most = library.get() if library is not None else 1
+    most = _LIMITS.allowed(library) if library is not None else 1
     return [
         Choice(1, "the BLAS is set to one thread")
         if most == 1
@@ -162,9 +173,9 @@ class Threads:
 
     def __init__(self, library: Blas, choices: Sequence[tuple[int, Choice]]):
         self._library = library
-        most = library.get()
+        most = _LIMITS.before(library)
         self.wide = [at for at, choice in choices if choice.threads > 1]
-        self.widen = (library.set, (most,))
+        self.widen = (self._widen, ())
         self.narrow = (library.set, (1,))
         self.notes = [
             f"threads of the products: 1 of {most}, but {most} for {len(self.wide)} of "
@@ -180,10 +191,13 @@ class Threads:
         None if there is nothing to choose: the BLAS is set to one thread already.
         """
         library = blas()
-        if library is None or library.get() == 1:
+        if library is None or _LIMITS.before(library) == 1:
             return None
         choices = choose([(flops, run) for _, flops, run in products])
         return cls(library, [(at, c) for (at, _, _), c in zip(products, choices, strict=True)])
+
+    def _widen(self) -> None:
+        self._library.set(_LIMITS.allowed(self._library))
 
     def begin(self) -> None:
         """From here on products use one thread."""

@@ -131,6 +131,42 @@ def test_a_large_product_is_measured_and_widened(fake, monkeypatch):
     assert fake.told[-4:] == [1, 4, 1, 4]  # all, this product, the rest, as it was
 
 
+def test_a_plan_that_was_made_in_a_block_holds_to_one_thread_after_it_too(fake):
+    with dg.blas_threads(1):
+        program, feed = product(8)
+        program.profile(feed, runs=1)
+    told = len(fake.told)
+    profile = program.profile(feed, runs=1)
+    assert fake.told[told:] == [1, 4, 1, 4]  # a run to warm up, and the one that is timed
+    assert "threads of the products: 1 of 4" in str(profile)
+
+
+def test_a_plan_that_is_made_while_another_one_runs_has_threads_of_its_own(fake, monkeypatch):
+    monkeypatch.setattr(threads, "SMALL", 100)
+    monkeypatch.setattr(threads, "_measured", lambda run, most: threads.Choice(most, "a test"))
+    running = threads.Threads.of([])
+    running.begin()
+    made = threads.Threads.of([(0, 1e9, lambda: None)])
+    running.end()
+    assert made.wide == [0]
+    made.begin()
+    assert fake.count == 1
+    made.end()
+    assert fake.count == 4
+
+
+def test_a_large_product_keeps_to_the_block_that_it_runs_in(fake, monkeypatch):
+    monkeypatch.setattr(threads, "SMALL", 100)
+    monkeypatch.setattr(threads, "_measured", lambda run, most: threads.Choice(most, "a test"))
+    program, feed = product(8)
+    program.profile(feed, runs=1)
+    with dg.blas_threads(2):
+        told = len(fake.told)
+        program.profile(feed, runs=1)
+        assert max(fake.told[told:]) == 2
+    assert fake.count == 4
+
+
 def test_errors_and_interrupts_put_the_number_back(fake):
     with dg.Graph().as_default() as graph:
         x = dg.placeholder((None,), "int64", name="x")
