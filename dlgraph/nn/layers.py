@@ -137,7 +137,27 @@ class Sequential(Module):
         return self.layers[index]
 
 
-class ReLU(Module):
+class WithoutSettings(Module):
+    """Base of layers that are made without arguments.
+
+    Who hands them the input at once, as to a function, is told what to write.
+    """
+
+    def __init__(self, *given: Any, **options: Any):
+        if given or options:
+            raise _made_first(self, *given, **options)
+
+
+def _made_first(layer: Module, *given: Any, **options: Any) -> OperationError:
+    name = type(layer).__name__
+    shown = [describe_operand(one) for one in given] + [f"{k}={v!r}" for k, v in options.items()]
+    return OperationError(
+        f"{name}({', '.join(shown)}): a layer is made first, and then called with its input",
+        hint=f"dg.nn.{name}()(x), or the function: dg.{name.lower()}(x)",
+    )
+
+
+class ReLU(WithoutSettings):
     """The rectifier as a layer; see `dg.relu`.
 
     >>> import dlgraph as dg
@@ -150,7 +170,7 @@ class ReLU(Module):
         return relu(x)
 
 
-class Tanh(Module):
+class Tanh(WithoutSettings):
     """The hyperbolic tangent as a layer; see `dg.tanh`.
 
     >>> import dlgraph as dg
@@ -163,7 +183,7 @@ class Tanh(Module):
         return tanh(x)
 
 
-class Sigmoid(Module):
+class Sigmoid(WithoutSettings):
     """The logistic function as a layer; see `dg.sigmoid`.
 
     >>> import dlgraph as dg
@@ -185,6 +205,8 @@ class Softmax(Module):
     """
 
     def __init__(self, axis: int = -1):
+        if isinstance(axis, Operators):
+            raise _made_first(self, axis)
         self.axis = axis
 
     def forward(self, x: Any) -> Any:
@@ -192,7 +214,7 @@ class Softmax(Module):
         return softmax(x, axis=self.axis)
 
 
-class Flatten(Module):
+class Flatten(WithoutSettings):
     """All axes but the first as one: (n, 28, 28) becomes (n, 784).
 
     >>> import dlgraph as dg

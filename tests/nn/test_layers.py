@@ -142,6 +142,27 @@ def test_sequential_takes_layers(layers, what, hint):
     assert caught.value.hint.startswith(hint)
 
 
+@pytest.mark.parametrize("layer", [dg.nn.ReLU, dg.nn.Tanh, dg.nn.Sigmoid, dg.nn.Softmax])
+def test_a_layer_that_is_called_as_a_function_says_how_both_are_written(layer):
+    """`dg.nn.Softmax(x)` was a layer without a word, and `dg.nn.ReLU(x)` a TypeError of Python."""
+    x = dg.Tensor([[1.0, 2.0]])
+    name = layer.__name__
+    with pytest.raises(OperationError, match="a layer is made first") as caught:
+        layer(x)
+    assert caught.value.hint == f"dg.nn.{name}()(x), or the function: dg.{name.lower()}(x)"
+    expected = layer()(x).tolist()
+    assert eval(caught.value.hint.split(": ")[1]).tolist() == expected
+    with dg.Graph().as_default(), pytest.raises(OperationError, match=rf"{name}\(x \(2,\)\)"):
+        layer(dg.placeholder((2,), name="x"))
+
+
+def test_a_layer_without_settings_says_so():
+    with pytest.raises(OperationError, match=r"ReLU\(inplace=True\): a layer is made first"):
+        dg.nn.ReLU(inplace=True)
+    with pytest.raises(OperationError, match=r"Flatten\(tensor \(1, 1\)\)"):
+        dg.nn.Flatten(dg.Tensor([[1.0]]))
+
+
 @pytest.mark.parametrize(
     ("layer", "function"),
     [
