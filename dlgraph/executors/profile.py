@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -78,13 +78,17 @@ class Profile:
         self._fastest = min(runs, key=lambda run: sum(step.seconds for step in run))
         best = [min(steps, key=lambda t: t.seconds) for steps in zip(*runs, strict=True)]
         self.seconds = sum(step.seconds for step in best)
-        self.rows = [self._row(step) for step in best]
+        counted: set[int] = set()
+        self.rows = [self._row(step, counted) for step in best]
 
-    def _row(self, step: Timing) -> Row:
-        cost = self._cost(step)
+    def _row(self, step: Timing, counted: set[int]) -> Row:
+        # A fused group may be several steps: its work is told in the first of them.
+        records = list(dict.fromkeys(step.records))
+        cost = self._cost(i for i in records if i not in counted)
+        counted.update(records)
         least = self.machine.least_seconds(cost.flops, cost.bytes)
-        record = self.records[step.records[0]]
-        more = f" and {len(step.records) - 1} more" if len(step.records) > 1 else ""
+        record = self.records[records[0]]
+        more = f" and {len(records) - 1} more" if len(records) > 1 else ""
         return Row(
             record.name + more,
             step.label or record.primitive.name,
@@ -99,9 +103,9 @@ class Profile:
             record.role,
         )
 
-    def _cost(self, step: Timing) -> Cost:
+    def _cost(self, records: Iterable[int]) -> Cost:
         found = NOTHING
-        for index in step.records:
+        for index in records:
             record = self.records[index]
             found += cost_of(record, [self.records[i].spec for i in record.inputs], self._sizes)
         return found

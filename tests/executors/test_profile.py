@@ -46,6 +46,16 @@ def test_every_executor_times_its_steps_and_counts_their_work(executor):
     assert str(profile).count("\n") >= len(profile.rows)
 
 
+@pytest.mark.parametrize("exact", [True, False])
+def test_the_work_of_a_fused_group_is_counted_once(executor, exact):
+    with dg.Graph().as_default() as graph:
+        x = dg.placeholder((50, 40), name="x")
+        y = dg.sum(dg.tanh(dg.exp(x) * dg.sin(x) + 1.0), axis=1)
+    program = dg.Session(graph, executor=executor, exact=exact).program(y, [x])
+    rows = program.profile({x: np.ones((50, 40), "float32")}, runs=1).rows
+    assert sum(row.flops for row in rows) == (3 * 10 + 3) * 50 * 40
+
+
 def test_a_profile_runs_the_program_for_real(executor):
     session, program, feed = training(executor)
     (loss, _), *_ = [session.run(list(map(session.graph.handle, program.fetches)), feed)]
