@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 import weakref
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import dlgraph as dg
+from dlgraph.core import autodiff
 from dlgraph.core.autodiff import KEEP_BYTES
 from dlgraph.errors import BackwardError, DtypeError, MutationError, ShapeError
 
@@ -306,6 +308,76 @@ def test_a_backward_pass_that_was_stopped_can_be_made_again(stop):
     assert x.grad is None
     loss.backward()
     assert x.grad.numpy().tolist() == [6.0, 6.0]
+
+
+def interrupted(run, count):
+    """Run it with a KeyboardInterrupt before this many bytecodes of autodiff; was it in time?"""
+    left = [count]
+
+    def in_frame(frame, event, arg):
+        if event == "opcode":
+            left[0] -= 1
+            if left[0] == 0:
+                raise KeyboardInterrupt
+        return in_frame
+
+    def called(frame, event, arg):
+        frame.f_trace_opcodes = frame.f_code.co_filename == autodiff.__file__
+        return in_frame if frame.f_trace_opcodes else None
+
+    before = sys.gettrace()
+    sys.settrace(called)
+    try:
+        run()
+    except KeyboardInterrupt:
+        return True
+    finally:
+        sys.settrace(before)
+    return False
+
+
+@pytest.mark.parametrize("size", [3, LARGE])
+def test_wherever_a_backward_pass_is_stopped_the_next_is_right_or_refused(size):
+    def build():
+        w, v = leaf(np.full(size, 0.5, np.float32)), leaf(2.0)
+        h = dg.tanh(w * v)
+        total = h.sum() * v
+        return (w, v), total * total + total
+
+    leaves, loss = build()
+    loss.backward()
+    wanted = [x.grad.numpy() for x in leaves]
+    outcomes = {"right": 0, "refused": 0}
+    leaves, loss = build()
+    while interrupted(loss.backward, 1 + 7 * sum(outcomes.values())):
+        try:
+            loss.backward()
+        except BackwardError as error:
+            assert "second backward" in str(error)
+            outcomes["refused"] += 1
+        else:
+            for x, right in zip(leaves, wanted, strict=True):
+                np.testing.assert_array_equal(x.grad.numpy(), right)
+            outcomes["right"] += 1
+        leaves, loss = build()
+    assert outcomes["right"] > 20
+
+
+def test_what_no_gradient_reached_is_not_used_up():
+    @dg.custom_vjp
+    def only_second(a, b):
+        return a + b
+
+    @only_second.rule
+    def _(g, y, a, b):
+        return None, g
+
+    x, z = leaf(3.0), leaf(1.0)
+    trunk = x * x
+    only_second(trunk, z).backward()
+    assert x.grad is None and z.grad.item() == 1.0
+    trunk.backward()
+    assert x.grad.item() == 6.0
 
 
 def test_large_leaves_do_not_make_a_small_record_large():
