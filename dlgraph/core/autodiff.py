@@ -188,7 +188,7 @@ def sweep(
             if x._op is None:
                 leaves.append(x)
             elif x._used is not None:
-                raise _used_up(x, [tensor])
+                raise _used_up(x, [tensor, *waiting])
             elif not waiting or waiting[-1]._order < number:
                 waiting.append(x)
             else:
@@ -200,14 +200,22 @@ def sweep(
                 del grads[made]
             elif place is not None and tensor._data.nbytes > KEEP_BYTES:
                 keep = False
-                for walked in recorded(roots, place):
-                    walked._inputs, walked._attrs = (), NO_ATTRS
-                    del grads[walked._order]
+                _let_go(roots, waiting, grads, place)
     if hooked:
         for leaf in sorted(leaves, key=_BY_ORDER, reverse=True):
             if leaf._order in HOOKS:
                 grads[leaf._order] = run_hooks(leaf, grads[leaf._order])
     return leaves
+
+
+def _let_go(roots: list[Any], waiting: list[Any], grads: dict[int, Any], place: Spot) -> None:
+    """Let go of what was walked until here, if nothing that is left was used up."""
+    for tensor in recorded(waiting):
+        if tensor._used is not None:
+            raise _used_up(tensor, waiting)
+    for tensor in recorded(roots, place):
+        tensor._inputs, tensor._attrs = (), NO_ATTRS
+        del grads[tensor._order]
 
 
 def sweep_recorded(*given: Any, **options: Any) -> list[Any]:
@@ -298,7 +306,7 @@ def gradients_of(
     order = sorted(recorded(outputs), key=_BY_ORDER)
     for tensor in order:
         if tensor._used is not None:
-            raise _used_up(tensor, order)
+            raise _used_up(tensor, outputs)
     needed = restrict(order, targets)
     grads: dict[int, Any] = {}
     for output, seed in zip(outputs, seeds, strict=True):
@@ -329,10 +337,10 @@ def _check_unchanged(result: Any, x: Any) -> None:
     )
 
 
-def _used_up(tensor: Any, later: Iterable[Any] = ()) -> BackwardError:
+def _used_up(tensor: Any, ends: Iterable[Any] = ()) -> BackwardError:
     first = line_of(tensor._used)
     again = "pass retain_graph=True there, or compute the result again before this backward()"
-    stepped = next((t for t in later if _is_step(t, tensor)), None)
+    stepped = next((t for t in recorded(ends) if _is_step(t, tensor)), None)
     if stepped is not None:
         from dlgraph.core.explain import display_name
 
@@ -352,7 +360,7 @@ def _used_up(tensor: Any, later: Iterable[Any] = ()) -> BackwardError:
 def _is_step(new: Any, old: Any) -> bool:
     """Is it `old - lr * old.grad`, where `old` was the result of such a step, or looks so?"""
     ops = [getattr(t._op, "name", None) for t in (new, old)]
-    if ops != ["subtract", "subtract"] or new._inputs[0] is not old:
+    if ops != ["subtract", "subtract"] or not new._inputs or new._inputs[0] is not old:
         return False
     return old._grad is not None and not new._inputs[1].requires_grad
 

@@ -96,16 +96,16 @@ def user_line(depth: int = 1) -> Where | None:
     return None if frame is None else _new(Where, (frame.f_code, frame.f_lineno))
 
 
-def user_spot(depth: int = 1) -> Spot | None:
-    """The same for `line_of` to look up later: finding the number of the line takes longest."""
+def user_spot(depth: int = 1) -> Spot:
+    """The same for `line_of` to look up later: finding the number of the line takes longest.
+
+    Where no line is the user's, as in a thread that runs nothing else, it is the first one.
+    """
     # Every backward() asks this, so the search of `user_frame` is written out.
-    frame: FrameType | None = sys._getframe(depth)
-    while frame is not None:
-        code = frame.f_code
-        if is_user_code(code.co_filename):
-            return code, frame.f_lasti
+    frame = sys._getframe(depth)
+    while not is_user_code(frame.f_code.co_filename) and frame.f_back is not None:
         frame = frame.f_back
-    return None
+    return frame.f_code, frame.f_lasti
 
 
 def line_of(spot: Spot) -> Where:

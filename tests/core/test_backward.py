@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
+import threading
 import weakref
 
 import numpy as np
@@ -274,6 +275,43 @@ def test_a_large_record_that_is_retained_stays():
     assert h() is None
 
 
+def test_a_large_record_is_let_go_where_no_line_is_the_users():
+    x, h, loss = recorded(LARGE)
+    thread = threading.Thread(target=loss.backward)
+    thread.start()
+    thread.join()
+    assert h() is None and x.grad.shape == (LARGE,)
+    with pytest.raises(BackwardError, match="second backward"):
+        loss.backward()
+
+
+def test_large_tensors_are_let_go_one_by_one():
+    x = leaf(np.ones(LARGE, np.float32))
+    first = x * 2
+    second = first * 3
+    third, loss = second * 4, None
+    alive = [weakref.ref(second), weakref.ref(third)]
+    handle = first.register_hook(lambda g: alive.append([one() is not None for one in alive]))
+    loss = third.sum()
+    del second, third
+    loss.backward()
+    handle.remove()
+    assert alive[-1] == [False, False]
+
+
+def test_a_loss_over_a_used_trunk_lets_nothing_go():
+    x, w = leaf(np.ones(LARGE, np.float32)), leaf([1.0, 2.0])
+    trunk = w * w
+    first, second = trunk.sum(), (trunk * 3.0).sum()
+    h = dg.tanh(x)
+    loss = (h * h).sum() + second
+    first.backward()
+    with pytest.raises(BackwardError, match="second backward"):
+        loss.backward()
+    h.sum().backward()
+    assert x.grad.shape == (LARGE,)
+
+
 def test_what_was_walked_before_the_first_large_tensor_is_let_go_with_it():
     x = leaf(np.ones(LARGE, np.float32))
     h = dg.tanh(x)
@@ -445,12 +483,27 @@ def test_a_step_of_training_that_made_a_new_tensor_is_told_so():
         "a step of training is x.assign(x - ...), then x.grad = None: `x = x - ...` makes x"
     )
 
+    with pytest.raises(BackwardError, match="second backward through") as caught:
+        x = before = dg.Tensor([1.0, 2.0], requires_grad=True)
+        for _ in range(4):
+            ((x * x).sum() + ((x - before) ** 2).sum()).backward()
+            before, x = x, x - 0.25 * x.grad
+    assert caught.value.hint.startswith("a step of training is x.assign(x - ...)")
+
     def assign(x):
         x.assign(x - 0.25 * x.grad)
         x.grad = None
         return x
 
     assert train(assign).tolist() == [0.0625, 0.125]  # what the hint says works
+
+
+def test_a_difference_of_large_differences_is_told_as_used_up():
+    w = leaf(np.ones(LARGE, np.float32))
+    a, b = w - 1.0, w - 2.0
+    (a * b).sum().backward()
+    with pytest.raises(BackwardError, match="second backward through"):
+        dg.grad((a + b).sum(), w)
 
 
 def test_a_result_that_is_compared_twice_is_no_step():
