@@ -176,7 +176,7 @@ MODELS_ELSEWHERE = {
     "cuda": 'model.to("gpu")',
     "double": 'dtype="float64" of its layers',
     "evaluate": "model.eval(), then model(x)",
-    "fit": "dg.fit(model, data)",
+    "fit": "dg.fit(model, dg.data.DataLoader(x, y, batch_size=32))",
     "get_weights": "model.state_dict()",
     "half": 'dtype="float16" of its layers',
     "load_weights": "model.load_state_dict(dg.load(path))",
