@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
+from typing import Any
+
 from dlgraph.executors.draft import Draft, Root
 from dlgraph.executors.memory import ALIGNMENT
 from dlgraph.executors.plan import Buffer, Place, Plan
+from dlgraph.passes.base import known
+
+# What these return lies in the memory of their input, whatever its layout.
+SHARED = ("transpose", "slice", "expand_dims", "squeeze", "broadcast_to", "expand_like")
 
 
 def finished(draft: Draft, feeds: tuple[int, ...], blocks: list, size: int) -> Plan:
@@ -56,7 +64,7 @@ def finished(draft: Draft, feeds: tuple[int, ...], blocks: list, size: int) -> P
         places,  # type: ignore[arg-type]
         tuple(blocks),
         size + made,
-        naive + sum(r.size for r in draft.roots if r.kind == "made"),
+        naive + sum(r.size for r in _made(draft)),
     )
 
 
@@ -73,15 +81,33 @@ def _rounded(root: Root) -> int:
     return -(-max(root.size, 1) // ALIGNMENT) * ALIGNMENT
 
 
+def _made(draft: Draft) -> Iterator[Root]:
+    """What calls return, but for views of what is there already."""
+    records = draft.graph.records
+    for root in draft.roots:
+        if root.kind == "made" and records[root.record].primitive.name not in SHARED:
+            yield root
+
+
 def _peak_of_made(draft: Draft) -> int:
     """What results of calls need at once, beside the arena."""
     change: dict[int, int] = {}
-    for root in draft.roots:
-        if root.kind == "made" and root.first >= 0:
+    for root in _made(draft):
+        if root.first >= 0:
             change[root.first] = change.get(root.first, 0) + root.size
             change[root.last + 1] = change.get(root.last + 1, 0) - root.size
+    for number, step in enumerate(draft.steps):
+        if step.primitive.name == "scan":  # it holds its rows until they are stacked
+            size = 2 * _bytes_of(draft.graph.records[step.record].spec)
+            change[number] = change.get(number, 0) + size
+            change[number + 1] = change.get(number + 1, 0) - size
     now = most = 0
     for _, by in sorted(change.items()):
         now += by
         most = max(most, now)
     return most
+
+
+def _bytes_of(bundle: Any) -> int:
+    """The bytes of all values of which the sizes are known."""
+    return sum(math.prod(spec.shape) * spec.dtype.itemsize for spec in bundle.items if known(spec))

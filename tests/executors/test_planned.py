@@ -367,6 +367,24 @@ def test_the_peak_of_the_plan_is_what_a_run_takes():
     assert program.plan.peak < program.plan.naive_peak
 
 
+@pytest.mark.parametrize("axes", [(1, 0), (0, 1)])
+def test_a_loop_takes_what_the_plan_says(axes):
+    turns = 200  # too many to be written out
+    with dg.Graph().as_default() as graph:
+        x = dg.placeholder((turns, 2000), name="x")
+        sums = dg.scan(lambda carry, row: (carry + row, carry), dg.zeros((2000,)), x)[1]
+        y = dg.reshape(dg.transpose(sums[: turns // 2], axes), (-1,)).sum()
+    session = dg.Session(graph, level=1)
+    feed = {x: np.ones((turns, 2000), np.float32)}
+    session.run(y, feed)
+    gc.collect()
+    tracemalloc.start()
+    session.run(y, feed)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert session.program(y, feed).plan.peak == pytest.approx(peak, rel=0.1)
+
+
 def pictures(pool, norm):
     first = [dg.nn.Conv2d(1, 8, 3, padding=1), *([dg.nn.BatchNorm(8)] if norm else [])]
     return dg.nn.Sequential(
