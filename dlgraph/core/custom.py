@@ -80,6 +80,8 @@ class custom_vjp:
                     f"{counted(len(found), 'gradient')}",
                     hint="one gradient per input, in their order; None where none flows",
                 )
+            if not isinstance(g, (Tensor, Node)):  # what the rule read may have been Tensors
+                found = [value_of(one) if isinstance(one, Tensor) else one for one in found]
             return [found[i] for i in wanted]
 
         self.primitive.joint = joint

@@ -14,9 +14,10 @@ ten lines, in `dlgraph/ops`:
 A gradient rule is one function per differentiable input.  The names of its parameters say what it
 needs: `g` is the incoming gradient, `y` the output, anything else an input or an attribute;
 `like_x` is an input of which only shape and dtype are read; `residual` is what the forward kept for
-it.  So `lambda g, y` keeps the output alive for the backward pass and lets the input go.  Rules use
-only operators and primitives, hence the same rule runs on plain arrays (numbers), on Tensors
-(recorded again, for higher derivatives) and on graph Nodes (the gradient as a graph).
+it.  So a plan of a graph with `lambda g, y` keeps the output for the backward pass and lets the
+input go.  (An eager record holds both, as links.)  Rules use only operators and primitives, hence
+the same rule runs on plain arrays (numbers), on Tensors (recorded again, for higher derivatives)
+and on graph Nodes (the gradient as a graph).
 
 Calling a primitive looks at the inputs: a Node makes a node, a Tensor computes and may record,
 plain arrays just compute.  Next: `operators.py`, then `tensor.py` and `graph.py`, the two carriers.

@@ -123,3 +123,17 @@ def test_custom_vjp_takes_numbers_and_lists_and_its_inputs_have_names():
         pytest.raises(ShapeError, match=r"left \(2, 3\) @ right \(2, 3\)"),
     ):
         product(dg.placeholder((2, 3)), dg.placeholder((2, 3)))
+
+
+def test_a_rule_may_read_a_parameter_without_recording_its_gradient():
+    scale = dg.Parameter(2.0)
+
+    @dg.custom_vjp
+    def square(x):
+        return x * x
+
+    square.rule(lambda g, y, x: g * 2.0 * x * scale)
+    x = dg.Tensor([1.0, 2.0], requires_grad=True)
+    square(x * 1.0).sum().backward()
+    assert x.grad.tolist() == [4.0, 8.0]
+    assert not x.grad.requires_grad and x.grad.is_leaf and scale.grad is None
