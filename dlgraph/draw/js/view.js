@@ -49,6 +49,8 @@ dl{display:grid;grid-template-columns:max-content 1fr;column-gap:14px}
 .said{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
 [hidden]{display:none!important}
 @media(prefers-reduced-motion:no-preference){.box,.line{transition:opacity .15s}}
+@media(forced-colors:active){[aria-pressed=true]{forced-color-adjust:none;
+background:Highlight;color:HighlightText}}
 @media print{.bar>*{display:none}}`;function i(){const{dataset:t,className:n}=document.body,e=`${t.jpThemeLight} ${n}`;return!/^true|vscode-(high-contrast-)?light/.test(e)&&(/^false|vscode-(dark|high-contrast)/.test(e)||matchMedia(s).matches)}const s="(prefers-color-scheme:dark)";function d(e){const t=()=>e(i()),n=matchMedia(s),o=new MutationObserver(t);return o.observe(document.body,{attributeFilter:["data-jp-theme-light","class"]}),n.addEventListener("change",t),t(),()=>{o.disconnect(),n.removeEventListener("change",t)}}async function u({values:e,table:t,cells:n}){if(e)return e.map(Number);if(!t)return null;const s=Uint8Array.from(atob(n),e=>e.charCodeAt()),o=new Blob([s]).stream().pipeThrough(new DecompressionStream("deflate")),i=new Uint8Array(await new Response(o).arrayBuffer());return Array.from(i,e=>Number(t[e]))}const h=336,m=`
 .stage{max-height:none;outline-offset:-2px}
 .stage svg{text-anchor:start}

@@ -34,6 +34,7 @@ overflow-wrap:anywhere}
 .sides>.stopped{border-color:var(--e)}
 .stopped b::after{content:" ✗ stopped"}
 output{display:block;white-space:pre-wrap}
+@media(forced-colors:active){.source :not(.now){border-color:Canvas}}
 `;
 
 /** Start the figure in `host`; called by the script of the page. */

@@ -67,4 +67,6 @@ function openSearch(figure) {
 export const SEARCH_STYLE = `
 ul{list-style:none;margin:4px 0 0;padding:0;max-height:220px;overflow:auto}
 li{padding:2px 6px;border-radius:4px;cursor:pointer}
-input{width:18em}`;
+input{width:18em}
+@media(forced-colors:active){[aria-selected=true]{forced-color-adjust:none;
+background:Highlight;color:HighlightText}}`;

@@ -65,6 +65,8 @@ dl{display:grid;grid-template-columns:max-content 1fr;column-gap:14px}
 .said{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
 [hidden]{display:none!important}
 @media(prefers-reduced-motion:no-preference){.box,.line{transition:opacity .15s}}
+@media(forced-colors:active){[aria-pressed=true]{forced-color-adjust:none;
+background:Highlight;color:HighlightText}}
 @media print{.bar>*{display:none}}`;
 
 /** Is the page dark?  JupyterLab and VS Code say so on the body, else the system is asked. */
