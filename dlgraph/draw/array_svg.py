@@ -177,8 +177,12 @@ def _tile(picture: ArrayPicture, tile: Tile, place: Place, left: float, top: flo
 
 def _ticks_of(picture: ArrayPicture) -> str:
     """The first and the last index of both axes of a matrix."""
-    spans = [f"0 to {size - 1}" if size > 1 else "0" for size in picture.summary.shape]
-    return f"rows {spans[0]}, columns {spans[1]}"
+    rows, columns = picture.summary.shape
+    return f"{_counted('row', rows)}, {_counted('column', columns)}"
+
+
+def _counted(what: str, count: int) -> str:
+    return f"{what}s 0 to {count - 1}" if count > 1 else f"{what} 0"
 
 
 def _row_labels(picture: ArrayPicture, plan: Plan, top: float) -> str:

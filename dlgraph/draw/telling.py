@@ -18,7 +18,7 @@ from dlgraph.draw.nested import NESTED
 from dlgraph.draw.quantity import quantity, quantity_text
 from dlgraph.draw.quiz import ask
 from dlgraph.draw.steps import Step, formula_shown, gradient_stages
-from dlgraph.draw.text import clean
+from dlgraph.draw.text import MARK, clean
 from dlgraph.draw.walk import Flow, Walk
 from dlgraph.draw.wording import detail_of, is_operation
 
@@ -249,11 +249,15 @@ class Teller:
         """The local derivative as numbers, None where there is none."""
         record, values = self.records[flow.reader], self.walk.values
         inputs = [values.get(i) for i in record.inputs]
-        found = local_value(record.primitive, flow.slot, values[flow.reader], inputs, record.attrs)
-        # An operation that is not element by element after all is explained by its rule alone.
-        if found is None or not np.allclose(flow.upstream * found, flow.pulled, equal_nan=True):
-            return None
-        return found
+        with np.errstate(all="ignore"):  # NumPy has said what it has to say in the walk
+            found = local_value(
+                record.primitive, flow.slot, values[flow.reader], inputs, record.attrs
+            )
+            # What is not element by element after all is explained by its rule alone.
+            fits = found is not None and np.allclose(
+                flow.upstream * found, flow.pulled, equal_nan=True
+            )
+        return found if fits else None
 
     def facts(self, flow: Flow) -> dict[str, Any]:
         """Everything that a page shows of one local derivative."""
@@ -328,7 +332,7 @@ class Teller:
 
 def _is_plain(name: str) -> bool:
     # The dot of a product is a letter to Python.
-    return name.replace(".", "_").isidentifier() and "·" not in name
+    return name.replace(".", "_").replace(MARK, "").isidentifier() and "·" not in name
 
 
 def _listed(words: list[str]) -> str:

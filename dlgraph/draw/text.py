@@ -54,15 +54,15 @@ BLOCKS = (
 _BREAK = re.compile("[\t\n\r\u2028\u2029\u0085]")
 # Hebrew, Arabic and their neighbours.  What follows such a name would be shown to the left of it,
 # `2·x = 8` as `2·8 = x`; a left-to-right mark after the name, which has no width, keeps the order.
-_MARK = "\u200e"
+MARK = "\u200e"
 _LEFTWARD = "\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff"
-_WORDS = re.compile(f"((?>[{_LEFTWARD}]+(?:[ _\u200c\u200d]+[{_LEFTWARD}]+)*))(?!{_MARK})")
+_WORDS = re.compile(f"((?>[{_LEFTWARD}]+(?:[ _\u200c\u200d]+[{_LEFTWARD}]+)*))(?!{MARK})")
 # Characters that XML forbids, and marks that turn the direction of text around: they could make a
 # label lie about what it says.
 _REFUSED = re.compile(
     "[\\x00-\\x1f\\x7f-\\x9f\\ud800-\\udfff\\ufffe\\uffff"
     "\\u061c\\u200f\\u202a-\\u202e\\u2066-\\u2069]"
-    f"|(?<![{_LEFTWARD}]){_MARK}"
+    f"|(?<![{_LEFTWARD}]){MARK}"
 )
 
 
@@ -110,7 +110,7 @@ def clean(text: object, limit: int = NAME_LIMIT) -> str:
         raw = raw[: (kept + 1) // 2] + ELLIPSIS + (raw[-(kept // 2) :] if kept > 1 else "")
     if raw.isascii() and raw.isprintable():
         return raw  # nearly every name
-    return _WORDS.sub(rf"\1{_MARK}", _REFUSED.sub("\ufffd", _BREAK.sub(" ", raw)))
+    return _WORDS.sub(rf"\1{MARK}", _REFUSED.sub("\ufffd", _BREAK.sub(" ", raw)))
 
 
 def harmless(text: str) -> str:

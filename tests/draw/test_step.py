@@ -16,6 +16,8 @@ from dlgraph.core.primitive import REGISTRY
 from dlgraph.draw.derivative import local_value, rule_text
 from dlgraph.draw.formula import ATOM
 from dlgraph.draw.quantity import quantity
+from dlgraph.draw.steps import walked_picture
+from dlgraph.draw.telling import tell
 from dlgraph.draw.walk import walk_of
 from dlgraph.errors import (
     BackwardError,
@@ -525,6 +527,21 @@ def test_a_title_is_shown_in_both_forms():
     figure = dg.step(leaf(1.0, "a") * 2, title="A <b>title</b>")
     texts = ["".join(e.itertext()) for e in ET.fromstring(figure.svg).iter()]
     assert "A <b>title</b>" in texts and figure.payload()["title"] == "A <b>title</b>"
+
+
+@pytest.mark.filterwarnings("error")
+def test_the_words_about_nan_and_infinity_bring_no_warning_of_their_own():
+    with np.errstate(all="ignore"):
+        x = leaf([float("nan"), float("inf"), 0.0], "x")
+        walk = walk_of((dg.log(x) * x).sum())  # NumPy warns here, as in backward()
+    with np.errstate(all="warn"):
+        told = str(tell(walk, walked_picture(walk, None))[-2].text)
+    assert "local 1 / x = [nan, 0, inf] gives [nan, nan, nan]" in told
+
+
+def test_a_name_written_from_the_right_needs_no_brackets():
+    words = str(dg.step(leaf(4.0, "\u05d0\u05dc\u05e3") * 2.0))
+    assert "\u2202\u05d0\u05dc\u05e3\u200e = 2. backward()" in words
 
 
 def test_hostile_names_stay_text():

@@ -87,6 +87,13 @@ def test_words_under_a_small_matrix_do_not_reach_into_the_histogram():
     assert end < float(texts["shape 2 × 2, float64"].attrib["x"])
 
 
+def test_a_single_row_is_no_rows():
+    texts = {e.text for e in ET.fromstring(dg.view(np.eye(3)[:1]).svg).iter()}
+    assert "row 0, columns 0 to 2" in texts
+    texts = {e.text for e in ET.fromstring(dg.view(np.eye(3)[:, :1]).svg).iter()}
+    assert "rows 0 to 2, column 0" in texts
+
+
 def test_values_travel_with_the_picture():
     small = values_of(picture_of_array(np.array([[1 / 3, np.nan], [np.inf, 1e9]])))
     assert small["values"] == [0.3333, "NaN", "Infinity", 1e9]
