@@ -9,6 +9,7 @@ from typing import Any
 from dlgraph.executors.draft import Draft, Root
 from dlgraph.executors.memory import ALIGNMENT
 from dlgraph.executors.plan import Buffer, Place, Plan
+from dlgraph.executors.temporaries import held_by_call
 from dlgraph.passes.base import known
 
 # What these return lies in the memory of their input, whatever its layout.
@@ -97,10 +98,14 @@ def _peak_of_made(draft: Draft) -> int:
             change[root.first] = change.get(root.first, 0) + root.size
             change[root.last + 1] = change.get(root.last + 1, 0) - root.size
     for number, step in enumerate(draft.steps):
+        out = step.output
+        if step.kind != "call" or out is None or draft.roots[out.buffer].kind != "made":
+            continue
+        size = held_by_call(step)
         if step.primitive.name == "scan":  # it holds its rows until they are stacked
-            size = 2 * _bytes_of(draft.graph.records[step.record].spec)
-            change[number] = change.get(number, 0) + size
-            change[number + 1] = change.get(number + 1, 0) - size
+            size += 2 * _bytes_of(draft.graph.records[step.record].spec)
+        change[number] = change.get(number, 0) + size
+        change[number + 1] = change.get(number + 1, 0) - size
     now = most = 0
     for _, by in sorted(change.items()):
         now += by

@@ -32,7 +32,10 @@ from dlgraph.passes.base import known
 SMALL = 256  # bytes of a result that are copied into the arena rather than bound anew
 _ALIASES = {"identity", "stop_gradient", "train_or_test"}
 _VIEW_KINDS = ("view",)
-FRESH = ("contract", "random", "loss")  # what calls of these kinds return is new memory
+# What calls of these kinds and of these operations return is new memory.
+FRESH = ("contract", "random", "loss")
+_FRESH_TOO = {"argsort", "cumsum", "cumprod", "prod", "take_along_axis", "put_along_axis"}
+_FRESH_TOO |= {"softplus", "erf", "erfc", "logsumexp", "scatter_add", "product_of_others"}
 
 
 # (primitive, attrs, inputs, spec) -> the strides of the result, None to leave it to others
@@ -303,14 +306,15 @@ class Lowering(Leaves):
         shape, strides = _open_shape(spec)
         size = 0 if -1 in shape else int(np.prod(shape, dtype=np.int64)) * spec.dtype.itemsize
         fixed = spec.dtype.kind in "biufc" and -1 not in shape
-        if fixed and size <= SMALL and (not shape or primitive.kind == "random"):
+        drawn = primitive.kind == "random" or primitive.name == "next_key"
+        if fixed and size <= SMALL and (not shape or drawn):
             out = self._arena(index, shape, None, spec.dtype)
             return self._step(index, primitive, attrs, tuple(inputs), out, kind)
         if not fixed or primitive.kind != "random":
             strides = None
         root = self.draft.root("made", size if fixed else 0, index, index)
-        fresh = (primitive.kind in FRESH or primitive.ufunc is not None) and is_ours(primitive)
-        if not fresh:
+        new = primitive.kind in FRESH or primitive.ufunc is not None or primitive.name in _FRESH_TOO
+        if not (new and is_ours(primitive)):
             data = self._data(primitive, inputs)
             root.keeps = tuple(dict.fromkeys(p.buffer for p in data))
         out = Place(root.number, 0, shape, strides, spec.dtype)

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from dlgraph.executors import blas, labels, windows
+from dlgraph.executors import blas, labels, randoms, windows
 from dlgraph.executors.plan import Place
 from dlgraph.executors.writers import Calls, Room, in_order, writer, writer_of
 
 # `writer_of` knows the writers of all operations, those of all these files included.
-__all__ = ["labels", "product", "windows", "writer_of"]
+__all__ = ["labels", "product", "randoms", "windows", "writer_of"]
 
 SMALL = 1 << 15  # bytes
 

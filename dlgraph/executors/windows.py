@@ -27,7 +27,7 @@ def _output(places: Sequence[Place], spec: Spec, attrs: dict[str, Any]) -> tuple
 
 def _inner(places: Sequence[Place], spec: Spec, attrs: dict[str, Any]) -> tuple[int, ...]:
     """As the inner part of the input with its margin."""
-    dy, w, _ = places
+    dy, w = places[:2]
     form = columns_of(spec.shape, w.shape, dy.shape, **attrs)
     steps = strides_of(form.wide, spec.dtype.itemsize)
     return tuple(steps[axis] for axis in form.back)
@@ -131,6 +131,11 @@ def _conv2d_input(
     if margin:
         calls.append((np.copyto, (out, wide[form.inside].transpose(form.back))))
     return calls
+
+
+@writer("conv_transpose2d", _inner)
+def _conv_transpose2d(out: Any, x: Any, w: Any, *, room: Room, **attrs: Any) -> Calls | None:
+    return _conv2d_input(out, x, w, None, room=room, **attrs)
 
 
 def _pooled(places: Sequence[Place], spec: Spec, attrs: dict[str, Any]) -> tuple[int, ...]:

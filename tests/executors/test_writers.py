@@ -21,6 +21,11 @@ MEAN = {"kernel": (2, 2), "stride": (2, 2), "padding": NONE, "counted": NONE, "d
 MARGIN = ((1, 1), (1, 0))
 
 
+KEY = np.array([3, 5], np.uint64)
+UNIFORM = {"shape": (3, 40), "low": 0.0, "high": 1.0, "dtype": "float32"}
+NORMAL = {"shape": (3, 40), "mean": 0.5, "std": 2.0, "dtype": "float64"}
+
+
 def f(*shape):
     return RNG.normal(size=shape).astype("float32")
 
@@ -117,6 +122,28 @@ CASES = {
         ((f(2, 3, 6, 4),), {**MEAN, "divisor": 3}),
         ((f(2, 3, 6, 4),), {**MEAN, "padding": MARGIN, "counted": MARGIN}),
         ((f(2, 3, 6, 4),), {**MEAN, "stride": (1, 1), "padding": MARGIN}),
+    ],
+    "conv_transpose2d": [
+        ((f(2, 4, 3, 5), f(4, 3, 2, 2)), CONV),
+        ((f(64, 4, 3, 5), f(4, 3, 3, 2)), CONV),
+        ((f(2, 4, 3, 5), f(4, 3, 3, 3)), LONG),
+        ((f(2, 4, 3, 5), f(4, 3, 3, 3)), WIDE),
+    ],
+    "random_uniform": [
+        ((KEY,), UNIFORM),
+        ((KEY,), {**UNIFORM, "low": -1.0, "high": 2.5, "dtype": "float64"}),
+        ((KEY,), {**UNIFORM, "shape": (), "low": -0.1, "high": 0.3}),
+    ],
+    "random_normal": [
+        ((KEY,), NORMAL),
+        ((KEY,), {**NORMAL, "shape": (0, 2), "dtype": "float32"}),
+        ((KEY,), {**NORMAL, "std": 0.1, "dtype": "float32"}),
+    ],
+    "drop": [
+        ((f(4, 30), KEY), {"rate": 0.3}),
+        ((f(2, 3, 40).transpose(2, 0, 1), KEY), {"rate": 0.0}),
+        ((f(4, 30).astype("float64"), KEY), {"rate": 0.9}),
+        ((f(4, 30).astype("float16"), KEY), {"rate": 0.5}),
     ],
     "avg_pool2d_spread": [
         ((f(2, 3, 3, 2), f(2, 3, 6, 4)), MEAN),
