@@ -57,7 +57,7 @@ class Body(Graph):
         self.effects: list[int] = []
         self._capture_of: dict[Any, int] = {}  # key of a captured value -> its placeholder
         self._program: Program | None = None
-        self._gradients: dict[tuple, Body] = {}
+        self._gradients: dict[Any, Body] = {}
         self.variants: dict[Any, Body] = {}  # bodies derived from this one, by purpose
         self.step: int | None = None  # in the body of a loop: the node of the turn's number
 
@@ -140,14 +140,21 @@ class Body(Graph):
         found = self.values(values)
         return found[0] if len(found) == 1 else Bundle(found)
 
-    def gradient(self, wanted: tuple[int, ...]) -> Body:
+    def gradient(
+        self,
+        wanted: tuple[int, ...],
+        held: tuple[int, ...] = (),
+        without: frozenset[int] = frozenset(),
+    ) -> Body:
         """The body that computes the gradients of chosen inputs.
 
-        Its inputs are those of this body followed by one gradient per floating output.
+        Its inputs are those of this body, then one gradient per floating output (`without` some of
+        them), then the gradients so far of the inputs that are `held`, to which it adds.
         """
-        found = self._gradients.get(wanted)
+        key = (wanted, held, without)
+        found = self._gradients.get(key)
         if found is None:
-            found = self._gradients[wanted] = _gradient_body(self, wanted)
+            found = self._gradients[key] = _gradient_body(self, *key)
         return found
 
 
@@ -228,18 +235,21 @@ def set_outputs(body: Body, outputs: Sequence[Any], what: str) -> None:
     body.effects = [i for i, r in enumerate(body.records) if r.primitive.effect]
 
 
-def _gradient_body(body: Body, wanted: tuple[int, ...]) -> Body:
+def _gradient_body(
+    body: Body, wanted: tuple[int, ...], held: tuple[int, ...], without: frozenset[int]
+) -> Body:
     made = Body(f"{body.name} gradient")
     moved = made.copy_pure(body)
     made.inputs = [moved[i] for i in body.all_inputs]
     seeds: dict[int, int] = {}
     with building(graph=made, scope="", role="forward", twin=None, control=()):
-        for i in body.outputs:
-            spec = body.records[i].spec
-            if isinstance(spec, BundleSpec) or spec.dtype.kind in "fc":
-                g = made.input(spec, "g")
-                held = seeds.get(moved[i])
-                seeds[moved[i]] = g.index if held is None else (made.handle(held) + g).index
+        floating = [i for i in body.outputs if is_floating(body.records[i].spec)]
+        given = [(i, "g") for k, i in enumerate(floating) if k not in without]
+        given += [(body.all_inputs[k], "so_far") for k in held]
+        for i, name in given:
+            g = made.input(body.records[i].spec, name)
+            before = seeds.get(moved[i])
+            seeds[moved[i]] = g.index if before is None else (made.handle(before) + g).index
         targets = [moved[body.all_inputs[k]] for k in wanted]
         found = walk(made, seeds, set(targets))
     outputs = []
@@ -250,6 +260,11 @@ def _gradient_body(body: Body, wanted: tuple[int, ...]) -> Body:
             outputs.append(index if index is not None else FUNCTIONS["zeros_like"](node).index)
     made.outputs = outputs
     return made
+
+
+def is_floating(spec: Any) -> bool:
+    """Has a value of this kind a gradient?"""
+    return isinstance(spec, BundleSpec) or spec.dtype.kind in "fc"
 
 
 def _call_spec(*values: Any, body: Body) -> Any:

@@ -6,7 +6,7 @@ inside, and its gradient is a branch again.  Next: `loops.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ from dlgraph.core.body import (
 from dlgraph.core.bundle import item
 from dlgraph.core.mode import is_tracing
 from dlgraph.core.node import Node
-from dlgraph.core.primitive import primitive
+from dlgraph.core.primitive import NOTHING, primitive
 from dlgraph.core.spec import BundleSpec, Spec, same_shape, spec_of
 from dlgraph.core.tensor import Tensor
 from dlgraph.core.tree import flatten, rebuild, same_form
@@ -69,21 +69,27 @@ def branch(xp: Any, *values: Any, then: Body, otherwise: Body) -> Any:
 
 
 def _branch_gradients(
-    g: Any, y: Any, inputs: Sequence[Any], attrs: dict[str, Any], wanted: tuple[int, ...]
+    g: Any,
+    y: Any,
+    inputs: Sequence[Any],
+    attrs: dict[str, Any],
+    wanted: tuple[int, ...],
+    held: Mapping[int, Any] = NOTHING,
 ) -> list[Any]:
     then: Body = attrs["then"]
     otherwise: Body = attrs["otherwise"]
-    positions = tuple(k - 1 for k in wanted)
+    positions, so_far = tuple(k - 1 for k in wanted), tuple(k - 1 for k in held)
     result = branch(
         *inputs,
         *gradient_inputs(then, g, bundled=True),
-        then=then.gradient(positions),
-        otherwise=otherwise.gradient(positions),
+        *held.values(),
+        then=then.gradient(positions, so_far),
+        otherwise=otherwise.gradient(positions, so_far),
     )
     return items(result, len(wanted))
 
 
-branch.joint = _branch_gradients
+branch.joint, branch.goes_on = _branch_gradients, True
 
 
 def cond(

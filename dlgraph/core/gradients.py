@@ -123,14 +123,25 @@ def walk(graph: Graph, seeds: dict[int, int], targets: set[int]) -> dict[int, in
             inputs = [graph.handle(i) for i in record.inputs]
             wanted = [k for k, i in enumerate(record.inputs) if i in on_path]
             y = graph.handle(index)
-            for k, found in op.pulled(graph.handle(g), y, inputs, record.attrs, wanted):
+            held = _held(graph, grads, record.inputs, wanted) if op.goes_on else {}
+            for k, found in op.pulled(graph.handle(g), y, inputs, record.attrs, wanted, held):
                 i = record.inputs[k]
                 gx = graph.convert(found, records[i].spec.dtype)
                 if gx.shape != records[i].spec.shape:
                     gx = _in_shape(op, gx, inputs[k])
-                held = grads.get(i)
-                grads[i] = gx.index if held is None else accumulate(graph.handle(held), gx).index
+                before = None if k in held else grads.get(i)
+                if before is not None:
+                    gx = accumulate(graph.handle(before), gx)
+                grads[i] = gx.index
     return grads
+
+
+def _held(
+    graph: Graph, grads: dict[int, int], inputs: tuple[int, ...], wanted: list[int]
+) -> dict[int, Node]:
+    """The gradients so far of inputs that come once, by position."""
+    once = [k for k in wanted if inputs[k] in grads and inputs.count(inputs[k]) == 1]
+    return {k: graph.handle(grads[inputs[k]]) for k in once}
 
 
 def _in_shape(op: Primitive, g: Node, x: Node) -> Node:

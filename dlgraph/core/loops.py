@@ -7,7 +7,10 @@ of times.  Next: `while_loops.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import functools
+import operator
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,7 +30,7 @@ from dlgraph.core.body import (
 from dlgraph.core.bundle import item, unstack
 from dlgraph.core.control import as_values, items, leaf_specs, symbolic
 from dlgraph.core.node import Node
-from dlgraph.core.primitive import FUNCTIONS, primitive
+from dlgraph.core.primitive import FUNCTIONS, NOTHING, primitive
 from dlgraph.core.spec import BundleSpec, Dim, Spec, spec_of
 from dlgraph.core.tree import flatten, rebuild, same_form
 from dlgraph.errors import GraphError, OperationError, ShapeError
@@ -68,11 +71,16 @@ def _scan(
 
 
 def scan_gradients(
-    g: Any, y: Any, inputs: Sequence[Any], attrs: dict[str, Any], wanted: tuple[int, ...]
+    g: Any,
+    y: Any,
+    inputs: Sequence[Any],
+    attrs: dict[str, Any],
+    wanted: tuple[int, ...],
+    held: Mapping[int, Any] = NOTHING,
 ) -> list[Any]:
     """Gradients of a scan."""
     # Backward through time: the carries of every turn are computed again and stacked, then a loop
-    # in the other direction carries their gradients, and adds up those of the captures.
+    # in the other direction carries their gradients, and goes on with those of the captures.
     body: Body = attrs["body"]
     nc, nx, reverse = attrs["carries"], attrs["sequences"], attrs["reverse"]
     turns, start = inputs[0], inputs[1 : 1 + nc]
@@ -87,22 +95,84 @@ def scan_gradients(
     )  # fmt: skip
     past = [item(history, index=nc + ys + k) for k in range(nc)]
     float_ys = [k for k in range(ys) if body.output_specs[nc + k].dtype.kind in "fc"]
-    g_carry = [item(g, index=k) for k in floats]
-    g_rest = [FUNCTIONS["zeros_like"](rest[k]) for k in want_rest]
-    g_ys = [item(g, index=nc + k) for k in float_ys]
-    back = _back_body(body, nc, nx, floats, want_rows, want_rest, float_ys)
+    g_ys = {k: item(g, index=nc + k) for k in float_ys}
+    g_carry = {k: item(g, index=k) for k in floats}
+    uses = Counter(i for record in body.records for i in record.inputs)
+    uses.update(body.outputs[nc:])
+    late = _late(body, nc, floats, float_ys, uses)
+    turned = bool(rows) and isinstance(long := spec_of(rows[0]).shape[0], int) and long > 0
+    begun = {
+        k: held[1 + k]
+        for k in floats
+        if turned and 1 + k in held and uses[body.all_inputs[1 + k]] > 1
+    }
+    later = sorted({*late, *begun})
+    g_late = [
+        _late_gradients([g_ys.pop(j) for j in late.get(k, ())], past[k], begun.get(k), reverse)
+        for k in later
+    ]
+    before = [rows for _, rows in g_late]
+    for k, (after, _) in zip(later, g_late, strict=True):
+        g_carry[k] = functools.reduce(operator.add, after, g_carry[k])
+    g_rest = [held.get(1 + nc + nx + k) for k in want_rest]
+    g_rest = [
+        FUNCTIONS["zeros_like"](rest[k]) if known is None else known
+        for k, known in zip(want_rest, g_rest, strict=True)
+    ]
+    back = _back_body(body, nc, nx, floats, want_rows, want_rest, list(g_ys), later)
     result = _scan(
-        turns, *g_carry, *g_rest, *rows, *past, *g_ys, *rest,
+        turns, *g_carry.values(), *g_rest, *rows, *past, *g_ys.values(), *before, *rest,
         body=back, carries=len(floats) + len(want_rest),
-        sequences=nx + nc + len(g_ys), reverse=not reverse,
+        sequences=nx + nc + len(g_ys) + len(g_late), reverse=not reverse,
     )  # fmt: skip
     place = {1 + k: i for i, k in enumerate(floats)}
     place |= {1 + nc + nx + k: len(floats) + i for i, k in enumerate(want_rest)}
     place |= {1 + nc + k: len(floats) + len(want_rest) + i for i, k in enumerate(want_rows)}
-    return [item(result, index=place[p]) if p in place else None for p in wanted]
+    found = [item(result, index=place[p]) if p in place else None for p in wanted]
+    added = {p for p in held if p < 1 + nc + nx} - {1 + k for k in begun}
+    return [
+        held[p] + one if p in added and one is not None else one
+        for p, one in zip(wanted, found, strict=True)
+    ]
 
 
-_scan.joint = scan_gradients
+def _late(
+    body: Body, carries: int, floats: list[int], float_ys: list[int], uses: Mapping[int, int]
+) -> dict[int, list[int]]:
+    """The carries that are put out as well, and whose gradient has three parts or more; as what.
+
+    Eager code adds first what comes from outside, then use by use of the next turn.  Therefore
+    the next turn gets what comes from outside, and adds to it.
+    """
+    stacked = body.outputs[carries:]
+    found = {}
+    for k in floats:
+        node = body.outputs[k]
+        as_outputs = [j for j in float_ys if stacked[j] == node]
+        alone = body.outputs[:carries].count(node) == 1
+        if as_outputs and alone and len(as_outputs) + uses[body.all_inputs[1 + k]] > 2:
+            found[k] = as_outputs
+    return found
+
+
+def _late_gradients(
+    outputs: list[Any], past: Any, begun: Any, reverse: bool
+) -> tuple[list[Any], Any]:
+    """What comes from outside to a carry: after the last turn, and before each one.
+
+    `outputs` are gradients of it as an output of every turn, `begun` the one of its first value.
+    """
+    ran_last, others = (slice(1), slice(1, None)) if reverse else (slice(-1, None), slice(-1))
+    latest_first = outputs[::-1] or [FUNCTIONS["zeros_like"](past)]
+    after = [FUNCTIONS["sum"](g[ran_last], axis=0) for g in latest_first if outputs]
+    first = FUNCTIONS["zeros_like"](latest_first[0][ran_last])
+    if begun is not None:
+        first = FUNCTIONS["expand_dims"](begun, axis=0)
+    before = functools.reduce(operator.add, [g[others] for g in latest_first])
+    return after, FUNCTIONS["concatenate"]([before, first] if reverse else [first, before])
+
+
+_scan.joint, _scan.goes_on = scan_gradients, True
 
 
 def _with_history(body: Body, carries: int) -> Body:
@@ -126,33 +196,37 @@ def _back_body(
     want_rows: list[int],
     want_rest: list[int],
     float_ys: list[int],
+    late: list[int],
 ) -> Body:
-    """One turn of the backward loop."""
-    key = ("back", *want_rows, "rest", *want_rest)
+    """One turn of the backward loop; `float_ys` without those whose gradient comes `late`."""
+    key = ("back", *want_rows, "rest", *want_rest, "late", *late)
     found = body.variants.get(key)
     if found is not None:
         return found
     specs = [body.records[i].spec for i in body.all_inputs]
     carry, row, rest = specs[1 : 1 + nc], specs[1 + nc : 1 + nc + nx], specs[1 + nc + nx :]
     outs = body.output_specs
-    sizes = [1, len(floats), len(want_rest), nx, nc, len(float_ys), len(rest)]
+    sizes = [1, len(floats), len(want_rest), nx, nc, len(float_ys), len(late), len(rest)]
+    all_ys = [k for k, spec in enumerate(outs[nc:]) if spec.dtype.kind in "fc"]
+    without = frozenset(len(floats) + i for i, k in enumerate(all_ys) if k not in float_ys)
     positions = (
         *(1 + k for k in floats),
         *(1 + nc + nx + k for k in want_rest),
         *(1 + nc + k for k in want_rows),
     )
+    so_far = (*(1 + nc + nx + k for k in want_rest), *(1 + k for k in late))
 
     def turn(*values: Any) -> list[Any]:
         parts, at = [], 0
         for size in sizes:
             parts.append(values[at : at + size])
             at += size
-        (step, g_carry, g_rest, rows, past, g_ys, others) = parts
-        result = call(*step, *past, *rows, *others, *g_carry, *g_ys, body=body.gradient(positions))
-        grads = [result] if len(positions) == 1 else items(result, len(positions))
-        n = len(floats)
-        summed = [a + b for a, b in zip(g_rest, grads[n : n + len(g_rest)], strict=True)]
-        return [*grads[:n], *summed, *grads[n + len(g_rest) :]]
+        (step, g_carry, g_rest, rows, past, g_ys, g_late, others) = parts
+        result = call(
+            *step, *past, *rows, *others, *g_carry, *g_ys, *g_rest, *g_late,
+            body=body.gradient(positions, so_far, without),
+        )  # fmt: skip
+        return [result] if len(positions) == 1 else items(result, len(positions))
 
     found, outputs = trace(
         turn,
@@ -163,6 +237,7 @@ def _back_body(
             *row,
             *carry,
             *(outs[nc + k] for k in float_ys),
+            *(carry[k] for k in late),
             *rest,
         ],
         f"{body.name} backward",
@@ -186,8 +261,9 @@ def scan(
     the stacked outputs.  `init`, `xs` and the outputs may be nested.  Without `xs`, `length`
     says how many turns, and `function` gets None.
 
-    The values are the same in both modes, bit for bit.  Where the function uses a value more than
-    once, its gradient may differ in the last bit: in a graph the sum over one turn comes first.
+    Values and gradients are the same in both modes, bit for bit.  (In a graph, a state that holds
+    one value twice gets its gradient in another order of summation, as does a first state that is
+    used elsewhere too, if only the run tells the number of turns.)
 
     >>> import dlgraph as dg
     >>> total, sums = dg.scan(lambda s, x: (s + x, s + x), 0.0, dg.Tensor([1.0, 2.0, 3.0]))

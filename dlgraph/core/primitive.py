@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -47,11 +47,13 @@ from dlgraph.core.spec import Spec, same_as_first
 from dlgraph.errors import OperationError
 
 REGISTRY: dict[str, Primitive] = {}
+NOTHING: Mapping[int, Any] = {}
 FUNCTIONS: dict[str, Callable[..., Any]] = {}  # primitives and composites, by public name
 
 # A rule for all inputs at once, `(g, y, inputs, attrs, positions) -> gradients`: for operations
-# whose gradients share most of their work (calls, branches, loops).
-Joint = Callable[[Any, Any, Any, dict[str, Any], tuple[int, ...]], list[Any]]
+# whose gradients share most of their work (calls, branches, loops).  One that `goes_on` takes the
+# gradients so far too, by position, and adds to them use by use, as eager code does.
+Joint = Callable[..., list[Any]]
 
 
 class Primitive:
@@ -107,6 +109,7 @@ class Primitive:
         self.into: Callable[..., Any] | None = facts.pop("into", None)
         self.residual: Callable[..., Any] | None = facts.pop("residual", None)
         self.joint: Joint | None = None
+        self.goes_on = False
         self.lacks_rule: bool = lacks_rule(function, self.kind)  # until one is stated
         self.rules: dict[str, Rule] = {}
         self.pulls: tuple[Pull | None, ...] = ()
@@ -142,11 +145,21 @@ class Primitive:
         return self
 
     def pulled(
-        self, g: Any, y: Any, inputs: Any, attrs: dict[str, Any], wanted: list[int]
+        self,
+        g: Any,
+        y: Any,
+        inputs: Any,
+        attrs: dict[str, Any],
+        wanted: list[int],
+        held: Mapping[int, Any] = NOTHING,
     ) -> list[tuple[int, Any]]:
-        """Gradients of the inputs at these positions, each with its position."""
+        """Gradients of the inputs at these positions, each with its position.
+
+        Those that are `held` already are part of the results; only for rules that go on.
+        """
         if self.joint is not None:
-            found = self.joint(g, y, inputs, attrs, tuple(wanted))
+            so_far = (held,) if self.goes_on else ()
+            found = self.joint(g, y, inputs, attrs, tuple(wanted), *so_far)
             pairs = list(zip(wanted, found, strict=True))
         else:
             pulls = [(i, self.pull(i)) for i in wanted]

@@ -6,7 +6,7 @@ In eager code it is Python's `while`.  In a graph it is one node, with the condi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,7 @@ from dlgraph.core.body import (
 )
 from dlgraph.core.control import as_values, check_predicate, items, leaf_specs, symbolic, truth
 from dlgraph.core.loops import INDEX, scan_gradients
-from dlgraph.core.primitive import primitive
+from dlgraph.core.primitive import NOTHING, primitive
 from dlgraph.core.spec import BundleSpec
 from dlgraph.core.tree import flatten, rebuild, same_form
 from dlgraph.errors import GraphError, OperationError
@@ -61,16 +61,22 @@ def _run_while(values: Sequence[Any], condition: Body, body: Body) -> tuple[list
 
 
 def _while_gradients(
-    g: Any, y: Any, inputs: Sequence[Any], attrs: dict[str, Any], wanted: tuple[int, ...]
+    g: Any,
+    y: Any,
+    inputs: Sequence[Any],
+    attrs: dict[str, Any],
+    wanted: tuple[int, ...],
+    held: Mapping[int, Any] = NOTHING,
 ) -> list[Any]:
     # Once the number of turns is known, a while loop is a scan.
     turns = while_turns(*inputs, **attrs)
     body: Body = attrs["body"]
     as_scan = {"body": body, "carries": len(body.outputs), "sequences": 0, "reverse": False}
-    return scan_gradients(g, y, [turns, *inputs], as_scan, tuple(k + 1 for k in wanted))
+    so_far = {k + 1: known for k, known in held.items()}
+    return scan_gradients(g, y, [turns, *inputs], as_scan, tuple(k + 1 for k in wanted), so_far)
 
 
-_while.joint = _while_gradients
+_while.joint, _while.goes_on = _while_gradients, True
 
 
 def while_loop(condition: Callable[..., Any], body: Callable[..., Any], state: Any) -> Any:
