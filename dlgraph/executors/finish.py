@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+from dlgraph.core.spec import BundleSpec
 from dlgraph.executors.draft import Draft, Root
 from dlgraph.executors.memory import ALIGNMENT
 from dlgraph.executors.plan import Buffer, Place, Plan
@@ -14,6 +15,9 @@ from dlgraph.passes.base import known
 
 # What these return lies in the memory of their input, whatever its layout.
 SHARED = ("transpose", "slice", "expand_dims", "squeeze", "broadcast_to", "expand_like")
+
+# How often loops hold what they return: the values of the turn before, rows that are not stacked.
+_CARRIED = {"scan": 2, "while_loop": 1, "while_turns": 1}
 
 
 def finished(draft: Draft, feeds: tuple[int, ...], blocks: list, size: int) -> Plan:
@@ -102,8 +106,9 @@ def _peak_of_made(draft: Draft) -> int:
         if step.kind != "call" or out is None or draft.roots[out.buffer].kind != "made":
             continue
         size = held_by_call(step)
-        if step.primitive.name == "scan":  # it holds its rows until they are stacked
-            size += 2 * _bytes_of(draft.graph.records[step.record].spec)
+        spec = draft.graph.records[step.record].spec
+        if isinstance(spec, BundleSpec):
+            size += _CARRIED.get(step.primitive.name, 0) * _bytes_of(spec)
         change[number] = change.get(number, 0) + size
         change[number + 1] = change.get(number + 1, 0) - size
     now = most = 0

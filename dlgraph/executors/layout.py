@@ -129,6 +129,12 @@ def reduced(place: Place, axis: Any, keepdims: bool, dtype: np.dtype) -> tuple:
     return strides if keepdims else tuple(s for i, s in enumerate(strides) if i not in axes)
 
 
+def are_rows(index: tuple, places: Sequence[Place]) -> bool:
+    """Does one array pick whole rows of a table?  NumPy puts those one behind the other."""
+    whole = all(p.contiguous for p in places) and places[-1].dtype.kind in "iu"
+    return whole and len(places) == 2 and len(index) == 1 and len(places[1].shape) > 0
+
+
 def _numbered(shape: Sequence[int], axes: set[int]) -> list[int]:
     """The position of every kept axis among the kept ones."""
     return [sum(k not in axes for k in range(i)) for i in range(len(shape))]

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from dlgraph.core.declared import is_ours
 from dlgraph.core.graph import Graph
 from dlgraph.core.node import NO_VALUE, Record
 from dlgraph.core.primitive import Primitive
@@ -27,15 +26,12 @@ from dlgraph.executors.leaves import Fed, Leaves, dense, named
 from dlgraph.executors.memory import CHECKING, arrange
 from dlgraph.executors.plan import Place, Plan, strides_of
 from dlgraph.executors.products import writer_of
+from dlgraph.executors.temporaries import is_new
 from dlgraph.passes.base import known
 
 SMALL = 256  # bytes of a result that are copied into the arena rather than bound anew
 _ALIASES = {"identity", "stop_gradient", "train_or_test"}
 _VIEW_KINDS = ("view",)
-# What calls of these kinds and of these operations return is new memory.
-FRESH = ("contract", "random", "loss")
-_FRESH_TOO = {"argsort", "cumsum", "cumprod", "prod", "take_along_axis", "put_along_axis"}
-_FRESH_TOO |= {"softplus", "erf", "erfc", "logsumexp", "scatter_add", "product_of_others"}
 
 
 # (primitive, attrs, inputs, spec) -> the strides of the result, None to leave it to others
@@ -310,11 +306,11 @@ class Lowering(Leaves):
         if fixed and size <= SMALL and (not shape or drawn):
             out = self._arena(index, shape, None, spec.dtype)
             return self._step(index, primitive, attrs, tuple(inputs), out, kind)
-        if not fixed or primitive.kind != "random":
+        rows = primitive.name == "gather" and layout.are_rows(attrs["index"], inputs)
+        if not (fixed and (rows or primitive.kind == "random")):
             strides = None
         root = self.draft.root("made", size if fixed else 0, index, index)
-        new = primitive.kind in FRESH or primitive.ufunc is not None or primitive.name in _FRESH_TOO
-        if not (new and is_ours(primitive)):
+        if not is_new(primitive, inputs):
             data = self._data(primitive, inputs)
             root.keeps = tuple(dict.fromkeys(p.buffer for p in data))
         out = Place(root.number, 0, shape, strides, spec.dtype)

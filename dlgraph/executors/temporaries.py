@@ -1,16 +1,30 @@
-"""What a forward function holds while it runs, beside its operands and its result.
+"""The memory of an operation that is called as it is: NumPy's, not the arena's.
 
-Writers take such memory from the arena.  An operation that is called as it is takes it from NumPy,
-and the peak of the plan counts it (`finish.py`).
+Is its result new, or may it be a part of an operand?  And what does the forward function hold while
+it runs, beside its operands and its result?  (Writers take such memory from the arena.)  The peak
+of a plan counts both (`finish.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from dlgraph.core.body import Body
+from dlgraph.core.declared import is_ours
+from dlgraph.core.primitive import Primitive
 from dlgraph.executors.plan import Instruction, Place
 from dlgraph.passes.liveness import peak
+
+_NEW_KINDS = ("contract", "random", "loss")
+_NEW = {"argsort", "cumsum", "cumprod", "prod", "take_along_axis", "put_along_axis", "scatter_add"}
+_NEW |= {"softplus", "erf", "erfc", "logsumexp", "product_of_others"}
+
+
+def is_new(primitive: Primitive, inputs: Sequence[Place | None]) -> bool:
+    """Is what a call returns new memory, no part of which belongs to an operand?"""
+    picked = primitive.name == "gather" and any(p is not None and p.shape for p in inputs[1:])
+    named = primitive.kind in _NEW_KINDS or primitive.name in _NEW or primitive.ufunc is not None
+    return (named or picked) and is_ours(primitive)
 
 
 def held_by_call(step: Instruction) -> int:

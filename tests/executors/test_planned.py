@@ -407,12 +407,15 @@ def slope_of(build):
     return lambda x: dg.gradients(dg.square(build(x)).sum(), x)
 
 
+ROWS = np.arange(256) % 200
+
+
 # Operations whose forward functions hold large arrays of their own while they run.
 HOLDING = {
     "dropout": lambda x: dg.dropout(x, 0.3),
     "dropout, double": lambda x: dg.dropout(dg.cast(x, "float64"), 0.3),
     "dropout, slope": slope_of(lambda x: dg.dropout(dg.exp(x), 0.3)),
-    "dropout, unknown layout": lambda x: dg.dropout(dg.erf(x)[np.arange(256)], 0.3),
+    "dropout, unknown layout": lambda x: dg.dropout(dg.erf(x)[:, np.arange(256)], 0.3),
     "uniform": lambda x: dg.default_stream().uniform(x.shape, -1.0, 2.0) + x,
     "normal": lambda x: dg.default_stream().normal(x.shape) + x,
     "transposed convolution": lambda x: dg.conv_transpose2d(
@@ -432,6 +435,16 @@ HOLDING = {
     "topk": lambda x: dg.topk(x, 5)[0],
     "sort": dg.sort,
     "cumsum, slope": slope_of(lambda x: dg.cumsum(x, axis=1)),
+    "rows, then sigmoid": lambda x: dg.sigmoid(x[ROWS] * 2.0),
+    "rows, then a block": lambda x: dg.nn.TransformerEncoderBlock(512, 8)(
+        dg.reshape(x[ROWS], (4, 64, 512))
+    ),
+    "columns of rows": lambda x: x[ROWS][:, ROWS],
+    "while": lambda x: dg.while_loop(
+        lambda turn, v: turn < 3.0,
+        lambda turn, v: (turn + 1.0, dg.tanh(v) * dg.exp(v)),
+        (dg.constant(np.float32(0)), dg.tanh(x)),
+    )[1],
     "cond": lambda x: dg.cond(x.sum() > -1e9, lambda: dg.exp(x) + dg.tanh(x), lambda: x),
 }
 
@@ -440,6 +453,27 @@ HOLDING = {
 def test_what_an_operation_holds_while_it_runs_is_counted(name):
     planned, measured = peaks(HOLDING[name])
     assert planned == pytest.approx(measured, rel=0.1)
+
+
+@pytest.mark.parametrize("turned", [(), ("table",), ("picked",), ("table", "picked")])
+@pytest.mark.parametrize("shape", [(), (7,), (5, 4), (3, 0, 2)])
+def test_rows_of_a_table_lie_as_numpy_puts_them(shape, turned):
+    rng = np.random.default_rng(1)
+    table = rng.normal(size=(300, 130)).astype("float32")
+    picked = np.array(rng.integers(-300, 300, size=shape))
+    table = np.asfortranarray(table) if "table" in turned else table
+    picked = picked.T.copy().T if "picked" in turned else picked
+
+    def sums(table, picked):
+        rows = table[picked]
+        return [dg.square(rows), dg.sum(dg.exp(rows)), dg.softmax(rows).sum(axis=0)]
+
+    with dg.Graph().as_default() as graph:
+        nodes = dg.placeholder(table.shape), dg.placeholder(shape, "int64")
+        found = sums(*nodes)
+    values = dg.Session(graph).run(found, dict(zip(nodes, (table, picked), strict=True)))
+    for one, other in zip(values, sums(dg.Tensor(table), dg.Tensor(picked)), strict=True):
+        np.testing.assert_array_equal(one, other.numpy(), strict=True)
 
 
 def test_dropout_without_a_backward_pass_takes_what_the_plan_says():

@@ -17,7 +17,7 @@ from dlgraph.core.primitive import REGISTRY
 from dlgraph.core.spec import Dim, Spec
 from dlgraph.draw.model import KINDS
 from dlgraph.errors import DlgraphError
-from dlgraph.executors.lowering import FRESH
+from dlgraph.executors.temporaries import is_new
 from tests.ops.forms import LAYOUTS, Sample, has_elements, in_dtype, is_real, laid_out
 from tests.ops.samples import GRAPH_ONLY, IN_TESTS_OF_CONTROL, SAMPLES, every_sample
 
@@ -84,7 +84,7 @@ def sizes_of(sample: Sample) -> tuple[bool, ...]:
 # ---- the table and the facts ---------------------------------------------------------------------
 
 
-@sweep(lambda name, sample: REGISTRY[name].kind in FRESH)
+@sweep(lambda name, sample: is_new(REGISTRY[name], sample.arrays))
 def test_what_plans_hold_for_new_memory_is_no_view(name, sample):
     found = REGISTRY[name].forward(np, *sample.arrays, **sample.attrs)
     assert not any(np.shares_memory(found, array) for array in sample.arrays)
