@@ -140,7 +140,8 @@ class Plan(NamedTuple):
     `feeds` and `fetches` are indices of records of `graph`; `places` says where the value of
     a record is when it has been computed (a fetched value is not overwritten).  `peak` is what the
     computed values need at once, in bytes; `naive_peak` what they would need if each had
-    memory of its own until the end.
+    memory of its own until the end.  (The copies of fetched values that a run hands out are not
+    counted: they are the caller's.)
     """
 
     graph: Graph

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import tracemalloc
 
 import pytest
 
@@ -25,6 +26,15 @@ def test_what_was_written_is_read():
     cache.write(KEY, b"machine code")
     assert cache.read(KEY) == b"machine code"
     assert cache.read("1" * 64) is None
+
+
+def test_reading_takes_no_more_memory_than_the_file():
+    cache.write(KEY, b"machine code")
+    tracemalloc.start()
+    cache.read(KEY)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2**20
 
 
 def test_a_file_that_is_not_whole_is_not_there(folder):

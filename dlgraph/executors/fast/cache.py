@@ -39,9 +39,10 @@ def read(key: str) -> bytes | None:
     path = where / f"{key}.o"
     try:
         with open(path, "rb") as stream:
-            if not _own(os.fstat(stream.fileno())):
+            facts = os.fstat(stream.fileno())
+            if not _own(facts):
                 return None
-            content = stream.read(LIMIT)
+            content = stream.read(min(facts.st_size, LIMIT))  # Python takes that memory at once
     except OSError:
         return None
     mark, digest = content[: len(_MARK)], content[len(_MARK) : len(_MARK) + _DIGEST]
