@@ -475,6 +475,21 @@ def test_pooling_and_its_gradient(pool, kernel, stride):
 
 
 @pytest.mark.parametrize("pool", [dg.max_pool2d, dg.avg_pool2d])
+def test_pooling_with_a_margin_is_written_into_planned_memory(pool):
+    x = normal(4, 3, 8, 8)
+
+    def pooled(x):
+        y = pool(x * 2, 3, stride=1, padding=1)
+        return [y, dg.gradients((y * y).sum(), x)]
+
+    session, program, fetches, nodes = program_of(pooled, (x,))
+    session.run(fetches, {nodes[0]: x})
+    (runner,) = program._runners.values()
+    assert all(step.kind != "call" for step in runner.plan.instructions)
+    close(*both(pooled, x))
+
+
+@pytest.mark.parametrize("pool", [dg.max_pool2d, dg.avg_pool2d])
 def test_what_pooling_sends_back_lies_as_its_input(pool):
     x, w, v = normal(2, 3, 9, 9), normal(12, 3, 2, 2), normal(192, 5)
 
