@@ -34,6 +34,7 @@ from dlgraph.io.plain import writable
 
 RIGHT, NOT_YET, NOT_ATTEMPTED, MISSING = "right", "not yet", "not attempted", "missing"
 SECONDS = 120  # what a cell may take, unless the teacher says otherwise
+AGAIN = 5.0  # seconds until a marking that did not stop is stopped again
 LARGEST = 50 * 2**20  # bytes of a notebook file; a lesson with all its figures has half a MiB
 
 
@@ -270,8 +271,16 @@ def run(cells: Sequence[tuple[str, str]], seconds: int) -> list[list[Any]]:
     def on_stop(**_: Any) -> None:
         # nbclient's answer to Ctrl-C ends the kernel: the learner is told so, and the next is run.
         task: Any = asyncio.current_task()
+        loop = task.get_loop()
+
+        def stop() -> None:
+            stops.append(True)
+            if not task.done():
+                task.cancel()
+                loop.call_later(AGAIN, stop)  # a message that comes just then swallows it
+
         with contextlib.suppress(RuntimeError):  # Windows has no such answers; nor has a thread
-            task.get_loop().add_signal_handler(signal.SIGINT, lambda: stops.append(task.cancel()))
+            loop.add_signal_handler(signal.SIGINT, stop)
 
     notebook = v4.new_notebook(cells=[v4.new_code_cell(source) for source, _ in cells])
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
@@ -293,6 +302,8 @@ def run(cells: Sequence[tuple[str, str]], seconds: int) -> list[list[Any]]:
                 raise KeyboardInterrupt from None
             said = str(error).strip().splitlines() or [type(error).__name__]
             raise DlgraphError(f"its kernel ended while it ran: {said[-1]}") from error
+    if stops:
+        raise KeyboardInterrupt
     return [cell.outputs for cell in notebook.cells]
 
 

@@ -1,5 +1,6 @@
 """Marking: the teacher's checks count, whatever a notebook says, and no notebook is forgotten."""
 
+import asyncio
 import csv
 import json
 import os
@@ -206,6 +207,25 @@ def test_a_name_that_is_too_long_is_told(tmp_path, capsys):
 def test_ctrl_c_in_the_middle_of_a_cell_stops_marking(tmp_path):
     # Else it is the learner who is told that the kernel ended, and the next one is marked.
     cell = "import os, signal, time\nos.kill(os.getppid(), signal.SIGINT)\ntime.sleep(100)"
+    path = write(tmp_path / "01_sums.ipynb", [cell, *LESSON])
+    with pytest.raises(KeyboardInterrupt):
+        grading.mark(path, grading.exercises(LESSON))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
+def test_ctrl_c_that_is_swallowed_is_tried_again(tmp_path, monkeypatch):
+    nbclient = pytest.importorskip("nbclient")
+    execute = nbclient.NotebookClient.async_execute_cell
+
+    async def swallows(*given, **options):
+        try:
+            return await execute(*given, **options)
+        except asyncio.CancelledError:
+            return await asyncio.sleep(60)
+
+    monkeypatch.setattr(nbclient.NotebookClient, "async_execute_cell", swallows)
+    monkeypatch.setattr(grading, "AGAIN", 0.5)
+    cell = "import os, signal, time\nos.kill(os.getppid(), signal.SIGINT)\ntime.sleep(60)"
     path = write(tmp_path / "01_sums.ipynb", [cell, *LESSON])
     with pytest.raises(KeyboardInterrupt):
         grading.mark(path, grading.exercises(LESSON))
