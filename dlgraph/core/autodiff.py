@@ -11,7 +11,7 @@ operation is visited once however many paths lead to it.  The rules run on plain
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from operator import attrgetter
 from typing import Any
@@ -23,7 +23,7 @@ from dlgraph.core.declared import no_rule
 from dlgraph.core.hooks import HOOKS
 from dlgraph.core.hooks import run as run_hooks
 from dlgraph.core.mode import enable_grad
-from dlgraph.core.primitive import FUNCTIONS
+from dlgraph.core.primitive import FUNCTIONS, NOTHING
 from dlgraph.core.pulls import GRADIENT, OUTPUT
 from dlgraph.core.where import Spot, line_of, user_spot
 from dlgraph.errors import (
@@ -158,7 +158,7 @@ def sweep(
         if hooked and made in HOOKS:
             g = grads[made] = run_hooks(tensor, g)
         op, inputs = tensor._op, tensor._inputs
-        for i, reads, rule in op.steps or _found_together(tensor, g, as_tensors, needed):
+        for i, reads, rule in op.steps or _found_together(tensor, grads, as_tensors, needed):
             x = inputs[i]
             if not x.requires_grad:
                 continue
@@ -250,12 +250,13 @@ def _values(tensor: Any, as_tensors: bool) -> list[Any]:
 
 
 def _found_together(
-    tensor: Any, g: Any, as_tensors: bool, needed: set[int] | None
+    tensor: Any, grads: dict[int, Any], as_tensors: bool, needed: set[int] | None
 ) -> list[tuple[int, int, Any]]:
     """Rules that return what was found already: for operations that compute gradients together,
-    and for those with any number of inputs."""
-    if tensor._op.lacks_rule and tensor._data.dtype.kind in "fc":
-        raise no_rule(tensor._op.name, tensor._op.inputs)
+    and for those with any number of inputs.  Where a rule went on, its result stands already."""
+    op, numbers = tensor._op, [x._order for x in tensor._inputs]
+    if op.lacks_rule and tensor._data.dtype.kind in "fc":
+        raise no_rule(op.name, op.inputs)
     wanted = [
         i
         for i, x in enumerate(tensor._inputs)
@@ -263,8 +264,20 @@ def _found_together(
     ]
     y = tensor if as_tensors else tensor._data
     values = _values(tensor, as_tensors)
-    found = dict(tensor._op.pulled(g, y, values, tensor._attrs, wanted))
-    return [(i, GRADIENT, partial(_known, found.get(i))) for i in range(len(tensor._inputs))]
+    held = begun(grads, numbers, wanted) if op.goes_on else NOTHING
+    found = dict(op.pulled(grads[tensor._order], y, values, tensor._attrs, wanted, held))
+    for i in held:
+        grads[numbers[i]] = found.pop(i, held[i])
+    return [(i, GRADIENT, partial(_known, gx)) for i, gx in found.items()]
+
+
+def begun(grads: Mapping[int, Any], numbers: Sequence[int], wanted: list[int]) -> dict[int, Any]:
+    """Gradients so far, by position in the inputs with these `numbers`.
+
+    Of an input that comes twice at its last position: the rest is added later, the last first.
+    """
+    last = {numbers[i]: i for i in wanted}
+    return {i: grads[number] for number, i in last.items() if number in grads}
 
 
 def _known(gx: Any, g: Any) -> Any:

@@ -2,8 +2,7 @@
 
 A `Body` is a graph with inputs and outputs.  While it is traced, everything from outside that its
 operations touch (parameters, tensors, nodes of the outer graph) becomes a further input, a capture,
-so gradients reach it.  `call` runs a body on any carrier; its gradient is a call of another body
-that computes the forward part again.  So a call can be differentiated any number of times.
+so gradients reach it.  Next: `calls.py`, where bodies are applied.
 """
 
 from __future__ import annotations
@@ -15,8 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dlgraph.core.arrays import Bundle
-from dlgraph.core.building import building
-from dlgraph.core.bundle import item
+from dlgraph.core.building import BUILDING, building
 from dlgraph.core.gradients import walk
 from dlgraph.core.graph import Graph
 from dlgraph.core.node import Node
@@ -55,6 +53,8 @@ class Body(Graph):
         self.outputs: list[int] = []
         self.captures: list[Any] = []  # tensors, or nodes of the outer graph
         self.effects: list[int] = []
+        self.given: dict[Any, int] = {}  # key of a value that an input always has -> that input
+        self.enclosing: Body | None = None  # the one that is being traced around this one
         self._capture_of: dict[Any, int] = {}  # key of a captured value -> its placeholder
         self._program: Program | None = None
         self._gradients: dict[Any, Body] = {}
@@ -70,12 +70,17 @@ class Body(Graph):
     def convert(self, value: Any, dtype: Any = None) -> Node:
         """As `Graph.convert`; nodes of the outer graph are captured."""
         if isinstance(value, Node) and value.graph is not self:
-            return self._capture((id(value.graph), value.index), value, value.spec, value.name)
+            value = self.known(value)
+        if isinstance(value, Node) and value.graph is not self:
+            return self._capture(key_of(value), value, value.spec, value.name)
         return super().convert(value, dtype)
 
     def variable(self, tensor: Tensor, name: str | None = None) -> Node:
         """As `Graph.variable`, but every tensor becomes an input: its value is never frozen."""
-        return self._capture(id(tensor), tensor, tensor.spec, name or tensor.name)
+        known = self.known(tensor)
+        if isinstance(known, Node):
+            return self.convert(known)
+        return self._capture(key_of(tensor), tensor, tensor.spec, name or tensor.name)
 
     def tensor_of(self, index: int) -> Tensor | None:
         """The tensor that a capture stands for, as long as the captures are held here."""
@@ -86,6 +91,14 @@ class Body(Graph):
     def copy_pure(self, source: Graph) -> dict[int, int]:
         """Append what another graph computes, without its effects; the new index of each."""
         return self.copy_records(source, lambda r, moved: None if r.primitive.effect else r)
+
+    def known(self, value: Any) -> Any:
+        """The value, or the input of this body or one around it that always has this value."""
+        if self.enclosing is not None:
+            value = self.enclosing.known(value)
+        key = key_of(value)
+        index = self.given.get(key, self._capture_of.get(key))
+        return value if index is None else self.handle(index)
 
     def _capture(self, key: Any, value: Any, spec: Any, name: str | None) -> Node:
         index = self._capture_of.get(key)
@@ -140,21 +153,32 @@ class Body(Graph):
         found = self.values(values)
         return found[0] if len(found) == 1 else Bundle(found)
 
-    def gradient(
-        self,
-        wanted: tuple[int, ...],
-        held: tuple[int, ...] = (),
-        without: frozenset[int] = frozenset(),
-    ) -> Body:
+    def gradient(self, wanted: tuple[int, ...], held: tuple[int, ...] = ()) -> Body:
         """The body that computes the gradients of chosen inputs.
 
-        Its inputs are those of this body, then one gradient per floating output (`without` some of
-        them), then the gradients so far of the inputs that are `held`, to which it adds.
+        Its inputs are those of this body, then one gradient per floating output, then the gradients
+        so far of the inputs that are `held`, to which it adds use by use.
         """
-        key = (wanted, held, without)
-        found = self._gradients.get(key)
+        found = self._gradients.get((wanted, held))
         if found is None:
-            found = self._gradients[key] = _gradient_body(self, *key)
+            found = self._gradients[wanted, held] = _gradient_body(self, wanted, held)
+        return found
+
+    def merged(self, places: tuple[int, ...]) -> Body:
+        """The same body with inputs that are one: these are the places of the old among the new."""
+        found = self.variants.get(places)
+        if found is None:
+            found = self.variants[places] = Body(self.name)
+            same: dict[int, list[int]] = {}
+            for place, i in zip(places, self.all_inputs, strict=True):
+                same.setdefault(place, []).append(i)
+            first = {i: min(group) for group in same.values() for i in group}
+            moved = found.copy_records(
+                self, lambda record, moved: moved.get(first.get(len(moved), -1), record)
+            )
+            found.inputs = [moved[group[0]] for group in same.values()]
+            found.outputs = [moved[i] for i in self.outputs]
+            found.effects = [moved[i] for i in self.effects]
         return found
 
 
@@ -163,18 +187,37 @@ def _placeholder() -> Primitive:
     return found
 
 
+def key_of(value: Any) -> Any:
+    """Which tensor, or node of a graph, this is."""
+    return (id(value.graph), value.index) if isinstance(value, Node) else id(value)
+
+
+def around() -> Body | None:
+    """The body that is being traced, if one is."""
+    graph = BUILDING.get().graph
+    return graph if isinstance(graph, Body) else None
+
+
 def trace(
     function: Callable[..., Any],
     specs: Sequence[Any],
     name: str,
     names: Sequence[str] = (),
     loop: bool = False,
+    given: Sequence[Any] = (),
 ) -> tuple[Body, Any]:
-    """Run a Python function on nodes; the body, and what the function returned (of nodes)."""
+    """Run a Python function on nodes; the body, and what the function returned (of nodes).
+
+    `given` are the values of the inputs, where these are always the same: a value that is taken
+    from outside too is the same input.
+    """
     body = Body(name)
+    body.enclosing = around()
     with body.as_default():
         labels = [*names, *(f"x{i}" for i in range(len(names), len(specs)))]
         inputs = [body.input(s, n) for s, n in zip(specs, labels, strict=True)]
+        for value, node in zip(given, inputs, strict=False):
+            body.given[key_of(value)] = node.index
         body.step = inputs[0].index if loop else None
         result = function(*inputs)
     return body, result
@@ -196,11 +239,11 @@ def input_names(
         bound = inspect.signature(function).bind(*args, **(kwargs or {})).arguments
     except (TypeError, ValueError):
         return []
-    names = {}
+    names: dict[int, str] = {}
     for name, value in bound.items():
         places, _ = flatten(value)
         for k, place in enumerate(places):
-            names[place] = name if place is value else f"{name}_{k}"
+            names.setdefault(place, name if place is value else f"{name}_{k}")
     return [names[place] for place in sorted(names)]
 
 
@@ -231,25 +274,22 @@ def set_outputs(body: Body, outputs: Sequence[Any], what: str) -> None:
                     hint="return a value (a tensor or number), or several as a tuple",
                 )
             nodes.append(body.convert(value))
-    body.outputs = [node.index for node in nodes]
+    body.outputs, body.given, body.enclosing = [node.index for node in nodes], {}, None
     body.effects = [i for i, r in enumerate(body.records) if r.primitive.effect]
 
 
-def _gradient_body(
-    body: Body, wanted: tuple[int, ...], held: tuple[int, ...], without: frozenset[int]
-) -> Body:
+def _gradient_body(body: Body, wanted: tuple[int, ...], held: tuple[int, ...]) -> Body:
     made = Body(f"{body.name} gradient")
     moved = made.copy_pure(body)
     made.inputs = [moved[i] for i in body.all_inputs]
     seeds: dict[int, int] = {}
     with building(graph=made, scope="", role="forward", twin=None, control=()):
         floating = [i for i in body.outputs if is_floating(body.records[i].spec)]
-        given = [(i, "g") for k, i in enumerate(floating) if k not in without]
-        given += [(body.all_inputs[k], "so_far") for k in held]
-        for i, name in given:
-            g = made.input(body.records[i].spec, name)
-            before = seeds.get(moved[i])
-            seeds[moved[i]] = g.index if before is None else (made.handle(before) + g).index
+        given = [(moved[i], made.input(body.records[i].spec, "g")) for i in floating]
+        begun = [moved[body.all_inputs[k]] for k in held]
+        so_far = [(i, made.input(made.records[i].spec, "so_far")) for i in begun]
+        for i, g in [*so_far, *given]:
+            seeds[i] = (made.handle(seeds[i]) + g).index if i in seeds else g.index
         targets = [moved[body.all_inputs[k]] for k in wanted]
         found = walk(made, seeds, set(targets))
     outputs = []
@@ -265,44 +305,6 @@ def _gradient_body(
 def is_floating(spec: Any) -> bool:
     """Has a value of this kind a gradient?"""
     return isinstance(spec, BundleSpec) or spec.dtype.kind in "fc"
-
-
-def _call_spec(*values: Any, body: Body) -> Any:
-    specs = body.output_specs
-    return specs[0] if len(specs) == 1 else BundleSpec(specs)
-
-
-@primitive(kind="control", infer=_call_spec, text="call({values})")
-def call(xp: Any, *values: Any, body: Body) -> Any:
-    """Run a body on its inputs and captures."""
-    return body.run(values)
-
-
-def _call_gradients(
-    g: Any, y: Any, inputs: Sequence[Any], attrs: dict[str, Any], wanted: tuple[int, ...]
-) -> list[Any]:
-    body: Body = attrs["body"]
-    gradient = body.gradient(wanted)
-    result = call(*inputs, *gradient_inputs(body, g), body=gradient)
-    return [result] if len(wanted) == 1 else [item(result, index=k) for k in range(len(wanted))]
-
-
-def gradient_inputs(body: Body, g: Any, bundled: bool = False) -> list[Any]:
-    """The gradients of the floating outputs, out of the gradient of the whole result."""
-    if len(body.outputs) == 1 and not bundled:
-        return [g]
-    floating = [k for k, spec in enumerate(body.output_specs) if spec.dtype.kind in "fcO"]
-    return [item(g, index=k) for k in floating]
-
-
-call.joint = _call_gradients
-
-
-def invoke(body: Body, values: Sequence[Any]) -> list[Any]:
-    """Apply a traced body to values of any carrier; one result per output."""
-    result = call(*values, *resolved(body.captures, values), body=body)
-    count = len(body.outputs)
-    return [result] if count == 1 else [item(result, index=k) for k in range(count)]
 
 
 def close(bodies: Sequence[Body]) -> list[Any]:

@@ -16,18 +16,18 @@ from dlgraph.core.body import (
     Body,
     check_takes,
     close,
-    gradient_inputs,
     input_names,
     resolved,
     set_outputs,
     trace,
 )
 from dlgraph.core.bundle import item
+from dlgraph.core.calls import distinct, gradient_inputs
 from dlgraph.core.mode import is_tracing
 from dlgraph.core.node import Node
-from dlgraph.core.primitive import NOTHING, primitive
+from dlgraph.core.primitive import FUNCTIONS, NOTHING, primitive
 from dlgraph.core.spec import BundleSpec, Spec, same_shape, spec_of
-from dlgraph.core.tensor import Tensor
+from dlgraph.core.tensor import Tensor, tick
 from dlgraph.core.tree import flatten, rebuild, same_form
 from dlgraph.errors import GraphError, ShapeError
 
@@ -49,6 +49,36 @@ def leaf_specs(leaves: Sequence[Any]) -> list[Any]:
 def as_values(leaves: Sequence[Any]) -> list[Any]:
     """Numbers as tensors, everything else as it is."""
     return [x if hasattr(x, "dtype") else Tensor(x) for x in leaves]
+
+
+# In a graph, what goes into a loop and what a turn or a branch returns are values of their own.  If
+# they are that in eager code too, gradients are added up in the same order in both modes.
+
+
+def begin(state: Any) -> Any:
+    """The first state of an eager loop, as values of their own."""
+    leaves, form = flatten(state)
+    return rebuild(form, [FUNCTIONS["identity"](x) if _has_gradient(x) else x for x in leaves])
+
+
+def apart(result: Any, since: int) -> Any:
+    """What an eager turn or branch returned, without values that are older or come twice."""
+    leaves, form = flatten(result)
+    seen, shared = set(), []
+    for k, x in enumerate(leaves):
+        if _has_gradient(x):
+            if x._order <= since or x._order in seen:
+                shared.append(k)
+            seen.add(x._order)
+    if not shared:
+        return result
+    for k in reversed(shared):  # so that the gradient of the first one is added first
+        leaves[k] = FUNCTIONS["identity"](leaves[k])
+    return rebuild(form, leaves)
+
+
+def _has_gradient(x: Any) -> bool:
+    return isinstance(x, Tensor) and x.requires_grad
 
 
 def items(result: Any, count: int) -> list[Any]:
@@ -113,23 +143,28 @@ def cond(
     for function, name in ((then, "then"), (otherwise, "otherwise")):
         check_takes(f"cond: {name}", function, len(operands), FUNCTIONS_OF_OPERANDS)
     if not symbolic([predicate, *operands]):
-        return then(*operands) if truth(predicate, "cond") else otherwise(*operands)
+        since, chosen = tick(), then if truth(predicate, "cond") else otherwise
+        return apart(chosen(*operands), since)
     check_predicate(spec_of(predicate), "cond")
     leaves, form = flatten(operands)
-    specs = leaf_specs(leaves)
-    places = rebuild(form, range(len(leaves)))
+    values, at = distinct(as_values(leaves))
+    specs, places = leaf_specs(values), rebuild(form, at)
     bodies, forms = [], []
     for function, name in ((then, "then"), (otherwise, "otherwise")):
         names = input_names(function, places)
-        body, result = trace(lambda *xs, f=function: f(*rebuild(form, xs)), specs, name, names)
+
+        def chosen(*xs: Any, function: Callable[..., Any] = function) -> Any:
+            return function(*rebuild(form, [xs[k] for k in at]))
+
+        body, result = trace(chosen, specs, name, names, given=values)
         outputs, result_form = flatten(result)
         set_outputs(body, outputs, f"cond: {name}")
         bodies.append(body)
         forms.append(result_form)
     _check_branches(bodies, forms)
     captures = close(bodies)
-    values = [*as_values(leaves), *resolved(captures, [predicate, *leaves])]
-    result = branch(predicate, *values, then=bodies[0], otherwise=bodies[1])
+    captured = resolved(captures, [predicate, *values])
+    result = branch(predicate, *values, *captured, then=bodies[0], otherwise=bodies[1])
     return rebuild(forms[0], items(result, len(bodies[0].outputs)))
 
 

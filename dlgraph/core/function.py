@@ -21,7 +21,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dlgraph.core.arrays import is_array
-from dlgraph.core.body import Body, input_names, invoke, set_outputs, trace
+from dlgraph.core.body import Body, input_names, set_outputs, trace
+from dlgraph.core.calls import invoke
 from dlgraph.core.control import symbolic
 from dlgraph.core.mode import MODE
 from dlgraph.core.node import Node

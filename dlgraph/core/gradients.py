@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from dlgraph.core.autodiff import accumulate, unbroadcast
+from dlgraph.core.autodiff import accumulate, begun, unbroadcast
 from dlgraph.core.building import building
 from dlgraph.core.declared import no_rule
 from dlgraph.core.graph import Graph
@@ -123,10 +123,12 @@ def walk(graph: Graph, seeds: dict[int, int], targets: set[int]) -> dict[int, in
             inputs = [graph.handle(i) for i in record.inputs]
             wanted = [k for k, i in enumerate(record.inputs) if i in on_path]
             y = graph.handle(index)
-            held = _held(graph, grads, record.inputs, wanted) if op.goes_on else {}
-            for k, found in op.pulled(graph.handle(g), y, inputs, record.attrs, wanted, held):
+            held = begun(grads, record.inputs, wanted) if op.goes_on else {}
+            held = {k: graph.handle(known) for k, known in held.items()}
+            found = op.pulled(graph.handle(g), y, inputs, record.attrs, wanted, held)
+            for k, gx in reversed(found) if op.goes_on else found:
                 i = record.inputs[k]
-                gx = graph.convert(found, records[i].spec.dtype)
+                gx = graph.convert(gx, records[i].spec.dtype)
                 if gx.shape != records[i].spec.shape:
                     gx = _in_shape(op, gx, inputs[k])
                 before = None if k in held else grads.get(i)
@@ -134,14 +136,6 @@ def walk(graph: Graph, seeds: dict[int, int], targets: set[int]) -> dict[int, in
                     gx = accumulate(graph.handle(before), gx)
                 grads[i] = gx.index
     return grads
-
-
-def _held(
-    graph: Graph, grads: dict[int, int], inputs: tuple[int, ...], wanted: list[int]
-) -> dict[int, Node]:
-    """The gradients so far of inputs that come once, by position."""
-    once = [k for k in wanted if inputs[k] in grads and inputs.count(inputs[k]) == 1]
-    return {k: graph.handle(grads[inputs[k]]) for k in once}
 
 
 def _in_shape(op: Primitive, g: Node, x: Node) -> Node:

@@ -7,9 +7,6 @@ of times.  Next: `while_loops.py`.
 
 from __future__ import annotations
 
-import functools
-import operator
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -18,20 +15,22 @@ import numpy as np
 from dlgraph.core.arrays import Bundle
 from dlgraph.core.body import (
     Body,
-    call,
     check_takes,
     checked_sizes,
     close,
     input_names,
+    is_floating,
     resolved,
     set_outputs,
     trace,
 )
 from dlgraph.core.bundle import item, unstack
-from dlgraph.core.control import as_values, items, leaf_specs, symbolic
+from dlgraph.core.calls import call
+from dlgraph.core.control import apart, as_values, begin, items, leaf_specs, symbolic
 from dlgraph.core.node import Node
 from dlgraph.core.primitive import FUNCTIONS, NOTHING, primitive
 from dlgraph.core.spec import BundleSpec, Dim, Spec, spec_of
+from dlgraph.core.tensor import tick
 from dlgraph.core.tree import flatten, rebuild, same_form
 from dlgraph.errors import GraphError, OperationError, ShapeError
 
@@ -85,7 +84,7 @@ def scan_gradients(
     nc, nx, reverse = attrs["carries"], attrs["sequences"], attrs["reverse"]
     turns, start = inputs[0], inputs[1 : 1 + nc]
     rows, rest = inputs[1 + nc : 1 + nc + nx], inputs[1 + nc + nx :]
-    floats = [k for k in range(nc) if body.output_specs[k].dtype.kind in "fc"]
+    floats = [k for k in range(nc) if is_floating(body.output_specs[k])]
     want_rows = [p - 1 - nc for p in wanted if 1 + nc <= p < 1 + nc + nx]
     want_rest = [p - 1 - nc - nx for p in wanted if p >= 1 + nc + nx]
     ys = len(body.outputs) - nc
@@ -94,82 +93,26 @@ def scan_gradients(
         body=_with_history(body, nc), carries=nc, sequences=nx, reverse=reverse,
     )  # fmt: skip
     past = [item(history, index=nc + ys + k) for k in range(nc)]
-    float_ys = [k for k in range(ys) if body.output_specs[nc + k].dtype.kind in "fc"]
-    g_ys = {k: item(g, index=nc + k) for k in float_ys}
-    g_carry = {k: item(g, index=k) for k in floats}
-    uses = Counter(i for record in body.records for i in record.inputs)
-    uses.update(body.outputs[nc:])
-    late = _late(body, nc, floats, float_ys, uses)
-    turned = bool(rows) and isinstance(long := spec_of(rows[0]).shape[0], int) and long > 0
-    begun = {
-        k: held[1 + k]
-        for k in floats
-        if turned and 1 + k in held and uses[body.all_inputs[1 + k]] > 1
-    }
-    later = sorted({*late, *begun})
-    g_late = [
-        _late_gradients([g_ys.pop(j) for j in late.get(k, ())], past[k], begun.get(k), reverse)
-        for k in later
-    ]
-    before = [rows for _, rows in g_late]
-    for k, (after, _) in zip(later, g_late, strict=True):
-        g_carry[k] = functools.reduce(operator.add, after, g_carry[k])
+    g_carry = [item(g, index=k) for k in floats]
+    g_ys = [item(g, index=k) for k in range(nc, nc + ys) if is_floating(body.output_specs[k])]
     g_rest = [held.get(1 + nc + nx + k) for k in want_rest]
     g_rest = [
         FUNCTIONS["zeros_like"](rest[k]) if known is None else known
         for k, known in zip(want_rest, g_rest, strict=True)
     ]
-    back = _back_body(body, nc, nx, floats, want_rows, want_rest, list(g_ys), later)
     result = _scan(
-        turns, *g_carry.values(), *g_rest, *rows, *past, *g_ys.values(), *before, *rest,
-        body=back, carries=len(floats) + len(want_rest),
-        sequences=nx + nc + len(g_ys) + len(g_late), reverse=not reverse,
+        turns, *g_carry, *g_rest, *rows, *past, *g_ys, *rest,
+        body=_back_body(body, nc, nx, floats, want_rows, want_rest),
+        carries=len(floats) + len(want_rest), sequences=nx + nc + len(g_ys), reverse=not reverse,
     )  # fmt: skip
     place = {1 + k: i for i, k in enumerate(floats)}
     place |= {1 + nc + nx + k: len(floats) + i for i, k in enumerate(want_rest)}
     place |= {1 + nc + k: len(floats) + len(want_rest) + i for i, k in enumerate(want_rows)}
     found = [item(result, index=place[p]) if p in place else None for p in wanted]
-    added = {p for p in held if p < 1 + nc + nx} - {1 + k for k in begun}
     return [
-        held[p] + one if p in added and one is not None else one
+        held[p] + one if p in held and p < 1 + nc + nx and one is not None else one
         for p, one in zip(wanted, found, strict=True)
     ]
-
-
-def _late(
-    body: Body, carries: int, floats: list[int], float_ys: list[int], uses: Mapping[int, int]
-) -> dict[int, list[int]]:
-    """The carries that are put out as well, and whose gradient has three parts or more; as what.
-
-    Eager code adds first what comes from outside, then use by use of the next turn.  Therefore
-    the next turn gets what comes from outside, and adds to it.
-    """
-    stacked = body.outputs[carries:]
-    found = {}
-    for k in floats:
-        node = body.outputs[k]
-        as_outputs = [j for j in float_ys if stacked[j] == node]
-        alone = body.outputs[:carries].count(node) == 1
-        if as_outputs and alone and len(as_outputs) + uses[body.all_inputs[1 + k]] > 2:
-            found[k] = as_outputs
-    return found
-
-
-def _late_gradients(
-    outputs: list[Any], past: Any, begun: Any, reverse: bool
-) -> tuple[list[Any], Any]:
-    """What comes from outside to a carry: after the last turn, and before each one.
-
-    `outputs` are gradients of it as an output of every turn, `begun` the one of its first value.
-    """
-    ran_last, others = (slice(1), slice(1, None)) if reverse else (slice(-1, None), slice(-1))
-    latest_first = outputs[::-1] or [FUNCTIONS["zeros_like"](past)]
-    after = [FUNCTIONS["sum"](g[ran_last], axis=0) for g in latest_first if outputs]
-    first = FUNCTIONS["zeros_like"](latest_first[0][ran_last])
-    if begun is not None:
-        first = FUNCTIONS["expand_dims"](begun, axis=0)
-    before = functools.reduce(operator.add, [g[others] for g in latest_first])
-    return after, FUNCTIONS["concatenate"]([before, first] if reverse else [first, before])
 
 
 _scan.joint, _scan.goes_on = scan_gradients, True
@@ -189,42 +132,30 @@ def _with_history(body: Body, carries: int) -> Body:
 
 
 def _back_body(
-    body: Body,
-    nc: int,
-    nx: int,
-    floats: list[int],
-    want_rows: list[int],
-    want_rest: list[int],
-    float_ys: list[int],
-    late: list[int],
+    body: Body, nc: int, nx: int, floats: list[int], want_rows: list[int], want_rest: list[int]
 ) -> Body:
-    """One turn of the backward loop; `float_ys` without those whose gradient comes `late`."""
-    key = ("back", *want_rows, "rest", *want_rest, "late", *late)
+    """One turn of the backward loop."""
+    key = ("back", *want_rows, "rest", *want_rest)
     found = body.variants.get(key)
     if found is not None:
         return found
     specs = [body.records[i].spec for i in body.all_inputs]
     carry, row, rest = specs[1 : 1 + nc], specs[1 + nc : 1 + nc + nx], specs[1 + nc + nx :]
     outs = body.output_specs
-    sizes = [1, len(floats), len(want_rest), nx, nc, len(float_ys), len(late), len(rest)]
-    all_ys = [k for k, spec in enumerate(outs[nc:]) if spec.dtype.kind in "fc"]
-    without = frozenset(len(floats) + i for i, k in enumerate(all_ys) if k not in float_ys)
-    positions = (
-        *(1 + k for k in floats),
-        *(1 + nc + nx + k for k in want_rest),
-        *(1 + nc + k for k in want_rows),
-    )
-    so_far = (*(1 + nc + nx + k for k in want_rest), *(1 + k for k in late))
+    g_ys = [spec for spec in outs[nc:] if is_floating(spec)]
+    sizes = [1, len(floats), len(want_rest), nx, nc, len(g_ys), len(rest)]
+    so_far = tuple(1 + nc + nx + k for k in want_rest)
+    positions = (*(1 + k for k in floats), *so_far, *(1 + nc + k for k in want_rows))
 
     def turn(*values: Any) -> list[Any]:
         parts, at = [], 0
         for size in sizes:
             parts.append(values[at : at + size])
             at += size
-        (step, g_carry, g_rest, rows, past, g_ys, g_late, others) = parts
+        (step, g_carry, g_rest, rows, past, g_ys, others) = parts
         result = call(
-            *step, *past, *rows, *others, *g_carry, *g_ys, *g_rest, *g_late,
-            body=body.gradient(positions, so_far, without),
+            *step, *past, *rows, *others, *g_carry, *g_ys, *g_rest,
+            body=body.gradient(positions, so_far),
         )  # fmt: skip
         return [result] if len(positions) == 1 else items(result, len(positions))
 
@@ -236,8 +167,7 @@ def _back_body(
             *(rest[k] for k in want_rest),
             *row,
             *carry,
-            *(outs[nc + k] for k in float_ys),
-            *(carry[k] for k in late),
+            *g_ys,
             *rest,
         ],
         f"{body.name} backward",
@@ -261,9 +191,7 @@ def scan(
     the stacked outputs.  `init`, `xs` and the outputs may be nested.  Without `xs`, `length`
     says how many turns, and `function` gets None.
 
-    Values and gradients are the same in both modes, bit for bit.  (In a graph, a state that holds
-    one value twice gets its gradient in another order of summation, as does a first state that is
-    used elsewhere too, if only the run tells the number of turns.)
+    Values and gradients are the same in both modes, bit for bit.
 
     >>> import dlgraph as dg
     >>> total, sums = dg.scan(lambda s, x: (s + x, s + x), 0.0, dg.Tensor([1.0, 2.0, 3.0]))
@@ -351,10 +279,12 @@ def _eager_scan(
     function: Callable, carry: Any, rows: list[Any], form: Any, turns: int, reverse: bool
 ) -> tuple[Any, Any]:
     found: list[Any] = [None] * turns
+    carry = begin(carry)
     columns = [unstack(x) for x in rows]
     for t in reversed(range(turns)) if reverse else range(turns):
         row = None if form is None else rebuild(form, [column[t] for column in columns])
-        carry, found[t] = _pair(function(carry, row))
+        since = tick()
+        carry, found[t] = apart(_pair(function(carry, row)), since)
     if not found or found[0] is None:
         return carry, None
     turned = [flatten(one)[0] for one in found]

@@ -39,7 +39,7 @@ __all__ = ["Tensor", "as_array", "describe", "result", "show_value", "value_of"]
 
 keep_freed_blocks()
 
-_order = itertools.count(1).__next__  # every tensor and every change gets the next number
+tick = itertools.count(1).__next__  # every tensor and every change gets the next number
 DETACHED: dict[str, Any] = {"made by": "detach"}  # the attributes of what was cut off
 
 
@@ -70,7 +70,7 @@ def _binary(name: str) -> Callable[[Any, Any], Any]:
                     made._data = of_arrays(a, b) if type(a) is ndarray else of_scalars(a, b)
                     made._grad = made._used = made._where = made.name = None
                     made._changed = 0
-                    made._order = _order()
+                    made._order = tick()
                     made._attrs = NO_ATTRS
                     if (x.requires_grad or other.requires_grad) and (
                         mode is None or mode.recording
@@ -175,7 +175,7 @@ class Tensor(Values):
         self._op: Primitive | None = None
         self._inputs: tuple = ()
         self._attrs: dict[str, Any] = NO_ATTRS
-        self._order: int = _order()
+        self._order: int = tick()
         self._used: Spot | None = None  # where backward() consumed the record
         self._changed: int = 0  # order number of the last in-place change
         self._where: Where | None = None
@@ -296,7 +296,7 @@ class Tensor(Values):
         # Rebinding instead of writing keeps arrays that others read (a fetched value, a view
         # handed out by numpy()) as they were.
         self._data = data
-        self._changed = _order()
+        self._changed = tick()
 
     def _spec_shape(self) -> tuple[int, ...]:
         return self._data.shape
@@ -426,7 +426,7 @@ def result(
     made._data = data
     made._grad = made._used = made._where = made.name = None
     made._changed = 0
-    made._order = _order()
+    made._order = tick()
     if wants_grad and (mode is None or mode.recording):
         made._op = primitive
         made._inputs = inputs
@@ -466,6 +466,6 @@ def _plain(data: Any) -> Tensor:
     made = _new(Tensor)
     made._data = data
     made._grad = made._used = made._where = made.name = made._op = None
-    made._inputs, made._attrs, made._changed, made._order = (), NO_ATTRS, 0, _order()
+    made._inputs, made._attrs, made._changed, made._order = (), NO_ATTRS, 0, tick()
     made.requires_grad = False
     return made

@@ -14,7 +14,8 @@ import numpy as np
 
 from dlgraph.core.arrays import is_array
 from dlgraph.core.autodiff import gradients_of
-from dlgraph.core.body import input_names, invoke, set_outputs, trace
+from dlgraph.core.body import input_names, set_outputs, trace
+from dlgraph.core.calls import invoke
 from dlgraph.core.control import symbolic
 from dlgraph.core.gradients import gradients
 from dlgraph.core.mode import enable_grad

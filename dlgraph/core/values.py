@@ -144,9 +144,9 @@ class Values(Operators):
 
     def __setstate__(self, state: tuple[Any, dict[str, Any]]) -> None:
         from dlgraph.core.autodiff import NO_ATTRS
-        from dlgraph.core.tensor import _order
+        from dlgraph.core.tensor import tick
 
-        fresh = {"_attrs": NO_ATTRS, "_changed": 0, "_inputs": (), "_order": _order()}
+        fresh = {"_attrs": NO_ATTRS, "_changed": 0, "_inputs": (), "_order": tick()}
         fresh |= dict.fromkeys(("_op", "_used", "_where"))
         held, slots = state
         for name, value in {**fresh, **slots, **(held or {})}.items():

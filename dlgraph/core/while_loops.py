@@ -22,10 +22,20 @@ from dlgraph.core.body import (
     set_outputs,
     trace,
 )
-from dlgraph.core.control import as_values, check_predicate, items, leaf_specs, symbolic, truth
+from dlgraph.core.control import (
+    apart,
+    as_values,
+    begin,
+    check_predicate,
+    items,
+    leaf_specs,
+    symbolic,
+    truth,
+)
 from dlgraph.core.loops import INDEX, scan_gradients
 from dlgraph.core.primitive import NOTHING, primitive
 from dlgraph.core.spec import BundleSpec
+from dlgraph.core.tensor import tick
 from dlgraph.core.tree import flatten, rebuild, same_form
 from dlgraph.errors import GraphError, OperationError
 
@@ -101,8 +111,10 @@ def while_loop(condition: Callable[..., Any], body: Callable[..., Any], state: A
     check_takes("while_loop: the condition", condition, len(state), hint)
     check_takes("while_loop: the body", body, len(state), hint)
     if not symbolic(flatten(state)[0]):
+        state = begin(state)
         while truth(condition(*state), "while_loop"):
-            state = _as_state(body(*state), state)
+            since = tick()
+            state = apart(_as_state(body(*state), state), since)
         return state
     leaves, form = flatten(state)
     specs = [INDEX, *leaf_specs(leaves)]

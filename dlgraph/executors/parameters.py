@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from dlgraph.core.tensor import _order
+from dlgraph.core.tensor import tick
 from dlgraph.executors.plan import Slot, strides_of
 
 _STORES: weakref.WeakValueDictionary[int, Store] = weakref.WeakValueDictionary()
@@ -60,7 +60,7 @@ class Store:
 
     def prepare(self) -> None:
         """Before a run that writes: all values are here, and nobody else holds them."""
-        views, now = self.views, _order()
+        views, now = self.views, tick()
         # Counted before the loop, whose variable would be one reference more.
         here = [*map(getrefcount, views)] == self._usual and getrefcount(self.public) == self._alone
         for tensor, view in zip(self.tensors, views, strict=True):

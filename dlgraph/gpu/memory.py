@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from dlgraph.core.arrays import beside, device_of
-from dlgraph.core.tensor import _order
+from dlgraph.core.tensor import tick
 from dlgraph.executors.draft import NoPlan
 from dlgraph.executors.plan import Place, Plan, Slot, strides_of
 from dlgraph.gpu.devices import Device, move_in_place
@@ -48,7 +48,7 @@ class DeviceStore:
             if tensor._data is not self.views[k]:
                 self.views[k][...] = beside(self.driver.xp, tensor._data)
                 tensor._data = self.views[k]
-        now = _order()
+        now = tick()
         for slot in self.slots:
             slot.tensor._changed = now
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from dlgraph.core.body import Body, call
+from dlgraph.core.body import Body
+from dlgraph.core.calls import call
 from dlgraph.core.primitive import primitive
 from dlgraph.core.spec import Spec, broadcast_shapes, same_shape, show_shape, spec_of
 from dlgraph.errors import ShapeError

@@ -19,7 +19,7 @@ from dlgraph.core.names import OPTIMIZERS_ELSEWHERE, NotSetHere, names_of
 from dlgraph.core.node import Node
 from dlgraph.core.parameter import Parameter
 from dlgraph.core.state import assign, group
-from dlgraph.core.tensor import Tensor, _order, value_of
+from dlgraph.core.tensor import Tensor, tick, value_of
 from dlgraph.core.where import user_line
 from dlgraph.errors import BackwardError, OperationError
 from dlgraph.nn import init
@@ -116,7 +116,7 @@ class Optimizer:
 
         Raises `BackwardError` if none has one.
         """
-        now, ready = _order(), False
+        now, ready = tick(), False
         for one in self.groups:
             dtype, rule = None, self.rule  # with what neighbours of the same dtype share
             descend = self.plain(one.options)

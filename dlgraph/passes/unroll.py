@@ -176,31 +176,9 @@ class _Unrolling:
         return [*carry, *(self._stack([list(column)], {}) for column in zip(*found, strict=True))]
 
     def _row(self, x: int, turn: int) -> int:
-        x, turn = self._found(x, turn)
         if x in self.stacked:
             return self.stacked[x][turn]
         return self._add(op("slice"), [x], {"index": (turn,)})
-
-    def _found(self, x: int, row: int) -> tuple[int, int]:
-        """Where a row comes from, if that is a row of what was cut or joined."""
-        records = self.edit.records
-        while x not in self.stacked and known(records[x].spec):
-            name, inputs, attrs = records[x].primitive.name, records[x].inputs, records[x].attrs
-            if not all(known(records[i].spec) for i in inputs):
-                break
-            if name == "concatenate" and attrs["axis"] == 0:
-                for x in inputs:
-                    count = records[x].spec.shape[0]
-                    if row < count:
-                        break
-                    row -= count
-            elif name == "slice" and len(attrs["index"]) == 1 and type(attrs["index"][0]) is slice:
-                cut = range(records[inputs[0]].spec.shape[0])[attrs["index"][0]]
-                x, row = inputs[0], cut[row]
-            else:
-                break
-            x = self.values.get(x, x)
-        return x, row
 
     def _number(self, value: int) -> int:
         record = self.edit.records[self.edit.now(value)]

@@ -213,7 +213,7 @@ def branches(graph):
 def test_inputs_of_branches_and_loops_are_called_as_the_parameters():
     with dg.Graph().as_default() as graph:
         x, n = dg.placeholder((3,)), dg.placeholder((), "int64")
-        dg.cond(x.sum() > 0, lambda left, right: left, lambda a, b: b, x, x)
+        dg.cond(x.sum() > 0, lambda left, right: left, lambda a, b: b, x, x + 1)
         dg.scan(lambda state, row: (state, None), (x, x), x)
         dg.scan(lambda total, _: (total, None), 0.0, length=3)
         dg.while_loop(lambda i, *_: i < 3, lambda i, h: (i + 1, h), (n, x))

@@ -163,12 +163,3 @@ def test_any_loop_gives_the_same_bits(turns, carries, sequences, reverse, choice
         slopes = dg.gradients(total, [w, *nodes], allow_unused=True)
     fetches = [*last, ys["last"], ys["first"], *(s for s in slopes if s is not None)]
     written_out(graph, fetches, dict(zip(nodes, feeds, strict=True)))
-
-
-def test_rows_of_what_was_cut_and_joined_come_from_where_they_were():
-    with dg.Graph().as_default() as graph:
-        x = dg.placeholder((4, 3), name="x")
-        xs = dg.concatenate([dg.zeros_like(x[:1]), x[:-1]])
-        last, _ = dg.scan(lambda h, row: (dg.tanh(h + row), h), dg.zeros((3,)), xs)
-    found = written_out(graph, [last], {x: normal(4, 3)})
-    assert not kinds(found)["concatenate"] and kinds(found)["slice"] <= 4
