@@ -13,15 +13,13 @@ from typing import Any
 import numpy as np
 
 from dlgraph.core.arrays import as_number
-from dlgraph.core.body import Body
-from dlgraph.core.declared import is_ours
 from dlgraph.core.node import NO_VALUE
-from dlgraph.core.primitive import Primitive
 from dlgraph.core.program import SHARED_KINDS
 from dlgraph.executors import layout
 from dlgraph.executors.bound import Bound
 from dlgraph.executors.plan import Instruction, Place
 from dlgraph.executors.products import product, writer_of
+from dlgraph.executors.temporaries import all_ours
 from dlgraph.executors.writers import written
 
 Call = tuple[Callable[..., Any], tuple]
@@ -186,7 +184,7 @@ def _forward(bound: Bound, step: Instruction) -> Callable[[], Any]:
 
 def _reader(bound: Bound, step: Instruction) -> Callable[[], list[Any]]:
     """A function that returns the inputs as the forward function expects them."""
-    strange = _is_strange(step.primitive, step.attrs)
+    strange = not all_ours(step.primitive, step.attrs)  # might keep its inputs
     read = [_reading(bound, place, strange) for place in step.inputs]
     return lambda: [one() for one in read]
 
@@ -217,19 +215,6 @@ def _laid_out(value: Any, place: Place) -> Any:
         made[...] = value
         return made
     return value
-
-
-def _is_strange(primitive: Primitive, attrs: dict[str, Any]) -> bool:
-    """Might it keep its inputs?  An operation from outside may, also inside a body."""
-    if not is_ours(primitive):
-        return True
-    bodies = [value for value in attrs.values() if isinstance(value, Body)]
-    while bodies:
-        for record in bodies.pop().records:
-            if not is_ours(record.primitive):
-                return True
-            bodies += [value for value in record.attrs.values() if isinstance(value, Body)]
-    return False
 
 
 # ---- in and out ----------------------------------------------------------------------------------

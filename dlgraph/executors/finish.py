@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 from dlgraph.core.spec import BundleSpec
 from dlgraph.executors.draft import Draft, Root
 from dlgraph.executors.memory import ALIGNMENT
-from dlgraph.executors.plan import Buffer, Place, Plan
-from dlgraph.executors.temporaries import held_by_call
+from dlgraph.executors.plan import Buffer, Instruction, Made, Place, Plan
+from dlgraph.executors.temporaries import held_by_call, is_shared
 from dlgraph.passes.base import known
-
-# What these return lies in the memory of their input, whatever its layout.
-SHARED = ("transpose", "slice", "expand_dims", "squeeze", "broadcast_to", "expand_like")
 
 # How often loops hold what they return: the values of the turn before, rows that are not stacked.
 _CARRIED = {"scan": 2, "while_loop": 1, "while_turns": 1}
@@ -59,7 +55,6 @@ def finished(draft: Draft, feeds: tuple[int, ...], blocks: list, size: int) -> P
     alive = _alive(draft)
     places = {i: settle(p) for i, p in draft.places.items() if p.buffer in alive}
     naive = sum(_rounded(r) for r in draft.roots if r.kind == "arena" and r.first >= 0)
-    made = _peak_of_made(draft)
     return Plan(
         draft.graph,
         steps,
@@ -68,8 +63,8 @@ def finished(draft: Draft, feeds: tuple[int, ...], blocks: list, size: int) -> P
         draft.fetches,
         places,  # type: ignore[arg-type]
         tuple(blocks),
-        size + made,
-        naive + sum(r.size for r in _made(draft)),
+        tuple(_made(draft)),
+        naive,
     )
 
 
@@ -86,36 +81,37 @@ def _rounded(root: Root) -> int:
     return -(-max(root.size, 1) // ALIGNMENT) * ALIGNMENT
 
 
-def _made(draft: Draft) -> Iterator[Root]:
-    """What calls return, but for views of what is there already."""
-    records = draft.graph.records
-    for root in draft.roots:
-        if root.kind == "made" and records[root.record].primitive.name not in SHARED:
-            yield root
-
-
-def _peak_of_made(draft: Draft) -> int:
-    """What results of calls need at once, beside the arena."""
-    change: dict[int, int] = {}
-    for root in _made(draft):
-        if root.first >= 0:
-            change[root.first] = change.get(root.first, 0) + root.size
-            change[root.last + 1] = change.get(root.last + 1, 0) - root.size
+def _made(draft: Draft) -> list[Made]:
+    """What calls take beside the arena, in the order in which they run."""
+    records, roots = draft.graph.records, draft.roots
+    last = {place.buffer: n for n, step in enumerate(draft.steps) for place in draft.read(step)}
+    last |= {place.buffer: len(draft.steps) for place in draft.fetched()}
+    found: list[Made] = []
+    place: dict[int, int] = {}  # of the root in the list
     for number, step in enumerate(draft.steps):
         out = step.output
-        if step.kind != "call" or out is None or draft.roots[out.buffer].kind != "made":
+        if step.kind not in ("call", "effect") or out is None:
             continue
-        size = held_by_call(step)
-        spec = draft.graph.records[step.record].spec
-        if isinstance(spec, BundleSpec):
-            size += _CARRIED.get(step.primitive.name, 0) * _bytes_of(spec)
-        change[number] = change.get(number, 0) + size
-        change[number + 1] = change.get(number + 1, 0) - size
-    now = most = 0
-    for _, by in sorted(change.items()):
-        now += by
-        most = max(most, now)
-    return most
+        root, held = roots[out.buffer], held_by_call(step)
+        if root.kind == "made":
+            place[root.number] = len(found)
+        elif root.kind != "arena" or "placed" in step.facts or held == 0:
+            continue
+        spec = records[step.record].spec
+        if isinstance(spec, BundleSpec) and held is not None:
+            held += _CARRIED.get(step.primitive.name, 0) * _bytes_of(spec)
+        new = root.kind == "made" and not _is_part(step, records)
+        keeps = tuple(place[n] for n in root.keeps if n in place)
+        end = max(last.get(root.number, number), number)
+        found.append(Made(step.record, number, end, root.size if new else 0, held, keeps))
+    return found
+
+
+def _is_part(step: Instruction, records: list) -> bool:
+    """Is the result a part of an operand that is counted?  (Bundles are, value by value.)"""
+    if step.primitive.name == "item":
+        return records[records[step.record].inputs[0]].primitive.name == "rows"
+    return is_shared(step.primitive)
 
 
 def _bytes_of(bundle: Any) -> int:

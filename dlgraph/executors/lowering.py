@@ -226,7 +226,8 @@ class Lowering(Leaves):
         if strides is None:
             return None
         out = self._arena(index, spec.shape, strides, spec.dtype)
-        return self._step(index, primitive, attrs, tuple(inputs), out, "call")
+        made = (index, primitive, attrs, tuple(inputs), out, "call", (), ("placed",))
+        return self._step(*made)
 
     def _written(self, index: int, primitive: Any, attrs: dict, inputs: list, spec: Any) -> Any:
         """An operation that has a second forward function, which writes to given memory."""

@@ -7,6 +7,7 @@ concrete, so it can be printed, drawn, checked, and compiled.  Next: `memory.py`
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -96,7 +97,7 @@ class Instruction(NamedTuple):
     `primitive.shape_only` only shape and dtype may be read: their memory may hold something else.
     `in_place` is the position of an input whose memory `output` takes over.  `scratch` is memory
     that the step may use while it runs.  `facts` are what a writer may rely on besides: `checked`
-    labels, a `loose` last bit.
+    labels, a `loose` last bit; `placed` is a call for which the executor has code of its own.
     """
 
     record: int
@@ -134,6 +135,22 @@ class Block(NamedTuple):
     records: tuple[int, ...]  # the nodes that live in it, one after the other or as views
 
 
+class Made(NamedTuple):
+    """What a call takes beside the arena: for its result, and while it runs.
+
+    The call is the instruction `first`; its result, of `size` bytes, is read by the instruction
+    `last` for the last time.  It may be a part of others, which it `keeps` (their places in
+    `Plan.made`).  `held` is None as long as only the run can tell.
+    """
+
+    record: int
+    first: int
+    last: int
+    size: int
+    held: int | None = 0
+    keeps: tuple[int, ...] = ()
+
+
 class Plan(NamedTuple):
     """Everything an executor needs.
 
@@ -141,7 +158,8 @@ class Plan(NamedTuple):
     a record is when it has been computed (a fetched value is not overwritten).  `peak` is what the
     computed values need at once, in bytes; `naive_peak` what they would need if each had
     memory of its own until the end.  (The copies of fetched values that a run hands out are not
-    counted: they are the caller's.)
+    counted: they are the caller's.  What an operation of your own holds while it runs is known once
+    it ran.)
     """
 
     graph: Graph
@@ -151,8 +169,27 @@ class Plan(NamedTuple):
     fetches: tuple[int, ...]
     places: dict[int, Place]
     blocks: tuple[Block, ...]
-    peak: int
-    naive_peak: int
+    made: tuple[Made, ...]
+    naive: int  # bytes of all values of the arena, without reuse
+
+    @property
+    def peak(self) -> int:
+        """Bytes that the computed values need at once."""
+        last = [made.last for made in self.made]
+        change = [0] * (len(self.instructions) + 2)
+        for k in reversed(range(len(last))):  # what is kept was made before
+            made = self.made[k]
+            for kept in made.keeps:
+                last[kept] = max(last[kept], last[k])
+            change[made.first] += made.size + (made.held or 0)
+            change[made.first + 1] -= made.held or 0
+            change[last[k] + 1] -= made.size
+        return self.buffers[0].size + max(itertools.accumulate(change))
+
+    @property
+    def naive_peak(self) -> int:
+        """Bytes that they would need if each had memory of its own until the end."""
+        return self.naive + sum(made.size for made in self.made)
 
     def __str__(self) -> str:
         return "\n".join([_title(self), *_table(self)])

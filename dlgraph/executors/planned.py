@@ -14,9 +14,11 @@ from typing import Any
 import numpy as np
 
 from dlgraph.core.program import Named, explained
+from dlgraph.core.spec import BundleSpec
 from dlgraph.executors.bound import Bound
 from dlgraph.executors.calls import Call, calls_of, giving, is_fixed, taking
 from dlgraph.executors.plan import Instruction, Place, Plan, Timing
+from dlgraph.executors.temporaries import Watched
 from dlgraph.executors.threads import Threads
 from dlgraph.passes.cost import cost_of
 
@@ -43,6 +45,8 @@ class Runner(Bound):
                 threads.begin()
             for function, arguments in calls:
                 function(*arguments)
+            if self.watched:
+                self._learn()
             return [give() for give in self._give]
         except Exception as error:
             at = len(self.calls) - calls.__length_hint__() - 1
@@ -103,6 +107,7 @@ class Runner(Bound):
     def bind(self) -> None:
         """Make all arrays and calls; again whenever the memory of a variable has moved."""
         self.bind_memory()
+        self.watched: list[Watched] = []
         self._bind_calls()
         self.threads = self._choose_threads()
         places, fetches = self.plan.places, self.plan.fetches
@@ -120,7 +125,7 @@ class Runner(Bound):
         self._step_of: list[Instruction] = []
         ends = self._last_uses()
         for number, step in enumerate(self.plan.instructions):
-            calls = calls_of(self, step, self.exact)
+            calls = self._watching(number, calls_of(self, step, self.exact))
             calls += [(self.values.__setitem__, (slot, None)) for slot in ends.get(number, ())]
             self.calls += calls
             self._step_of += [step] * len(calls)
@@ -139,6 +144,29 @@ class Runner(Bound):
         for slot, number in last.items():
             found.setdefault(number, []).append(slot)
         return found
+
+    # ---- memory that only a run can tell
+    def _watching(self, number: int, calls: list[Call]) -> list[Call]:
+        """The calls of an instruction, watched if it is not known what memory they take."""
+        if not any(made.first == number and made.held is None for made in self.plan.made):
+            return calls
+        self.watched += [Watched(number, call) for call in calls]
+        return [(one, ()) for one in self.watched[-len(calls) :]]
+
+    def _learn(self) -> None:
+        """Write into the plan what was seen; calls that told are not watched any more."""
+        records = self.plan.graph.records
+        told = {one.number: one for one in self.watched if one.seen is not None}
+        made = tuple(
+            told[one.first].told(one, isinstance(records[one.record].spec, BundleSpec))
+            if one.first in told
+            else one
+            for one in self.plan.made
+        )
+        self.plan = self.plan._replace(made=made)
+        watched = {id(one): one.call for one in told.values()}
+        self.calls = [watched.get(id(one[0]), one) for one in self.calls]
+        self.watched = [one for one in self.watched if one.seen is None]
 
     # ---- threads
     def _choose_threads(self) -> Threads | None:

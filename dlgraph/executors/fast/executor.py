@@ -178,7 +178,7 @@ class FastRunner(Runner):
     def _append_step(self, number: int) -> None:
         """An instruction that is left to NumPy; compiled code may read what it makes."""
         step = self.plan.instructions[number]
-        self._append(calls_of(self, step, self.exact), step)
+        self._append(self._watching(number, calls_of(self, step, self.exact)), step)
         out = step.output
         if out is not None and out.known and self.moves(out) and step.kind != "view":
             slot = self.slot(out)
