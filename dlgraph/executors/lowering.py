@@ -24,9 +24,9 @@ from dlgraph.executors.draft import NoPlan, Retry
 from dlgraph.executors.finish import finished
 from dlgraph.executors.leaves import Fed, Leaves, dense, named
 from dlgraph.executors.memory import CHECKING, arrange
-from dlgraph.executors.plan import Place, Plan, strides_of
+from dlgraph.executors.plan import Place, Plan
 from dlgraph.executors.products import writer_of
-from dlgraph.executors.temporaries import is_new
+from dlgraph.executors.temporaries import is_new, strides_of_result
 from dlgraph.passes.base import known
 
 SMALL = 256  # bytes of a result that are copied into the arena rather than bound anew
@@ -300,16 +300,14 @@ class Lowering(Leaves):
             if primitive.name == "group":
                 return None
             return self._step(index, primitive, attrs, tuple(inputs), None, kind)
-        shape, strides = _open_shape(spec)
+        shape = _open_shape(spec)
         size = 0 if -1 in shape else int(np.prod(shape, dtype=np.int64)) * spec.dtype.itemsize
         fixed = spec.dtype.kind in "biufc" and -1 not in shape
         drawn = primitive.kind == "random" or primitive.name == "next_key"
         if fixed and size <= SMALL and (not shape or drawn):
             out = self._arena(index, shape, None, spec.dtype)
             return self._step(index, primitive, attrs, tuple(inputs), out, kind)
-        rows = primitive.name == "gather" and layout.are_rows(attrs["index"], inputs)
-        if not (fixed and (rows or primitive.kind == "random")):
-            strides = None
+        strides = strides_of_result(primitive, attrs, inputs, spec) if fixed else None
         root = self.draft.root("made", size if fixed else 0, index, index)
         if not is_new(primitive, inputs):
             data = self._data(primitive, inputs)
@@ -328,11 +326,10 @@ def _shaped(place: Place) -> np.ndarray:
     return np.broadcast_to(np.zeros((), place.dtype), place.shape)
 
 
-def _open_shape(spec: Any) -> tuple[tuple[int, ...], Any]:
+def _open_shape(spec: Any) -> tuple[int, ...]:
     if isinstance(spec, BundleSpec):
-        return (), None
-    shape = tuple(size if isinstance(size, int) else -1 for size in spec.shape)
-    return shape, strides_of(shape, spec.dtype.itemsize)
+        return ()
+    return tuple(size if isinstance(size, int) else -1 for size in spec.shape)
 
 
 @functools.cache

@@ -14,7 +14,9 @@ from typing import Any
 from dlgraph.core.body import Body
 from dlgraph.core.declared import is_ours
 from dlgraph.core.primitive import Primitive
-from dlgraph.executors.plan import Instruction, Made, Place
+from dlgraph.core.spec import Spec
+from dlgraph.executors import layout
+from dlgraph.executors.plan import Instruction, Made, Place, strides_of
 from dlgraph.passes.liveness import peak
 
 SMALL = 1 << 14  # bytes of operands and result of calls whose temporary arrays do not matter
@@ -22,6 +24,10 @@ SMALL = 1 << 14  # bytes of operands and result of calls whose temporary arrays 
 # What these return lies in the memory of their input, whatever its layout.
 _SHARED = {"transpose", "slice", "expand_dims", "squeeze", "broadcast_to", "expand_like"}
 _SHARED |= {"rows", "item"}
+
+# What these return of operands whose elements lie in order lies in order too.
+_IN_ORDER = {"argsort", "cumprod", "prod", "logsumexp", "product_of_others", "put_along_axis"}
+_IN_ORDER |= {"scatter_add", "pad", "one_hot", "max_pool2d_pick"}
 
 _NEW_KINDS = ("contract", "random", "loss")
 _NEW = {"argsort", "cumsum", "cumprod", "prod", "take_along_axis", "put_along_axis", "scatter_add"}
@@ -87,6 +93,22 @@ def is_new(primitive: Primitive, inputs: Sequence[Place | None]) -> bool:
 def is_shared(primitive: Primitive) -> bool:
     """Is what a call returns always a part of an operand?"""
     return primitive.name in _SHARED
+
+
+def strides_of_result(
+    primitive: Primitive, attrs: dict[str, Any], inputs: Sequence[Place | None], spec: Spec
+) -> tuple[int, ...] | None:
+    """The strides of what a call returns; None if only the run will tell."""
+    places = [p for p in inputs if p is not None and p.known]
+    if len(places) < len(inputs) or not is_ours(primitive):
+        return None
+    if primitive.kind == "elementwise" and primitive.name != "fused":  # that is several
+        return layout.elementwise(places, spec.shape, spec.dtype)
+    rows = primitive.name == "gather" and layout.are_rows(attrs["index"], places)
+    ordered = primitive.name in _IN_ORDER and all(p.contiguous for p in places)
+    if rows or ordered or primitive.kind == "random":
+        return strides_of(spec.shape, spec.dtype.itemsize)
+    return None
 
 
 def held_by_call(step: Instruction) -> int | None:
