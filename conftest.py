@@ -54,6 +54,18 @@ def patient(start):
     return start_new_kernel
 
 
+@pytest.fixture(autouse=True)
+def short_numbers(request):
+    """Examples print five digits: how many more there are depends on the processor."""
+    if not isinstance(request.node, pytest.DoctestItem):
+        yield
+        return
+    import numpy as np  # not before the number of threads is set
+
+    with np.printoptions(precision=5, floatmode="maxprec"):
+        yield
+
+
 def pytest_report_header(config):
     from dlgraph.data import locate
 

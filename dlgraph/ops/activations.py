@@ -67,7 +67,7 @@ def gelu(x: Any, approximate: str = "none") -> Any:
 
     >>> import dlgraph as dg
     >>> print(dg.gelu(dg.Tensor([-1.0, 0.0, 1.0])))
-    [-0.15866 0. 0.84134 ]
+    [-0.15866 0. 0.84134]
     """
     x = from_list(x)
     if approximate == "tanh":

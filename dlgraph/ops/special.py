@@ -73,7 +73,7 @@ def erf(xp: Any, x: Any) -> Any:
 
     >>> import dlgraph as dg
     >>> print(dg.erf(dg.Tensor([0.0, 0.5, -3.0])))
-    [ 0. 0.52050 -0.99998 ]
+    [ 0. 0.52050 -0.99998]
     """
     size = abs(x)
     inner = xp.minimum(size, 0.46875)

@@ -84,8 +84,8 @@ class FastProgram(PlannedProgram):
     >>> try:
     ...     print(dg.Session(g, executor="fast").run(y, {x: [0.0, 1.0, 2.0]}))
     ... except dg.errors.MissingPackageError as error:
-    ...     print("[ 2. 5.43656 14.77811 ]")
-    [ 2. 5.43656 14.77811 ]
+    ...     print("[ 2. 5.43656 14.77811]")
+    [ 2. 5.43656 14.77811]
     """
 
     def __init__(self, *facts: Any):
