@@ -17,9 +17,18 @@ from dlgraph.executors.fast.vectors import Vectors
 from dlgraph.executors.plan import Instruction, Place
 from dlgraph.ops.scalar import Unsupported
 
-# Our own tiles are the faster ones as long as the right operand stays in the cache (bytes), and the
-# product is not worth the BLAS's threads (operations).
-TILED, ALONE = 2**20, 2e9
+ALONE = 2e9  # operations: larger products are worth the BLAS's threads
+
+
+def tiled_up_to(rows: int, target: Target) -> int:
+    """The bytes of the right operand up to which our own tiles are the faster ones.
+
+    Nothing is packed, so it must stay in a cache: in the large one, where 32 registers make tiles
+    that use what they load often, else in the small one.  For few rows the BLAS packs too much.
+    """
+    if target.registers >= 32:
+        return 2**20
+    return 2**19 if rows <= 16 else 2**16
 
 
 class Matrix(NamedTuple):
@@ -137,7 +146,8 @@ def recipe(
     """How to compute a product (or a stack of them): in tiles of our own, or by the BLAS."""
     row_wise, _ = _rowwise(product, ["", "", ""])
     elements = row_wise.inner * row_wise.columns
-    tiled = elements * product.dtype.itemsize <= TILED and 2 * elements * row_wise.rows <= ALONE
+    small = elements * product.dtype.itemsize <= tiled_up_to(row_wise.rows, target)
+    tiled = small and 2 * elements * row_wise.rows <= ALONE
     if not tiled and (not target.sizes or scale.added):
         raise Unsupported("nothing that the BLAS can do")
     turned = tiled and row_wise.b.turned and row_wise.columns > 1
