@@ -191,7 +191,8 @@ def scan(
     the stacked outputs.  `init`, `xs` and the outputs may be nested.  Without `xs`, `length`
     says how many turns, and `function` gets None.
 
-    Values and gradients are the same in both modes, bit for bit.
+    Values and gradients are the same in both modes, bit for bit: the first state and what a turn
+    returns are values of their own, in a graph anyway, in eager code by `identity` where need be.
 
     >>> import dlgraph as dg
     >>> total, sums = dg.scan(lambda s, x: (s + x, s + x), 0.0, dg.Tensor([1.0, 2.0, 3.0]))
