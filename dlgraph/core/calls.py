@@ -64,10 +64,12 @@ def invoke(body: Body, values: Sequence[Any]) -> list[Any]:
     if len(once) < len(values):
         body, values = body.merged(tuple(places)), once
     result = call(*values, body=body)
-    given = zip(body.all_inputs, values, strict=True)
-    known = {i: value for i, value in given if isinstance(value, (Tensor, Node))}
+    known: dict[int, Any] = {}
+    inputs = body.all_inputs
     for k, i in enumerate(body.outputs):
-        if i not in known:
+        if i in inputs and isinstance(values[inputs.index(i)], (Tensor, Node)):
+            known[i] = values[inputs.index(i)]
+        elif i not in known:
             known[i] = result if len(body.outputs) == 1 else item(result, index=k)
     return [known[i] for i in body.outputs]
 
@@ -75,6 +77,8 @@ def invoke(body: Body, values: Sequence[Any]) -> list[Any]:
 def distinct(values: Sequence[Any]) -> tuple[list[Any], list[int]]:
     """The values without those that come twice, and where each is among them."""
     body = around()
+    if body is None and len(set(map(id, values))) == len(values):
+        return list(values), list(range(len(values)))
     known = [value if body is None else body.known(value) for value in values]
     place: dict[Any, int] = {}
     places = [place.setdefault(key_of(value), len(place)) for value in known]

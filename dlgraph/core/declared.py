@@ -10,6 +10,9 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
+import numpy as np
+
+from dlgraph.core.spec import BundleSpec, Spec
 from dlgraph.errors import OperationError
 
 KINDS = (
@@ -81,6 +84,30 @@ def checked_forward(name: str, function: Callable[..., Any], kind: str) -> Calla
         return found
 
     return forward
+
+
+def checked_infer(name: str, infer: Callable[..., Any]) -> Callable[..., Any]:
+    """The shape rule; what that of a user's own operation returns is brought into form."""
+    if is_ours(infer):
+        return infer
+
+    @functools.wraps(infer)
+    def rule(*specs: Any, **attrs: Any) -> Any:
+        found = infer(*specs, **attrs)
+        if isinstance(found, BundleSpec):
+            return found
+        try:
+            shape, dtype = found
+            return Spec(tuple(shape), np.dtype(dtype))
+        except (TypeError, ValueError):
+            raise OperationError(
+                f"the shape rule of {name} returned {found!r}",
+                where=None,
+                hint="infer takes one spec per input and returns that of the result: "
+                "dg.Spec(x.shape, x.dtype)",
+            ) from None
+
+    return rule
 
 
 def lacks_rule(function: Callable[..., Any], kind: str) -> bool:

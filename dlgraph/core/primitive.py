@@ -39,6 +39,7 @@ from dlgraph.core.declared import (
     check_kind,
     check_name,
     checked_forward,
+    checked_infer,
     lacks_rule,
     no_argument,
 )
@@ -93,7 +94,8 @@ class Primitive:
         self.kind: str = check_kind(self.name, facts.pop("kind", None))
         forward = checked_forward(self.name, function, self.kind)
         self.forward: Callable[..., Any] = _forward_of(forward, self.ufunc, self.operator)
-        self.infer: Callable[..., Spec] = facts.pop("infer", same_as_first)
+        infer = facts.pop("infer", same_as_first)
+        self.infer: Callable[..., Spec] = checked_infer(self.name, infer)
         self.text: str = facts.pop("text", None) or f"{self.name}({', '.join(self.braced())})"
         operator_name = self.name.replace("_", "-")
         self.tex: str = facts.pop("tex", None) or (

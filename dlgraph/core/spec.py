@@ -281,6 +281,9 @@ def same_as_first(x: Spec, *others: Spec, **attrs: Any) -> Spec:
 
 def broadcast(*specs: Spec, **attrs: Any) -> Spec:
     """The result has the broadcast shape and the common dtype."""
+    shape, dtype = specs[0].shape, specs[0].dtype
+    if dtype.kind in "fc" and all(s.dtype is dtype and s.shape == shape for s in specs):
+        return specs[0]  # as nearly always
     dtype = specs[0].dtype if len(specs) == 1 else common_dtype(s.dtype for s in specs)
     return Spec(broadcast_shapes(*(s.shape for s in specs)), dtype)
 

@@ -43,7 +43,7 @@ def graph_operands(graph: Graph, primitive: Primitive, inputs: tuple) -> list[No
     positions: Any = primitive.promotes
     if primitive.variadic and positions:
         positions = range(len(inputs))
-    if not positions:
+    if not positions or _alike(graph, inputs):
         return [graph.convert(x) for x in inputs]
     kinds: list[Any] = []
     for i in positions:
@@ -60,3 +60,11 @@ def graph_operands(graph: Graph, primitive: Primitive, inputs: tuple) -> list[No
             node = FUNCTIONS["astype"](node, wanted)
         nodes.append(node)
     return nodes
+
+
+def _alike(graph: Graph, inputs: tuple) -> bool:
+    """Are all of them nodes of one floating dtype, as nearly always?  Then nothing is converted."""
+    if not all(type(x) is Node and x.graph is graph for x in inputs):
+        return False
+    dtypes = [graph.records[x.index].spec.dtype for x in inputs]
+    return dtypes[0].kind in "fc" and all(dtype is dtypes[0] for dtype in dtypes)

@@ -147,9 +147,9 @@ def fused(xp: Any, *values: Any, body: Body) -> Any:
     >>> import dlgraph as dg
     >>> from dlgraph.core.body import Body
     >>> from dlgraph.ops.fused import fused
-    >>> body = Body("tanh of a sum")
+    >>> body, pair = Body("tanh of a sum"), dg.Tensor([0.0, 0.0]).spec
     >>> with body.as_default():
-    ...     a, b = body.input(dg.Spec((2,), "float32")), body.input(dg.Spec((2,), "float32"))
+    ...     a, b = body.input(pair), body.input(pair)
     ...     body.outputs = [dg.tanh(a + b).index]
     >>> print(fused(dg.Tensor([0.0, 1.0]), dg.Tensor([0.0, 0.0]), body=body))
     [0. 0.76159]

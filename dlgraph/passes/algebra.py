@@ -81,7 +81,7 @@ class Match(NamedTuple):
     """What a pattern variable stands for: its spec, and its value if it is a constant.
 
     >>> import dlgraph as dg
-    >>> dg.passes.Match(dg.Spec((2, 3), "float32"), None).shape
+    >>> dg.passes.Match(dg.ones((2, 3)).spec, None).shape
     (2, 3)
     """
 

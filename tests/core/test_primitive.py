@@ -172,6 +172,33 @@ def test_wrong_shapes_for_an_operation_of_your_own_are_explained():
         total(x, axis=1)
 
 
+@pytest.mark.parametrize("dtype", ["float32", np.float32, np.dtype("float32")])
+def test_a_shape_rule_of_your_own_may_name_the_dtype_in_any_way(dtype):
+    @dg.primitive(kind="elementwise", infer=lambda x: dg.Spec(list(x.shape), dtype))
+    def half_of(xp, x):
+        return x * xp.float32(0.5)
+
+    half_of.vjp(x=lambda g: g * 0.5)
+    with dg.Graph().as_default() as g:
+        x = dg.placeholder((2,), name="x")
+        y = dg.tanh(half_of(x) + x)
+    assert y.spec == dg.Spec((2,), np.dtype("float32"))
+    assert dg.Session(g).run(y, {x: [0.0, 0.0]}).tolist() == [0.0, 0.0]
+
+
+@pytest.mark.parametrize("found", [None, "float32", (2, 3, 4), dg.Spec((2,), "float33")])
+def test_a_shape_rule_of_your_own_that_returns_no_spec_is_told(found):
+    @dg.primitive(kind="elementwise", infer=lambda x: found)
+    def odd_of(xp, x):
+        return x
+
+    with dg.Graph().as_default():
+        x = dg.placeholder((2,), name="x")
+        with pytest.raises(OperationError, match=r"shape rule of odd_of returned") as caught:
+            odd_of(x)
+    assert "dg.Spec(x.shape, x.dtype)" in str(caught.value)
+
+
 def test_unknown_facts_are_refused():
     with pytest.raises(OperationError, match=r"primitive f: unknown facts \['colour'\]"):
         Primitive(lambda xp, x: x, name="f", kind="elementwise", colour="red")
