@@ -108,6 +108,7 @@ class Runner(Bound):
         """Make all arrays and calls; again whenever the memory of a variable has moved."""
         self.bind_memory()
         self.watched: list[Watched] = []
+        self._untold = {made.first for made in self.plan.made if made.held is None}
         self._bind_calls()
         self.threads = self._choose_threads()
         places, fetches = self.plan.places, self.plan.fetches
@@ -148,10 +149,11 @@ class Runner(Bound):
     # ---- memory that only a run can tell
     def _watching(self, number: int, calls: list[Call]) -> list[Call]:
         """The calls of an instruction, watched if it is not known what memory they take."""
-        if not any(made.first == number and made.held is None for made in self.plan.made):
+        if number not in self._untold:
             return calls
-        self.watched += [Watched(number, call) for call in calls]
-        return [(one, ()) for one in self.watched[-len(calls) :]]
+        watched = [Watched(number, call) for call in calls]
+        self.watched += watched
+        return [(one, ()) for one in watched]
 
     def _learn(self) -> None:
         """Write into the plan what was seen; calls that told are not watched any more."""
