@@ -122,6 +122,11 @@ class Body(Graph):
         return [*self.inputs, *self._capture_of.values()]
 
     @property
+    def captured(self) -> list[int]:
+        """The inputs that stand for what is taken from outside."""
+        return list(self._capture_of.values())
+
+    @property
     def program(self) -> Program:
         """The plan that computes the outputs (and runs the effects)."""
         if self._program is None:
@@ -162,23 +167,6 @@ class Body(Graph):
         found = self._gradients.get((wanted, held))
         if found is None:
             found = self._gradients[wanted, held] = _gradient_body(self, wanted, held)
-        return found
-
-    def merged(self, places: tuple[int, ...]) -> Body:
-        """The same body with inputs that are one: these are the places of the old among the new."""
-        found = self.variants.get(places)
-        if found is None:
-            found = self.variants[places] = Body(self.name)
-            same: dict[int, list[int]] = {}
-            for place, i in zip(places, self.all_inputs, strict=True):
-                same.setdefault(place, []).append(i)
-            first = {i: min(group) for group in same.values() for i in group}
-            moved = found.copy_records(
-                self, lambda record, moved: moved.get(first.get(len(moved), -1), record)
-            )
-            found.inputs = [moved[group[0]] for group in same.values()]
-            found.outputs = [moved[i] for i in self.outputs]
-            found.effects = [moved[i] for i in self.effects]
         return found
 
 

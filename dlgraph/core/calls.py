@@ -11,7 +11,7 @@ from typing import Any
 
 from dlgraph.core.body import Body, around, key_of, resolved
 from dlgraph.core.bundle import item
-from dlgraph.core.node import Node
+from dlgraph.core.node import Node, Record
 from dlgraph.core.primitive import NOTHING, primitive
 from dlgraph.core.spec import BundleSpec
 from dlgraph.core.tensor import Tensor
@@ -62,7 +62,7 @@ def invoke(body: Body, values: Sequence[Any]) -> list[Any]:
     values = [*values, *resolved(body.captures, values)]
     once, places = distinct(values)
     if len(once) < len(values):
-        body, values = body.merged(tuple(places)), once
+        body, values = _merged(body, tuple(places)), once
     result = call(*values, body=body)
     known: dict[int, Any] = {}
     inputs = body.all_inputs
@@ -83,3 +83,43 @@ def distinct(values: Sequence[Any]) -> tuple[list[Any], list[int]]:
     place: dict[Any, int] = {}
     places = [place.setdefault(key_of(value), len(place)) for value in known]
     return list(dict(zip(places, known, strict=True)).values()), places
+
+
+def _merged(body: Body, places: tuple[int, ...]) -> Body:
+    """The same body with inputs that are one: these are the places of the old among the new."""
+    found = body.variants.get(places)
+    if found is None:
+        found = body.variants[places] = Body(body.name)
+        same: dict[int, list[int]] = {}
+        for place, i in zip(places, body.all_inputs, strict=True):
+            same.setdefault(place, []).append(i)
+        first = {i: min(group) for group in same.values() for i in group}
+
+        def change(record: Record, moved: dict[int, int]) -> Record | int:
+            index = first.get(len(moved), -1)  # of the input that stands for this one
+            return moved[index] if index in moved else _with_one(record, first)
+
+        moved = found.copy_records(body, change)
+        found.inputs = [moved[group[0]] for group in same.values()]
+        found.outputs = [moved[i] for i in body.outputs]
+        found.effects = [moved[i] for i in body.effects]
+    return found
+
+
+def _with_one(record: Record, first: dict[int, int]) -> Record:
+    """A loop, branch or call whose bodies take from outside what is one value now: as one."""
+    bodies = {name: one for name, one in record.attrs.items() if isinstance(one, Body)}
+    if not bodies:
+        return record
+    always = record.primitive.name in ("cond", "call")  # those of loops change with the turn
+    taken = min(len(one.all_inputs if always else one.captured) for one in bodies.values())
+    own = len(record.inputs) - taken
+    place: dict[int, int] = {}
+    places = [place.setdefault(first.get(i, i), len(place)) for i in record.inputs[own:]]
+    if len(place) == taken:
+        return record
+    attrs = dict(record.attrs)
+    for name, one in bodies.items():
+        start = len(one.all_inputs) - taken
+        attrs[name] = _merged(one, (*range(start), *(start + k for k in places)))
+    return record._replace(inputs=(*record.inputs[:own], *place), attrs=attrs)

@@ -332,7 +332,7 @@ class Graph:
             moved[index] = self._index[record.name] = len(self.records)
             self.records.append(
                 found._replace(
-                    inputs=tuple(moved[i] for i in record.inputs),
+                    inputs=tuple(moved[i] for i in found.inputs),
                     control=tuple(moved[i] for i in record.control if i in moved),
                     twin=None if record.twin is None else moved.get(record.twin),
                     origin=record.origin or (index,),

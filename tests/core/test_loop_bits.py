@@ -99,6 +99,12 @@ CASES = {
     "a traced function that returns what it was given": lambda w, a, b: dg.function(
         lambda x, y: (x, x * y, a, s := dg.sin(x) * y, s)
     )(a, b),
+    "a traced function with a loop that knows one value in two ways": lambda w, a, b: dg.function(
+        lambda x: looped(3, lambda h: (dg.sin(h @ w) * a + x * h,), b)
+    )(a),
+    "a traced function with a branch that knows one value in two ways": lambda w, a, b: dg.function(
+        lambda x: dg.cond(b.sum() < 100, lambda y: dg.sin(x) * y + a * y, lambda y: y, b)
+    )(a),
     "a recomputed function": lambda w, a, b: dg.checkpoint(
         lambda x, y: (x, dg.tanh(x @ w) * y + x * a), a, a
     ),
