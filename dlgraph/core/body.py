@@ -119,7 +119,7 @@ class Body(Graph):
     @property
     def all_inputs(self) -> list[int]:
         """Declared inputs, then captures."""
-        return [*self.inputs, *self._capture_of.values()]
+        return [*self.inputs, *self.captured]
 
     @property
     def captured(self) -> list[int]:
@@ -262,7 +262,8 @@ def set_outputs(body: Body, outputs: Sequence[Any], what: str) -> None:
                     hint="return a value (a tensor or number), or several as a tuple",
                 )
             nodes.append(body.convert(value))
-    body.outputs, body.given, body.enclosing = [node.index for node in nodes], {}, None
+    body.outputs = [node.index for node in nodes]
+    body.given, body.enclosing = {}, None  # only while it is traced
     body.effects = [i for i, r in enumerate(body.records) if r.primitive.effect]
 
 

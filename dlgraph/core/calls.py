@@ -64,11 +64,11 @@ def invoke(body: Body, values: Sequence[Any]) -> list[Any]:
     if len(once) < len(values):
         body, values = _merged(body, tuple(places)), once
     result = call(*values, body=body)
+    given = dict(zip(body.all_inputs, values, strict=True))
     known: dict[int, Any] = {}
-    inputs = body.all_inputs
     for k, i in enumerate(body.outputs):
-        if i in inputs and isinstance(values[inputs.index(i)], (Tensor, Node)):
-            known[i] = values[inputs.index(i)]
+        if isinstance(given.get(i), (Tensor, Node)):
+            known[i] = given[i]
         elif i not in known:
             known[i] = result if len(body.outputs) == 1 else item(result, index=k)
     return [known[i] for i in body.outputs]
